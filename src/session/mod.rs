@@ -1,0 +1,1 @@
+//! The live side: sessions and the ring of buffers they fill.

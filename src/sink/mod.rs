@@ -1,0 +1,1 @@
+//! Where full buffers go.
