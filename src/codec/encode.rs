@@ -44,6 +44,32 @@ pub fn items_size(items: &[Item<'_>]) -> usize {
     })
 }
 
+/// One extended item with its padding; `more` says that another one follows it.
+///
+/// # Errors
+///
+/// [`Fault::Length`] if its sizes do not fit 16 bits, [`Fault::NoSpace`] if `out` is too small.
+pub fn item(out: &mut [u8], item: &Item<'_>, more: bool) -> Result<usize, FormatError> {
+    let exact = ExtendedItemHeader::SIZE.saturating_add(item.data.len());
+    let size = align8(exact);
+    let (Ok(total_size), Ok(data_size)) = (u16::try_from(size), u16::try_from(item.data.len()))
+    else {
+        return Err(Fault::Length(to_u32(size), 8, 0xFFF8).at(Part::ExtendedItem, 0));
+    };
+    let given = to_u32(out.len());
+    let rest = out.get_mut(..size).ok_or(Fault::NoSpace(to_u32(size), given));
+    let rest = rest.map_err(|fault| fault.at(Part::ExtendedItem, 0))?;
+    let mut out = Out { rest, size };
+    out.put(&ExtendedItemHeader {
+        total_size: U16::new(total_size),
+        ext_type: U16::new(item.ext_type.0),
+        linkage: U16::new(u16::from(more)),
+        data_size: U16::new(data_size),
+    });
+    out.put_bytes(item.data);
+    Ok(out.finish())
+}
+
 /// An event record: header, extended items, payload.
 ///
 /// Size, marker and the extended-info flag of `header` are replaced; `bits` is 32 or 64.
@@ -73,9 +99,10 @@ pub fn event(
         ..*header
     });
     let mut left = items.len();
-    for item in items {
+    for each in items {
         left = left.saturating_sub(1);
-        out.put_item(item, left != 0);
+        let size = item(out.rest, each, left != 0)?;
+        out.skip(size);
     }
     out.put_bytes(payload);
     Ok(out.finish())
@@ -450,19 +477,10 @@ impl<'a> Out<'a> {
         }
     }
 
-    fn put_item(&mut self, item: &Item<'_>, more: bool) {
-        let exact = ExtendedItemHeader::SIZE.saturating_add(item.data.len());
-        let total = align8(exact);
-        let short = |size: usize| U16::new(u16::try_from(size).unwrap_or(u16::MAX));
-        self.put(&ExtendedItemHeader {
-            total_size: short(total),
-            ext_type: U16::new(item.ext_type.0),
-            linkage: U16::new(u16::from(more)),
-            data_size: short(item.data.len()),
-        });
-        self.put_bytes(item.data);
-        let padding = total.saturating_sub(exact);
-        self.put_bytes([0u8; 8].get(..padding).unwrap_or_default());
+    /// Steps over what was written in place.
+    fn skip(&mut self, size: usize) {
+        let rest = core::mem::take(&mut self.rest);
+        self.rest = rest.get_mut(size..).unwrap_or_default();
     }
 
     /// Clears the padding and tells the size.

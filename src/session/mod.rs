@@ -1,1 +1,50 @@
 //! The live side: sessions and the ring of buffers they fill.
+//!
+//! A *provider* logs an event; the *session* gives it space in a *buffer*; the *flusher* takes full
+//! buffers to a *sink*. Writers never wait. When no buffer is free the event is discarded and counted.
+//!
+//! ```text
+//!  provider threads              session                          flusher thread
+//!  ────────────────   reserve   ┌───────────────────────────┐    ┌───────────────┐
+//!  write_event(…) ───────────►  │ lane 0: buffer in hand    │    │ takes full    │
+//!  write_classic(…) ─────────►  │ lane 1: buffer in hand    │ ─► │ ones, seals,  │ ─► sink
+//!            ◄── Discarded ───  │ free set       full list  │    │ writes        │
+//!                               └───────────────────────────┘    └───────────────┘
+//! ```
+//!
+//! # Promises
+//!
+//! - A record never spans two buffers. One that does not fit an empty buffer is refused whole.
+//! - Memory is mapped at start, `maximum_buffers * buffer_size` bytes. Logging allocates nothing and
+//!   makes no system call, but for the first event of a thread, which takes a lane.
+//! - Every event that was attempted is in the log or in exactly one counter of [`SessionStats`].
+//! - Records of one thread keep their order. Across lanes only time stamps order them.
+//! - A lane's losses stand in the log where they happened: spec/12-loss.md.
+//!
+//! # Cost of one event
+//!
+//! One clock read, the copy of the payload, one release store. A switch to a new buffer adds three
+//! atomic operations, once per buffer.
+//!
+//! # Where to read on
+//!
+//! `lane` first: the one word that makes this work. Then `pool`, `writer`, `flusher`.
+
+#[expect(unsafe_code, reason = "reads the processor's counter")]
+mod clock;
+mod config;
+mod controller;
+mod flusher;
+#[expect(unsafe_code, reason = "the memory that writers and the flusher share")]
+mod lane;
+mod pool;
+mod stats;
+mod sync;
+mod writer;
+
+pub use clock::Clock;
+pub use config::{ConfigError, SequenceMode, SessionBuilder};
+pub use controller::{Session, SessionError};
+pub use lane::Reservation;
+pub use stats::{Discarded, EventsLost, LossCause, SessionStats};
+pub use writer::{ClassicEvent, Event, SessionHandle};

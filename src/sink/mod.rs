@@ -1,1 +1,32 @@
 //! Where full buffers go.
+//!
+//! A [`Sink`] is given whole buffers with their place in the log, in units of a buffer. The same
+//! place may be written again: a buffer that is still being filled is written at each flush
+//! interval, and the header buffer, place 0, whenever its counts change. What a sink must not do is
+//! keep a buffer's bytes: they belong to the session again when `write` returns.
+
+mod file;
+mod memory;
+
+pub use file::FileSink;
+pub use memory::{MemoryLog, MemorySink, NullSink};
+
+use std::io;
+
+/// Takes the buffers of a session, on the session's flusher thread.
+pub trait Sink: Send {
+    /// Writes one whole buffer at `position`, counted in buffers from the start of the log.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error. The session counts the buffer as lost, remembers the first error for its
+    /// `stop` and goes on; the position is used again for the next buffer.
+    fn write(&mut self, position: u64, buffer: &[u8]) -> io::Result<()>;
+
+    /// Ends the log after `buffers` buffers of `buffer_size` bytes; what may lie behind them goes.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error; it reaches the session's `stop`.
+    fn finish(&mut self, buffers: u64, buffer_size: u32) -> io::Result<()>;
+}

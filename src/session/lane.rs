@@ -1,0 +1,654 @@
+//! One lane: a buffer in the hand of one writer at a time. The protocol of the ring, and its memory.
+//!
+//! ```text
+//!   buffer  0 ........ 72 ............ filled ............ size
+//!           | header    | records        | free             |
+//!                                        ^ FilledBytes, the only word that says what is valid
+//!
+//!               take                    publish: one release store of FilledBytes
+//!     free ────────────► in hand ◄──┐
+//!      ▲                 │    │     └── reserve, fill, commit
+//!      │                 │    └───────► stolen from a quiet lane ──┐
+//!      │          switch ▼                                         ▼
+//!      └── release ──── full ────────── collected, sealed, written to the sink
+//! ```
+//!
+//! Who may do what:
+//!
+//! | step | by | other side sees it through |
+//! |---|---|---|
+//! | take a free buffer | the lane's writer | `IndexSet`: acquire of the collector's release |
+//! | fill `filled..`, publish | the lane's writer | `FilledBytes`: release, acquire in `Collector::peek` |
+//! | give up a buffer (switch) | the lane's writer | `IndexList`: release, acquire in `Collector::next_full` |
+//! | steal a buffer | the collector | the lane's `hand` word and its `busy` word, see below |
+//! | reset and free a buffer | the collector | `IndexSet`: release |
+//!
+//! # The hot path
+//!
+//! ```text
+//!   busy = 1                 plain store
+//!   light barrier            nothing but the compiler's order, see `Barrier`
+//!   state == running?        load of a word that never changes
+//!   hand -> buffer, filled   two loads
+//!   fits?                    compare
+//!   ... copy the record ...
+//!   filled = end             release store: the commit
+//!   closed == 0?             load of a word that never changes
+//!   busy = 0                 release store
+//! ```
+//!
+//! No read-modify-write: only the thread that owns a lane enters it, and `busy` keeps it from
+//! entering twice (a signal handler, a `Debug` that logs): the inner event gets another lane.
+//!
+//! # Taking a buffer back
+//!
+//! The collector wants the buffer of a quiet lane, whose owner might wake at any moment. It swaps
+//! the lane's `hand` for "nothing", passes the heavy barrier and looks at `busy`:
+//!
+//! - not busy: whoever enters from now on finds an empty hand. The buffer is the collector's.
+//! - busy: the owner may hold the old number in a register. The collector puts the hand back with a
+//!   compare-exchange; if the owner has meanwhile found the hand empty and taken another buffer, it
+//!   is done with the old one, and that is the collector's after all.
+//!
+//! The owner for its part gives up a buffer by swapping it out of `hand`, never by assuming that it
+//! is still there, and looks at what its own later swap pushes out.
+//!
+//! # Stopping
+//!
+//! The collector sets `state`, passes the heavy barrier and waits for each lane's `busy` to clear. A
+//! writer that holds a reservation for longer than the grace period is closed out: `closed` says so,
+//! what it had published is taken, and its `commit`, which looks at `closed` after it publishes,
+//! learns whether its record made it.
+
+mod memory;
+mod reservation;
+mod thread;
+
+pub use reservation::Reservation;
+
+use crate::format::{BufferFlags, BufferHeader, BufferState};
+use crate::session::{
+    pool::{IndexList, IndexSet},
+    stats::Discarded,
+    sync::{AtomicU32, AtomicU64, Barrier, Ordering},
+};
+use memory::Memory;
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::sync::Arc;
+use thread::Lanes;
+
+/// Bytes of a buffer's header.
+pub(crate) const HEADER_BYTES: u32 = 72;
+const _: () = assert!(BufferHeader::SIZE == HEADER_BYTES as usize);
+
+/// The session records.
+pub(crate) const RUNNING: u32 = 0;
+/// The session is paused: writers turn away.
+pub(crate) const PAUSED: u32 = 1;
+/// The session is over.
+pub(crate) const STOPPED: u32 = 2;
+
+/// `hand` of a lane that holds no buffer.
+const EMPTY_HAND: u64 = u64::MAX;
+
+/// What a lane holds: the buffer and, with it, its number among the lanes of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Hand {
+    buffer: u32,
+    number: u32,
+}
+
+impl Hand {
+    const fn pack(self) -> u64 {
+        (self.number as u64) << 32 | self.buffer as u64
+    }
+
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "takes the two halves apart")]
+    const fn unpack(word: u64) -> Self {
+        Self { buffer: word as u32, number: (word >> 32) as u32 }
+    }
+}
+
+/// One writer's place. Fields of one line are written by the owner alone, but for `hand` and
+/// `closed`, which the collector may exchange.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(crate) struct Lane {
+    /// Whether the owner is between `enter` and leaving.
+    busy: AtomicU32,
+    /// 0 while open; 1 while the collector closes it; then the `FilledBytes` it closed at.
+    closed: AtomicU32,
+    /// [`Hand`], or [`EMPTY_HAND`].
+    hand: AtomicU64,
+    /// Whether a thread owns the lane.
+    owned: AtomicU32,
+    /// The owner, as written into records.
+    pub(crate) thread_id: AtomicU32,
+    /// What the owner counts; see `writer`.
+    pub(crate) tally: Tally,
+}
+
+/// Counters of one lane. Only its owner writes them, so adding is a load and a store.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    /// Events committed.
+    pub(crate) accepted: AtomicU64,
+    /// Events refused while paused.
+    pub(crate) disabled: AtomicU64,
+    /// Events refused after the stop.
+    pub(crate) stopped: AtomicU64,
+    /// The last stamp, where the clock may be set back.
+    pub(crate) last_ticks: AtomicU64,
+    /// Losses by cause, numbered as [`Loss::CAUSES`].
+    pub(crate) losses: [Loss; 3],
+}
+
+/// Losses of one cause in one lane.
+#[derive(Debug)]
+pub(crate) struct Loss {
+    /// All of them.
+    pub(crate) count: AtomicU64,
+    /// How many of them a loss record has told of.
+    pub(crate) told: AtomicU64,
+    /// Ticks of the first one that was not yet told.
+    pub(crate) first: AtomicU64,
+    /// Ticks of the last one.
+    pub(crate) last: AtomicU64,
+}
+
+/// Adds to a counter that only the caller writes.
+#[inline(always)]
+pub(crate) fn add(counter: &AtomicU64, more: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+}
+
+impl Lane {
+    pub(crate) fn new() -> Self {
+        let loss = || Loss {
+            count: AtomicU64::new(0),
+            told: AtomicU64::new(0),
+            first: AtomicU64::new(0),
+            last: AtomicU64::new(0),
+        };
+        Self {
+            busy: AtomicU32::new(0),
+            closed: AtomicU32::new(0),
+            hand: AtomicU64::new(EMPTY_HAND),
+            owned: AtomicU32::new(0),
+            thread_id: AtomicU32::new(0),
+            tally: Tally {
+                accepted: AtomicU64::new(0),
+                disabled: AtomicU64::new(0),
+                stopped: AtomicU64::new(0),
+                last_ticks: AtomicU64::new(0),
+                losses: [loss(), loss(), loss()],
+            },
+        }
+    }
+
+    /// Makes the calling thread the owner, if the lane has none.
+    fn claim(&self, thread_id: u32) -> bool {
+        // Acquire pairs with the release in `disown`: all that the last owner did is seen.
+        // A lane that is busy and has no owner was left by `mem::forget`; it stays out of use.
+        let claimed = self.owned.load(Ordering::Relaxed) == 0
+            && self.busy.load(Ordering::Relaxed) == 0
+            && self.owned.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        if claimed {
+            self.thread_id.store(thread_id, Ordering::Relaxed);
+        }
+        claimed
+    }
+
+    /// Ends the ownership. A buffer in hand stays: the next owner goes on filling it, or the
+    /// collector takes it back.
+    fn disown(&self) {
+        self.owned.store(0, Ordering::Release);
+    }
+}
+
+/// The buffers of a session and everything its writers share.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    /// Which session, unlike any other of this process.
+    id: u64,
+    state: AtomicU32,
+    barrier: Barrier,
+    memory: Memory,
+    lanes: Lanes,
+    exchange: Exchange,
+}
+
+/// What is touched once per buffer, away from what is read at every event.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Exchange {
+    free: IndexSet,
+    full: IndexList,
+    /// Numbers that lanes with a buffer carry.
+    numbers: IndexSet,
+    /// One more than the highest number handed out.
+    numbers_used: AtomicU32,
+    next_sequence: AtomicU64,
+}
+
+/// Sizes of a ring.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RingSize {
+    /// Bytes of a buffer, a multiple of 8.
+    pub(crate) buffer_size: u32,
+    /// How many.
+    pub(crate) buffers: u32,
+    /// How many of them have their memory from the start.
+    pub(crate) resident: u32,
+    /// Most lanes that may hold a buffer at a time.
+    pub(crate) lanes: u32,
+    /// Number of the session, written into every buffer.
+    pub(crate) logger_id: u16,
+}
+
+impl Ring {
+    /// A ring and the one collector that may empty it.
+    pub(crate) fn new(id: u64, size: RingSize) -> std::io::Result<(Arc<Self>, Collector)> {
+        let memory = Memory::new(size)?;
+        let ring = Arc::new(Self {
+            id,
+            state: AtomicU32::new(RUNNING),
+            barrier: Barrier::new(),
+            memory,
+            lanes: Lanes::new(),
+            exchange: Exchange {
+                free: IndexSet::full(size.buffers),
+                full: IndexList::new(size.buffers),
+                numbers: IndexSet::full(size.lanes.min(size.buffers)),
+                numbers_used: AtomicU32::new(0),
+                next_sequence: AtomicU64::new(1),
+            },
+        });
+        let collector = Collector { ring: Arc::clone(&ring), batch: Vec::new() };
+        Ok((ring, collector))
+    }
+
+    /// Bytes of a buffer.
+    pub(crate) fn buffer_size(&self) -> u32 {
+        self.memory.buffer_size()
+    }
+
+    /// How many buffers there are.
+    pub(crate) fn buffers(&self) -> u32 {
+        self.memory.buffers()
+    }
+
+    /// How many buffers nobody uses.
+    pub(crate) fn buffers_free(&self) -> u32 {
+        self.exchange.free.count()
+    }
+
+    /// One more than the highest lane number handed out.
+    pub(crate) fn lanes_used(&self) -> u32 {
+        self.exchange.numbers_used.load(Ordering::Relaxed)
+    }
+
+    /// [`RUNNING`], [`PAUSED`] or [`STOPPED`].
+    pub(crate) fn state(&self) -> u32 {
+        self.state.load(Ordering::Relaxed)
+    }
+
+    /// Pauses or resumes; a stopped ring stays stopped.
+    pub(crate) fn set_paused(&self, paused: bool) {
+        let (from, to) = if paused { (RUNNING, PAUSED) } else { (PAUSED, RUNNING) };
+        let _ = self.state.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Every lane that ever had an owner.
+    pub(crate) fn lanes(&self) -> impl Iterator<Item = &Lane> {
+        self.lanes.iter()
+    }
+
+    /// Enters `lane`, unless its owner is in it already.
+    ///
+    /// # Safety
+    ///
+    /// - The calling thread owns `lane`, which is a lane of this ring.
+    #[inline(always)]
+    unsafe fn enter_lane<'a>(&'a self, lane: &'a Lane) -> Option<Entered<'a>> {
+        if lane.busy.load(Ordering::Relaxed) != 0 {
+            return None;
+        }
+        // Pairs, through the barrier, with the loads of `busy` in `Collector::steal` and `stop`.
+        lane.busy.store(1, Ordering::Relaxed);
+        self.barrier.light();
+        Some(Entered { ring: self, lane, transient: false, _not_send: PhantomData })
+    }
+}
+
+/// The right to write into a lane. Dropping it leaves the lane.
+#[derive(Debug)]
+pub(crate) struct Entered<'a> {
+    ring: &'a Ring,
+    lane: &'a Lane,
+    /// Whether the lane was claimed for this one event.
+    transient: bool,
+    /// The thread that entered must leave: its next entry relies on its own order.
+    _not_send: PhantomData<*const ()>,
+}
+
+impl Drop for Entered<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // Release pairs with the acquire loads of `busy` in the collector.
+        self.lane.busy.store(0, Ordering::Release);
+        if self.transient {
+            self.lane.disown();
+        }
+    }
+}
+
+impl<'a> Entered<'a> {
+    /// The lane's counters and owner.
+    #[inline(always)]
+    pub(crate) fn lane(&self) -> &'a Lane {
+        self.lane
+    }
+
+    /// The ring's state; it holds until this entry is left.
+    #[inline(always)]
+    pub(crate) fn state(&self) -> u32 {
+        self.ring.state.load(Ordering::Relaxed)
+    }
+
+    /// Space for `len` bytes at the end of the buffer in hand, or `None` if they do not fit or the
+    /// hand is empty: time to [`switch`](Self::switch).
+    #[inline(always)]
+    pub(crate) fn reserve(self, len: u32) -> Result<Space<'a>, Self> {
+        let need = len.next_multiple_of(8);
+        let hand = self.lane.hand.load(Ordering::Relaxed);
+        if hand == EMPTY_HAND {
+            return Err(self);
+        }
+        let buffer = Hand::unpack(hand).buffer;
+        // Relaxed: this thread stored it last, or a former owner before `disown`.
+        let start = self.ring.memory.load_filled(buffer, Ordering::Relaxed);
+        match self.ring.memory.buffer_size().checked_sub(start) {
+            Some(room) if need <= room => Ok(Space { entered: self, buffer, start, need }),
+            _ => Err(self),
+        }
+    }
+
+    /// Gives up the buffer in hand and takes a free one, whose header says that `lost` events went
+    /// missing before it.
+    #[cold]
+    pub(crate) fn switch(&mut self, lost: u32) -> Result<(), Discarded> {
+        let exchange = &self.ring.exchange;
+        // AcqRel pairs with the swaps in `Collector::steal`: each hand is seen by one side.
+        let old = self.lane.hand.swap(EMPTY_HAND, Ordering::AcqRel);
+        let mut number = None;
+        if old != EMPTY_HAND {
+            let old = Hand::unpack(old);
+            exchange.full.push(old.buffer);
+            number = Some(old.number);
+        }
+        let Some(buffer) = exchange.free.take() else {
+            if let Some(number) = number {
+                exchange.numbers.put(number);
+            }
+            return Err(Discarded::NoFreeBuffer);
+        };
+        let Some(number) = number.or_else(|| exchange.numbers.take()) else {
+            exchange.free.put(buffer);
+            return Err(Discarded::NoLane);
+        };
+        exchange.numbers_used.fetch_max(number + 1, Ordering::Relaxed);
+
+        let sequence = exchange.next_sequence.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: `buffer` came from the free set, so it is this thread's alone.
+        unsafe { self.ring.memory.begin(buffer, number, sequence, lost) };
+
+        let hand = Hand { buffer, number }.pack();
+        // Release pairs with the acquire in `Collector::peek`: the header is there.
+        let pushed_out = self.lane.hand.swap(hand, Ordering::AcqRel);
+        if pushed_out != EMPTY_HAND {
+            // The collector found this lane busy and put the old hand back. It was given up.
+            let old = Hand::unpack(pushed_out);
+            exchange.full.push(old.buffer);
+            exchange.numbers.put(old.number);
+        }
+        Ok(())
+    }
+}
+
+/// Space for one record. Dropped without [`commit`](Self::commit), it leaves nothing.
+#[derive(Debug)]
+#[must_use = "uncommitted space leaves nothing"]
+pub(crate) struct Space<'a> {
+    entered: Entered<'a>,
+    buffer: u32,
+    start: u32,
+    /// Bytes reserved, a multiple of 8.
+    need: u32,
+}
+
+impl<'a> Space<'a> {
+    /// The bytes, up to the next multiple of 8. They hold what an earlier record left there.
+    #[inline(always)]
+    pub(crate) fn bytes(&mut self) -> &mut [u8] {
+        let range = self.start..self.start + self.need;
+        // SAFETY:
+        // - The range lies in the buffer: `reserve` compared it.
+        // - It lies behind `FilledBytes`, where nobody but the lane's owner reads or writes, and
+        //   `Entered` is the owner's only entry.
+        // - The buffer stays the lane's while `busy` is set: the collector leaves a busy lane its
+        //   hand, and recycles only what was given up.
+        unsafe { self.entered.ring.memory.bytes_mut(self.buffer, range) }
+    }
+
+    /// The lane's counters and owner.
+    #[inline(always)]
+    pub(crate) fn lane(&self) -> &'a Lane {
+        self.entered.lane
+    }
+
+    /// Publishes the first `len` bytes as one record: from here on it survives a kill.
+    ///
+    /// # Errors
+    ///
+    /// [`Discarded::Stopped`] if the session was stopped, and closed without it, meanwhile.
+    #[inline(always)]
+    pub(crate) fn commit(self, len: u32) -> Result<Entered<'a>, Discarded> {
+        let Self { entered, buffer, start, need } = self;
+        debug_assert!(len <= need);
+        let end = start + len.next_multiple_of(8).min(need);
+        // Release pairs with the acquire load in `Collector::peek` and in the readers of a ring:
+        // whoever sees `end` sees the record.
+        entered.ring.memory.store_filled(buffer, end, Ordering::Release);
+        entered.ring.barrier.light();
+        // Pairs, through the barrier, with the load of `FilledBytes` in `Collector::close`.
+        if entered.lane.closed.load(Ordering::Relaxed) != 0 {
+            return closed_out(entered, end);
+        }
+        Ok(entered)
+    }
+}
+
+/// The session was stopped while this reservation was open. Was the record taken?
+#[cold]
+fn closed_out(entered: Entered<'_>, end: u32) -> Result<Entered<'_>, Discarded> {
+    loop {
+        // Acquire pairs with the release in `Collector::close`. 1 is a moment's state: the
+        // collector is between two instructions.
+        match entered.lane.closed.load(Ordering::Acquire) {
+            1 => std::thread::yield_now(),
+            closed if end <= closed => return Ok(entered),
+            _ => {
+                add(&entered.lane.tally.stopped, 1);
+                return Err(Discarded::Stopped);
+            }
+        }
+    }
+}
+
+/// The one party that empties a ring. There is one per ring, made with it.
+#[derive(Debug)]
+pub(crate) struct Collector {
+    ring: Arc<Ring>,
+    /// Buffers collected and not yet asked for, newest first.
+    batch: Vec<u32>,
+}
+
+/// A buffer that the collector owns: no writer will touch it again before it is released.
+#[derive(Debug)]
+#[must_use = "a buffer that is not released is lost to the ring"]
+pub(crate) struct Sealed {
+    buffer: u32,
+}
+
+impl Sealed {
+    /// Which buffer of the ring, from 0.
+    pub(crate) fn index(&self) -> u32 {
+        self.buffer
+    }
+}
+
+/// The published part of a buffer that a writer has in hand.
+#[derive(Debug)]
+pub(crate) struct Published<'a> {
+    /// Which buffer of the ring, from 0.
+    pub(crate) index: u32,
+    /// The header, with the `FilledBytes` that `records` ends at.
+    pub(crate) header: BufferHeader,
+    /// The records published so far.
+    pub(crate) records: &'a [u8],
+}
+
+impl Collector {
+    /// The ring.
+    pub(crate) fn ring(&self) -> &Arc<Ring> {
+        &self.ring
+    }
+
+    /// The next buffer that a writer has given up, in the order of giving up.
+    pub(crate) fn next_full(&mut self) -> Option<Sealed> {
+        if self.batch.is_empty() {
+            self.ring.exchange.full.take_all(&mut self.batch);
+            self.batch.reverse();
+        }
+        self.batch.pop().map(|buffer| Sealed { buffer })
+    }
+
+    /// The whole of a buffer.
+    pub(crate) fn bytes_mut<'b>(&'b self, sealed: &'b mut Sealed) -> &'b mut [u8] {
+        let range = 0..self.ring.memory.buffer_size();
+        // SAFETY: a `Sealed` is the only way to a buffer that is in no hand, no list and no set.
+        unsafe { self.ring.memory.bytes_mut(sealed.buffer, range) }
+    }
+
+    /// `FilledBytes` of a buffer.
+    pub(crate) fn filled(&self, sealed: &Sealed) -> u32 {
+        // Relaxed: acquired with the buffer.
+        self.ring.memory.load_filled(sealed.buffer, Ordering::Relaxed)
+    }
+
+    /// Sets `FilledBytes` of a buffer whose records the collector wrote itself.
+    pub(crate) fn fill(&self, sealed: &Sealed, filled: u32) {
+        // Relaxed: nobody else looks before the buffer is free again.
+        self.ring.memory.store_filled(sealed.buffer, filled, Ordering::Relaxed);
+    }
+
+    /// Where a buffer stands in the order of filling.
+    pub(crate) fn sequence(&self, sealed: &Sealed) -> i64 {
+        self.view(sealed.buffer).header.sequence_number.get()
+    }
+
+    /// Empties a buffer and makes it free.
+    pub(crate) fn release(&mut self, sealed: Sealed) {
+        // SAFETY: as in `bytes_mut`; the token ends here.
+        unsafe { self.ring.memory.reset(sealed.buffer) };
+        self.ring.exchange.free.put(sealed.buffer);
+    }
+
+    /// What the writer of `lane` has published of the buffer in its hand.
+    ///
+    /// The writer may go on, and may even give the buffer up: it is recycled by this collector
+    /// alone, which is borrowed until the view is gone.
+    pub(crate) fn peek<'a>(&'a self, lane: &Lane) -> Option<Published<'a>> {
+        // Acquire pairs with the swap in `Entered::switch`: the header is there.
+        let hand = lane.hand.load(Ordering::Acquire);
+        (hand != EMPTY_HAND).then(|| self.view(Hand::unpack(hand).buffer))
+    }
+
+    fn view(&self, index: u32) -> Published<'_> {
+        // Acquire pairs with the release in `Space::commit`.
+        let filled = self.ring.memory.load_filled(index, Ordering::Acquire);
+        // SAFETY:
+        // - What lies below `FilledBytes` does not change until the buffer is recycled, and that
+        //   takes this collector, mutably.
+        // - The header was written before the hand was published and is not written again.
+        let (header, records) = unsafe { self.ring.memory.published(index, HEADER_BYTES..filled) };
+        Published { index, header, records }
+    }
+
+    /// Takes the buffer of `lane` from its hand, unless its owner is writing at this moment.
+    pub(crate) fn steal(&mut self, lane: &Lane) -> Option<Sealed> {
+        if lane.hand.load(Ordering::Relaxed) == EMPTY_HAND {
+            return None;
+        }
+        // AcqRel pairs with the swaps in `Entered::switch`.
+        let word = lane.hand.swap(EMPTY_HAND, Ordering::AcqRel);
+        if word == EMPTY_HAND {
+            return None;
+        }
+        self.ring.barrier.heavy();
+        // Acquire pairs with the release that clears it: what the writer did is seen.
+        if lane.busy.load(Ordering::Acquire) != 0
+            && lane
+                .hand
+                .compare_exchange(EMPTY_HAND, word, Ordering::AcqRel, Ordering::Acquire)
+                .is_ok()
+        {
+            return None;
+        }
+        let hand = Hand::unpack(word);
+        self.ring.exchange.numbers.put(hand.number);
+        Some(Sealed { buffer: hand.buffer })
+    }
+
+    /// Whether a thread owns `lane`.
+    pub(crate) fn is_owned(&self, lane: &Lane) -> bool {
+        lane.owned.load(Ordering::Relaxed) != 0
+    }
+
+    /// Ends writing: no reservation succeeds after this returns.
+    pub(crate) fn stop(&mut self) {
+        // Pairs, through the barrier, with the load in `Entered::state`.
+        self.ring.state.store(STOPPED, Ordering::Relaxed);
+        self.ring.barrier.heavy();
+    }
+
+    /// Whether the owner of `lane` holds a reservation.
+    pub(crate) fn is_busy(&self, lane: &Lane) -> bool {
+        // Acquire pairs with the release that clears it.
+        lane.busy.load(Ordering::Acquire) != 0
+    }
+
+    /// Closes out a lane whose owner holds a reservation after [`stop`](Self::stop): what it
+    /// published is what counts, and its buffer stays its own for ever.
+    pub(crate) fn close<'a>(&'a mut self, lane: &Lane) -> Option<Published<'a>> {
+        // Pairs, through the barrier, with the load of `closed` in `Space::commit`.
+        lane.closed.store(1, Ordering::Relaxed);
+        self.ring.barrier.heavy();
+        let published = self.peek(lane);
+        let end = published.as_ref().map_or(HEADER_BYTES, |p| p.header.filled_bytes.get());
+        lane.closed.store(end, Ordering::Release);
+        published
+    }
+
+    /// A free buffer for the collector's own records, with its header begun, under lane `number`.
+    pub(crate) fn own_buffer(&mut self, number: u32) -> Option<Sealed> {
+        let buffer = self.ring.exchange.free.take()?;
+        let sequence = self.ring.exchange.next_sequence.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: `buffer` came from the free set, so it is this thread's alone.
+        unsafe { self.ring.memory.begin(buffer, number, sequence, 0) };
+        Some(Sealed { buffer })
+    }
+}

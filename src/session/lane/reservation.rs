@@ -1,0 +1,106 @@
+//! A record whose payload is written in place.
+
+use super::{Space, add};
+use crate::session::stats::Discarded;
+use bytes::{BufMut, buf::UninitSlice};
+
+/// Space for one record in a session's buffer, to be filled in place and committed.
+///
+/// The header is written already, stamped when the space was taken. The payload is written through
+/// [`BufMut`], from front to back, up to the capacity asked for; [`commit`](Self::commit) makes the
+/// record as long as what was written. Dropped without a commit, it leaves nothing and costs
+/// nothing. A writer that holds one holds its lane: what the same thread logs meanwhile goes
+/// through another lane.
+///
+/// ```
+/// use bytes::BufMut;
+/// use etlring::format::Guid;
+/// use etlring::session::{ClassicEvent, Session};
+/// use etlring::sink::MemorySink;
+///
+/// let (sink, log) = MemorySink::new();
+/// let session = Session::builder("doc").sink(sink).start()?;
+/// let event = ClassicEvent::new(Guid::from_u128(0x11), 10, 4);
+/// let mut record = session.reserve_classic(&event, 64)?;
+/// record.put_u32_le(42);
+/// record.put_slice(b"answer");
+/// record.commit()?;
+/// assert_eq!(session.stop()?.events_accepted, 1);
+/// assert_eq!(log.to_vec().len() % 65_536, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "an uncommitted reservation leaves nothing"]
+pub struct Reservation<'a> {
+    space: Space<'a>,
+    /// Where the payload starts.
+    payload: usize,
+    /// Where it may end.
+    end: usize,
+    /// Where it ends so far.
+    at: usize,
+}
+
+impl<'a> Reservation<'a> {
+    /// Of `space`, whose first `header` bytes are written, for a payload of up to `capacity`.
+    pub(crate) fn new(space: Space<'a>, header: usize, capacity: usize) -> Self {
+        Self { space, payload: header, end: header + capacity, at: header }
+    }
+
+    /// Bytes of payload written so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.at - self.payload
+    }
+
+    /// Whether nothing has been written yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of payload asked for.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.end - self.payload
+    }
+
+    /// Publishes the record: from here on it survives a kill of the process.
+    ///
+    /// # Errors
+    ///
+    /// [`Discarded::Stopped`] if the session was stopped while this reservation was open, and
+    /// closed its log before the commit.
+    pub fn commit(mut self) -> Result<(), Discarded> {
+        let len = self.at;
+        let bytes = self.space.bytes();
+        // The padding is defined in what we write; a foreign reader may look at it.
+        bytes[len..].iter_mut().take(7).for_each(|byte| *byte = 0);
+        let size = u16::try_from(len).unwrap_or(u16::MAX);
+        bytes[..2].copy_from_slice(&size.to_le_bytes());
+        let len = u32::from(size);
+        let entered = self.space.commit(len)?;
+        add(&entered.lane().tally.accepted, 1);
+        Ok(())
+    }
+}
+
+// SAFETY:
+// - `chunk_mut` gives the bytes from `at` to `end`, all of them initialised, always the same ones
+//   until `advance_mut` moves `at`.
+// - `remaining_mut` is their number.
+unsafe impl BufMut for Reservation<'_> {
+    fn remaining_mut(&self) -> usize {
+        self.end - self.at
+    }
+
+    unsafe fn advance_mut(&mut self, count: usize) {
+        assert!(count <= self.remaining_mut(), "advanced beyond the capacity of a reservation");
+        self.at += count;
+    }
+
+    fn chunk_mut(&mut self) -> &mut UninitSlice {
+        let (at, end) = (self.at, self.end);
+        UninitSlice::new(&mut self.space.bytes()[at..end])
+    }
+}

@@ -1,0 +1,121 @@
+//! Which lane a thread owns, and how it comes to one.
+//!
+//! The common case is one compare: the thread's last session is this one. Else the thread's short
+//! list is searched, and only then a lane is claimed, lowest free first. When a thread ends its
+//! lanes are given back; an event after that (from another thread-local's destructor), or inside
+//! another event, gets a lane for itself alone.
+
+use super::{Entered, Lane, Ring};
+use crate::session::{clock, stats::Discarded};
+use std::cell::{Cell, RefCell};
+use std::sync::{Arc, OnceLock, Weak};
+
+/// Lanes are made in groups of this many, when they are first needed.
+const CHUNK: usize = 64;
+/// Most groups: 65,536 threads at a time in one session.
+const CHUNKS: usize = 1024;
+
+/// The lanes of a ring. They are never removed, so that their counters stay.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    chunks: Box<[OnceLock<Box<[Lane]>>]>,
+}
+
+impl Lanes {
+    pub(super) fn new() -> Self {
+        Self { chunks: (0..CHUNKS).map(|_| OnceLock::new()).collect() }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Lane> {
+        self.chunks.iter().map_while(OnceLock::get).flatten()
+    }
+
+    #[inline(always)]
+    fn get(&self, index: u32) -> Option<&Lane> {
+        let index = index as usize;
+        self.chunks.get(index / CHUNK)?.get()?.get(index % CHUNK)
+    }
+
+    /// Makes the calling thread the owner of the lowest free lane.
+    fn claim(&self, thread_id: u32) -> Option<(u32, &Lane)> {
+        let lanes = self.chunks.iter().flat_map(|chunk| {
+            chunk.get_or_init(|| (0..CHUNK).map(|_| Lane::new()).collect()).iter()
+        });
+        (0..).zip(lanes).find(|(_, lane)| lane.claim(thread_id))
+    }
+}
+
+thread_local! {
+    /// The session this thread last wrote to, and its lane there. Needs no destructor, so that
+    /// reading it is one load, in a signal handler too. Session 0 does not exist.
+    static LAST: Cell<(u64, u32)> = const { Cell::new((0, 0)) };
+    /// Every lane this thread owns.
+    static HELD: Held = const { Held(RefCell::new(Vec::new())) };
+}
+
+/// Gives a thread's lanes back when the thread ends.
+struct Held(RefCell<Vec<(u64, u32, Weak<Ring>)>>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        LAST.set((0, 0));
+        for (_, index, ring) in self.0.take() {
+            if let Some(lane) = ring.upgrade().as_ref().and_then(|ring| ring.lanes.get(index)) {
+                lane.disown();
+            }
+        }
+    }
+}
+
+impl Ring {
+    /// Enters a lane of the calling thread.
+    #[inline(always)]
+    pub(crate) fn enter(self: &Arc<Self>) -> Result<Entered<'_>, Discarded> {
+        let (id, index) = LAST.get();
+        if id == self.id {
+            if let Some(lane) = self.lanes.get(index) {
+                // SAFETY: `LAST` names a lane that this thread claimed and has not given back.
+                if let Some(entered) = unsafe { self.enter_lane(lane) } {
+                    return Ok(entered);
+                }
+            }
+        }
+        self.enter_slowly()
+    }
+
+    #[cold]
+    fn enter_slowly(self: &Arc<Self>) -> Result<Entered<'_>, Discarded> {
+        if let Some(index) = self.own_lane() {
+            LAST.set((self.id, index));
+            if let Some(lane) = self.lanes.get(index) {
+                // SAFETY: the lane is in `HELD`, so this thread owns it.
+                if let Some(entered) = unsafe { self.enter_lane(lane) } {
+                    return Ok(entered);
+                }
+            }
+        }
+        // Within another event of this thread, or after its thread-locals are gone.
+        let (_, lane) = self.lanes.claim(clock::thread_id()).ok_or(Discarded::NoLane)?;
+        // SAFETY: claimed in the line above.
+        let mut entered = unsafe { self.enter_lane(lane) }.ok_or(Discarded::NoLane)?;
+        entered.transient = true;
+        Ok(entered)
+    }
+
+    /// The lane that this thread owns, claimed now if need be. `None` while the list is in use (a
+    /// signal came in between) or gone (the thread is ending).
+    fn own_lane(self: &Arc<Self>) -> Option<u32> {
+        HELD.try_with(|held| {
+            let mut held = held.0.try_borrow_mut().ok()?;
+            if let Some((_, index, _)) = held.iter().find(|(id, ..)| *id == self.id) {
+                return Some(*index);
+            }
+            held.retain(|(_, _, ring)| ring.strong_count() != 0);
+            let (index, _) = self.lanes.claim(clock::thread_id())?;
+            held.push((self.id, index, Arc::downgrade(self)));
+            Some(index)
+        })
+        .ok()
+        .flatten()
+    }
+}

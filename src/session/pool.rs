@@ -1,0 +1,117 @@
+//! Which buffers are free, and which are full: two lock-free structures over buffer numbers.
+//!
+//! Neither holds memory of its own that is handed over, so neither has the ABA problem: a bit that
+//! is set is free whoever set it, and a list that is only ever taken whole cannot have its middle
+//! exchanged under a reader.
+
+use crate::session::sync::{AtomicU32, AtomicU64, Ordering};
+
+/// No number: the end of a list.
+const NONE: u32 = u32::MAX;
+
+/// A set of small numbers; any thread takes the lowest and puts it back.
+///
+/// Lowest first keeps the buffers in use few and warm in the cache, and leaves memory that a
+/// session never needs untouched.
+#[derive(Debug)]
+pub(crate) struct IndexSet {
+    words: Box<[AtomicU64]>,
+}
+
+impl IndexSet {
+    /// The set of all numbers below `count`.
+    pub(crate) fn full(count: u32) -> Self {
+        let words = (0..count.div_ceil(64))
+            .map(|word| {
+                let bits = (count - word * 64).min(64);
+                AtomicU64::new(u64::MAX >> (64 - bits))
+            })
+            .collect();
+        Self { words }
+    }
+
+    /// Takes the lowest number out of the set.
+    pub(crate) fn take(&self) -> Option<u32> {
+        for (at, word) in (0..).zip(&self.words) {
+            let mut bits = word.load(Ordering::Relaxed);
+            while bits != 0 {
+                // Acquire pairs with the release in `put`: what the last owner did with the
+                // buffer is done.
+                match word.compare_exchange_weak(
+                    bits,
+                    bits & (bits - 1),
+                    Ordering::Acquire,
+                    Ordering::Relaxed,
+                ) {
+                    Ok(_) => return Some(at * 64 + bits.trailing_zeros()),
+                    Err(now) => bits = now,
+                }
+            }
+        }
+        None
+    }
+
+    /// Puts `index` back. It must have been taken.
+    pub(crate) fn put(&self, index: u32) {
+        if let Some(word) = self.words.get(index as usize / 64) {
+            let bit = 1u64 << (index % 64);
+            // Release pairs with the acquire in `take`.
+            let before = word.fetch_or(bit, Ordering::Release);
+            debug_assert_eq!(before & bit, 0, "{index} put back twice");
+        }
+    }
+
+    /// How many numbers are in the set, while others may take and put.
+    pub(crate) fn count(&self) -> u32 {
+        self.words.iter().map(|word| word.load(Ordering::Relaxed).count_ones()).sum()
+    }
+}
+
+/// A list of numbers that many threads push to and one takes whole.
+#[derive(Debug)]
+pub(crate) struct IndexList {
+    head: AtomicU32,
+    /// `next[i]` follows `i`; written by the thread that pushes `i`.
+    next: Box<[AtomicU32]>,
+}
+
+impl IndexList {
+    /// An empty list for numbers below `count`.
+    pub(crate) fn new(count: u32) -> Self {
+        Self {
+            head: AtomicU32::new(NONE),
+            next: (0..count).map(|_| AtomicU32::new(NONE)).collect(),
+        }
+    }
+
+    /// Adds `index`, which must not be in the list.
+    pub(crate) fn push(&self, index: u32) {
+        let Some(next) = self.next.get(index as usize) else { return };
+        let mut head = self.head.load(Ordering::Relaxed);
+        loop {
+            next.store(head, Ordering::Relaxed);
+            // Release pairs with the acquire in `take_all`: the buffer's records and its link.
+            match self.head.compare_exchange_weak(head, index, Ordering::Release, Ordering::Relaxed)
+            {
+                Ok(_) => return,
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// Empties the list into `out`, oldest first.
+    pub(crate) fn take_all(&self, out: &mut Vec<u32>) {
+        if self.head.load(Ordering::Relaxed) == NONE {
+            return;
+        }
+        let start = out.len();
+        // Acquire pairs with the release of every push whose node is in the list: each push
+        // continues the release sequence of the one before it.
+        let mut index = self.head.swap(NONE, Ordering::Acquire);
+        while let Some(next) = self.next.get(index as usize) {
+            out.push(index);
+            index = next.load(Ordering::Relaxed);
+        }
+        out[start..].reverse();
+    }
+}

@@ -1,0 +1,105 @@
+//! What became of every event: counters, and why an event was not recorded.
+
+use std::fmt;
+
+/// An event was not recorded. Returned at once; a writer never waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Discarded {
+    /// All buffers are in use: the flusher or the disk is behind.
+    NoFreeBuffer,
+    /// The record does not fit an empty buffer, or the 65,535 bytes a record can have.
+    TooLarge,
+    /// All lanes are taken by other threads.
+    NoLane,
+    /// The session is paused.
+    Disabled,
+    /// The session has been stopped.
+    Stopped,
+}
+
+impl fmt::Display for Discarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoFreeBuffer => "no free buffer, event discarded",
+            Self::TooLarge => "record larger than a buffer or than 65535 bytes, event discarded",
+            Self::NoLane => "no free lane, event discarded",
+            Self::Disabled => "session is paused, event not recorded",
+            Self::Stopped => "session is stopped, event not recorded",
+        })
+    }
+}
+
+impl std::error::Error for Discarded {}
+
+/// Why events were lost, as loss records number it (spec/12-loss.md).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LossCause(pub u32);
+
+impl LossCause {
+    /// [`Discarded::NoFreeBuffer`].
+    pub const NO_FREE_BUFFER: Self = Self(1);
+    /// [`Discarded::TooLarge`].
+    pub const TOO_LARGE: Self = Self(2);
+    /// [`Discarded::NoLane`].
+    pub const NO_LANE: Self = Self(3);
+    /// The sink failed to write a buffer.
+    pub const IO: Self = Self(6);
+}
+
+/// Events lost, by cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventsLost {
+    /// All buffers were in use.
+    pub no_free_buffer: u64,
+    /// Larger than a buffer.
+    pub too_large: u64,
+    /// All lanes were taken.
+    pub no_lane: u64,
+    /// In buffers that the sink failed to write.
+    pub io: u64,
+}
+
+impl EventsLost {
+    /// All of them: the `EventsLost` of the log file.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.no_free_buffer + self.too_large + self.no_lane + self.io
+    }
+}
+
+/// Counters of a session at one moment.
+///
+/// Once the writers are quiet the sums are exact:
+/// `attempted() == events_accepted + lost.total() + events_disabled + events_after_stop`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionStats {
+    /// Events committed, less those in buffers that the sink failed to write.
+    pub events_accepted: u64,
+    /// Events lost, by cause.
+    pub lost: EventsLost,
+    /// Events refused because the session was paused.
+    pub events_disabled: u64,
+    /// Events refused because the session was stopped.
+    pub events_after_stop: u64,
+    /// Buffers in the log file, its header buffer included.
+    pub buffers_written: u64,
+    /// Buffers that the sink failed to write.
+    pub buffers_lost: u64,
+    /// Buffers that nobody uses at this moment.
+    pub buffers_free: u32,
+    /// All buffers of the session.
+    pub buffers_total: u32,
+    /// Size of a buffer, in bytes.
+    pub buffer_size: u32,
+    /// Most lanes in use at the same time so far.
+    pub lanes: u32,
+}
+
+impl SessionStats {
+    /// Every event that anyone tried to record.
+    #[must_use]
+    pub fn attempted(&self) -> u64 {
+        self.events_accepted + self.lost.total() + self.events_disabled + self.events_after_stop
+    }
+}

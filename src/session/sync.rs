@@ -1,0 +1,73 @@
+//! The atomics of the ring, or their models.
+//!
+//! Under `--cfg loom` the same code runs on loom's types, which explore every interleaving and
+//! every outcome that the memory model allows. Nothing else of the session differs.
+
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+#[cfg(not(loom))]
+pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+
+/// A fence of which one side is nearly free: writers [`light`](Self::light), the flusher
+/// [`heavy`](Self::heavy).
+///
+/// Two parties each store one word and then load the other's. With a full fence between store and
+/// load on both sides, at least one of them sees the other's store. Writers pass here at every
+/// event and the flusher seldom, so on Linux the flusher pays for both: `membarrier(2)` makes every
+/// running thread of the process pass a full fence, and a writer only keeps its compiler from
+/// reordering. Elsewhere, and where the system call is refused, both sides fence.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Barrier {
+    /// Whether `membarrier` stands in for the writers' fences.
+    asymmetric: bool,
+}
+
+impl Barrier {
+    /// Asks the system for the cheap kind.
+    pub(crate) fn new() -> Self {
+        Self { asymmetric: register() }
+    }
+
+    /// The writer's side, between its store and its load.
+    #[inline(always)]
+    pub(crate) fn light(self) {
+        if self.asymmetric {
+            std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
+        } else {
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    /// The flusher's side, between its store and its load.
+    pub(crate) fn heavy(self) {
+        fence(Ordering::SeqCst);
+        if self.asymmetric {
+            everywhere();
+        }
+    }
+}
+
+#[cfg(all(target_os = "linux", not(loom)))]
+fn register() -> bool {
+    use rustix::thread::{MembarrierCommand, MembarrierQuery, membarrier, membarrier_query};
+    membarrier_query().contains(MembarrierQuery::PRIVATE_EXPEDITED)
+        && membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok()
+}
+
+#[cfg(all(target_os = "linux", not(loom)))]
+fn everywhere() {
+    use rustix::thread::{MembarrierCommand, membarrier};
+    // Registered, so it cannot fail. Were it to fail, a writer might be taken for absent while it
+    // writes: nothing less than stopping the process is safe.
+    if membarrier(MembarrierCommand::PrivateExpedited).is_err() {
+        std::process::abort();
+    }
+}
+
+#[cfg(any(not(target_os = "linux"), loom))]
+fn register() -> bool {
+    false
+}
+
+#[cfg(any(not(target_os = "linux"), loom))]
+fn everywhere() {}

@@ -1,0 +1,538 @@
+//! Recording: what a provider's thread does.
+//!
+//! Every way to write comes down to three steps: take space, read the clock, fill and commit. The
+//! clock is read after the space is taken, so that the records of a lane are in the order of their
+//! stamps.
+
+use crate::codec::encode::{self, Item, MAX_RECORD, TYPED_MARKER_FLAGS};
+use crate::format::{
+    EventDescriptor, EventFlags, EventHeader, EventTraceHeader, ExtType, Guid, HeaderType,
+    LOST_EVENT_GUID,
+};
+use crate::session::{
+    clock::Source,
+    flusher::Shared,
+    lane::{Entered, HEADER_BYTES, Lane, Loss, PAUSED, RUNNING, Reservation, Ring, Space, add},
+    stats::{Discarded, EventsLost, LossCause, SessionStats},
+    sync::{AtomicU64, Ordering},
+};
+use std::sync::Arc;
+use zerocopy::IntoBytes;
+
+/// A classic event, recorded as `TraceEvent` does: a 48-byte `EVENT_TRACE_HEADER`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClassicEvent {
+    /// Class of the event: what a consumer shows as its provider.
+    pub class: Guid,
+    /// Type of the event within its class; a consumer's opcode. Own types start at 10.
+    pub class_type: u8,
+    /// Severity: 1 critical, 2 error, 3 warning, 4 information, 5 verbose; 0 always.
+    pub level: u8,
+    /// Version of the payload's layout.
+    pub version: u16,
+}
+
+impl ClassicEvent {
+    /// Version 0 of an event.
+    #[must_use]
+    pub const fn new(class: Guid, class_type: u8, level: u8) -> Self {
+        Self { class, class_type, level, version: 0 }
+    }
+}
+
+/// An event, recorded as `EventWrite` does: an 80-byte `EVENT_HEADER` and extended items.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    /// Who logs it.
+    pub provider: Guid,
+    /// Id, version, level, opcode, task, keyword.
+    pub descriptor: EventDescriptor,
+    /// What it belongs to; zero for nothing.
+    pub activity_id: Guid,
+    /// The activity that its own one came from.
+    pub related_activity_id: Option<Guid>,
+    /// Further extended items, written behind the related activity in this order.
+    pub items: &'a [Item<'a>],
+}
+
+impl<'a> Event<'a> {
+    /// An event of no activity.
+    #[must_use]
+    pub const fn new(provider: Guid, descriptor: EventDescriptor) -> Self {
+        Self {
+            provider,
+            descriptor,
+            activity_id: Guid::ZERO,
+            related_activity_id: None,
+            items: &[],
+        }
+    }
+
+    /// The same event within an activity.
+    #[must_use]
+    pub const fn activity(self, activity_id: Guid) -> Self {
+        Self { activity_id, ..self }
+    }
+
+    /// The same event, its activity started by another one.
+    #[must_use]
+    pub const fn related(self, related_activity_id: Guid) -> Self {
+        Self { related_activity_id: Some(related_activity_id), ..self }
+    }
+
+    /// The same event with extended items.
+    #[must_use]
+    pub const fn items(self, items: &'a [Item<'a>]) -> Self {
+        Self { items, ..self }
+    }
+
+    /// Bytes of the extended items.
+    fn items_size(&self) -> usize {
+        let related = if self.related_activity_id.is_some() { 24 } else { 0 };
+        if self.items.is_empty() {
+            related
+        } else {
+            encode::items_size(self.items).saturating_add(related)
+        }
+    }
+}
+
+/// What a record's header takes from its surroundings.
+#[derive(Clone, Copy, Debug)]
+struct Stamp {
+    ticks: u64,
+    thread_id: u32,
+    process_id: u32,
+}
+
+/// The writing side of a [`Session`](crate::session::Session): cheap to clone, for any thread.
+///
+/// Writing never waits, allocates nothing and makes no system call, but for a thread's first event
+/// in a session, when it takes a lane. An event that cannot be recorded is discarded at once, and
+/// counted by cause.
+#[derive(Clone, Debug)]
+pub struct SessionHandle {
+    ring: Arc<Ring>,
+    clock: Source,
+    process_id: u32,
+    shared: Arc<Shared>,
+}
+
+impl SessionHandle {
+    pub(crate) fn new(ring: Arc<Ring>, clock: Source, shared: Arc<Shared>) -> Self {
+        Self { ring, clock, process_id: std::process::id(), shared }
+    }
+
+    /// Records a classic event.
+    ///
+    /// # Errors
+    ///
+    /// Why it was [`Discarded`].
+    #[inline]
+    pub fn write_classic(&self, event: &ClassicEvent, payload: &[u8]) -> Result<(), Discarded> {
+        self.write_classic_parts(event, &[payload])
+    }
+
+    /// Records a classic event whose payload lies in several places.
+    ///
+    /// # Errors
+    ///
+    /// Why it was [`Discarded`].
+    #[inline]
+    pub fn write_classic_parts(
+        &self,
+        event: &ClassicEvent,
+        payload: &[&[u8]],
+    ) -> Result<(), Discarded> {
+        let len = total(payload).saturating_add(EventTraceHeader::SIZE);
+        self.record(len, |bytes, stamp| {
+            put_classic(bytes, len, event, stamp);
+            put_parts(&mut bytes[EventTraceHeader::SIZE..], payload);
+        })
+    }
+
+    /// Space for a classic event with up to `capacity` bytes of payload, to be written in place.
+    ///
+    /// # Errors
+    ///
+    /// Why it was [`Discarded`].
+    pub fn reserve_classic(
+        &self,
+        event: &ClassicEvent,
+        capacity: usize,
+    ) -> Result<Reservation<'_>, Discarded> {
+        let mut space = self.space(EventTraceHeader::SIZE.saturating_add(capacity))?;
+        let stamp = self.stamp(space.lane());
+        put_classic(space.bytes(), EventTraceHeader::SIZE, event, stamp);
+        Ok(Reservation::new(space, EventTraceHeader::SIZE, capacity))
+    }
+
+    /// Records an event.
+    ///
+    /// # Errors
+    ///
+    /// Why it was [`Discarded`].
+    #[inline]
+    pub fn write_event(&self, event: &Event<'_>, payload: &[u8]) -> Result<(), Discarded> {
+        self.write_event_parts(event, &[payload])
+    }
+
+    /// Records an event whose payload lies in several places.
+    ///
+    /// # Errors
+    ///
+    /// Why it was [`Discarded`].
+    #[inline]
+    pub fn write_event_parts(&self, event: &Event<'_>, payload: &[&[u8]]) -> Result<(), Discarded> {
+        let header = event.items_size().saturating_add(EventHeader::SIZE);
+        let len = total(payload).saturating_add(header);
+        self.record(len, |bytes, stamp| {
+            put_event(bytes, len, event, stamp);
+            put_parts(&mut bytes[header..], payload);
+        })
+    }
+
+    /// Space for an event with up to `capacity` bytes of payload, to be written in place.
+    ///
+    /// # Errors
+    ///
+    /// Why it was [`Discarded`].
+    pub fn reserve_event(
+        &self,
+        event: &Event<'_>,
+        capacity: usize,
+    ) -> Result<Reservation<'_>, Discarded> {
+        let header = event.items_size().saturating_add(EventHeader::SIZE);
+        let mut space = self.space(header.saturating_add(capacity))?;
+        let stamp = self.stamp(space.lane());
+        put_event(space.bytes(), header, event, stamp);
+        Ok(Reservation::new(space, header, capacity))
+    }
+
+    /// Whether events are recorded at this moment: neither paused nor stopped.
+    #[inline]
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.ring.state() == RUNNING
+    }
+
+    /// Stops recording for a while, or resumes it. Events in between are refused as
+    /// [`Discarded::Disabled`]; they do not count as lost.
+    pub fn set_enabled(&self, enabled: bool) {
+        self.ring.set_paused(!enabled);
+    }
+
+    /// Counters of this moment, without stopping anybody.
+    #[must_use]
+    pub fn query(&self) -> SessionStats {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let mut stats = SessionStats {
+            lost: EventsLost {
+                no_lane: load(&self.shared.no_lane),
+                io: load(&self.shared.events_lost_io),
+                ..EventsLost::default()
+            },
+            buffers_written: load(&self.shared.buffers_written),
+            buffers_lost: load(&self.shared.buffers_lost),
+            buffers_free: self.ring.buffers_free(),
+            buffers_total: self.ring.buffers(),
+            buffer_size: self.ring.buffer_size(),
+            lanes: self.ring.lanes_used(),
+            ..SessionStats::default()
+        };
+        for lane in self.ring.lanes() {
+            let [no_free_buffer, too_large, no_lane] = &lane.tally.losses;
+            stats.events_accepted += load(&lane.tally.accepted);
+            stats.events_disabled += load(&lane.tally.disabled);
+            stats.events_after_stop += load(&lane.tally.stopped);
+            stats.lost.no_free_buffer += load(&no_free_buffer.count);
+            stats.lost.too_large += load(&too_large.count);
+            stats.lost.no_lane += load(&no_lane.count);
+        }
+        stats.events_accepted = stats.events_accepted.saturating_sub(stats.lost.io);
+        stats
+    }
+
+    /// Takes space for `len` bytes, stamps, fills, commits.
+    #[inline(always)]
+    fn record(&self, len: usize, fill: impl FnOnce(&mut [u8], Stamp)) -> Result<(), Discarded> {
+        let mut space = self.space(len)?;
+        let stamp = self.stamp(space.lane());
+        let bytes = space.bytes();
+        // Clears the padding; what of these eight bytes is payload is written next.
+        if let Some(last) = bytes.last_chunk_mut::<8>() {
+            *last = [0; 8];
+        }
+        fill(bytes, stamp);
+        #[expect(clippy::cast_possible_truncation, reason = "`space` compared it with MAX_RECORD")]
+        let entered = space.commit(len as u32)?;
+        add(&entered.lane().tally.accepted, 1);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn space(&self, len: usize) -> Result<Space<'_>, Discarded> {
+        let entered = match self.ring.enter() {
+            Ok(entered) => entered,
+            Err(discarded) => return Err(self.without_lane(discarded)),
+        };
+        let most = MAX_RECORD.min((self.ring.buffer_size() - HEADER_BYTES) as usize);
+        if entered.state() != RUNNING || len > most {
+            return Err(self.refuse(&entered));
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "compared with MAX_RECORD")]
+        let len = len as u32;
+        entered.reserve(len).or_else(|entered| self.space_in_next_buffer(entered, len))
+    }
+
+    #[inline(always)]
+    fn stamp(&self, lane: &Lane) -> Stamp {
+        let mut ticks = self.clock.now();
+        if matches!(self.clock, Source::SystemTime) {
+            // The wall clock may be set back; the lane goes on from where it was.
+            let last = &lane.tally.last_ticks;
+            ticks = ticks.max(last.load(Ordering::Relaxed));
+            last.store(ticks, Ordering::Relaxed);
+        }
+        let thread_id = lane.thread_id.load(Ordering::Relaxed);
+        Stamp { ticks, thread_id, process_id: self.process_id }
+    }
+
+    /// Goes on in a new buffer, which first tells what was lost before it.
+    #[cold]
+    #[inline(never)]
+    fn space_in_next_buffer<'a>(
+        &self,
+        mut entered: Entered<'a>,
+        len: u32,
+    ) -> Result<Space<'a>, Discarded> {
+        let losses = &entered.lane().tally.losses;
+        let untold = losses.iter().filter(|loss| loss.untold() != 0).count();
+        // If both do not fit, the event goes first and the losses wait for the next buffer.
+        let room = (self.ring.buffer_size() - HEADER_BYTES) as usize;
+        let tell = untold != 0 && untold * LOSS_RECORD + (len as usize).next_multiple_of(8) <= room;
+        let lost = if tell { losses.iter().map(Loss::untold).sum() } else { 0 };
+
+        if let Err(discarded) = entered.switch(u32::try_from(lost).unwrap_or(u32::MAX)) {
+            self.lose(entered.lane(), discarded);
+            return Err(discarded);
+        }
+        if tell {
+            entered = self.tell_losses(entered)?;
+        }
+        entered.reserve(len).map_err(|entered| {
+            // Not reached: an empty buffer takes what `space` and the lines above let pass.
+            self.lose(entered.lane(), Discarded::NoFreeBuffer);
+            Discarded::NoFreeBuffer
+        })
+    }
+
+    /// Writes a loss record for each cause that has something to tell.
+    fn tell_losses<'a>(&self, mut entered: Entered<'a>) -> Result<Entered<'a>, Discarded> {
+        let lane = entered.lane();
+        for (loss, cause) in lane.tally.losses.iter().zip(Loss::CAUSES) {
+            if loss.untold() == 0 {
+                continue;
+            }
+            let mut space = match entered.reserve(LOSS_RECORD_BYTES) {
+                Ok(space) => space,
+                Err(entered) => return Ok(entered),
+            };
+            let stamp = self.stamp(lane);
+            put_loss(space.bytes(), LostEvents::of(loss, cause), stamp.ticks, stamp.thread_id);
+            entered = space.commit(LOSS_RECORD_BYTES)?;
+            loss.told.store(loss.count.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        Ok(entered)
+    }
+
+    /// Counts an event that found no lane. Rare enough for read-modify-writes.
+    #[cold]
+    fn without_lane(&self, discarded: Discarded) -> Discarded {
+        self.shared.lose_without_lane(self.clock.now());
+        discarded
+    }
+
+    /// Says why an event is not even tried, and counts it.
+    #[cold]
+    fn refuse(&self, entered: &Entered<'_>) -> Discarded {
+        let tally = &entered.lane().tally;
+        match entered.state() {
+            RUNNING => {
+                self.lose(entered.lane(), Discarded::TooLarge);
+                Discarded::TooLarge
+            }
+            PAUSED => {
+                add(&tally.disabled, 1);
+                Discarded::Disabled
+            }
+            _ => {
+                add(&tally.stopped, 1);
+                Discarded::Stopped
+            }
+        }
+    }
+
+    /// Counts a lost event in its lane, with the time.
+    #[cold]
+    fn lose(&self, lane: &Lane, discarded: Discarded) {
+        let [no_free_buffer, too_large, no_lane] = &lane.tally.losses;
+        let loss = match discarded {
+            Discarded::TooLarge => too_large,
+            Discarded::NoLane => no_lane,
+            _ => no_free_buffer,
+        };
+        let ticks = self.stamp(lane).ticks;
+        if loss.untold() == 0 {
+            loss.first.store(ticks, Ordering::Relaxed);
+        }
+        loss.last.store(ticks, Ordering::Relaxed);
+        add(&loss.count, 1);
+    }
+}
+
+impl Loss {
+    /// What the losses of a lane are, in their order.
+    pub(crate) const CAUSES: [LossCause; 3] =
+        [LossCause::NO_FREE_BUFFER, LossCause::TOO_LARGE, LossCause::NO_LANE];
+
+    /// How many no loss record has told of yet.
+    pub(crate) fn untold(&self) -> u64 {
+        self.count.load(Ordering::Relaxed).wrapping_sub(self.told.load(Ordering::Relaxed))
+    }
+}
+
+/// Bytes of a loss record: a classic header and 24 bytes.
+pub(crate) const LOSS_RECORD: usize = LOSS_RECORD_BYTES as usize;
+const LOSS_RECORD_BYTES: u32 = 72;
+const _: () = assert!(LOSS_RECORD == EventTraceHeader::SIZE + 24);
+
+/// What a loss record tells.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LostEvents {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    pub(crate) count: u64,
+    pub(crate) cause: LossCause,
+    /// 32 for events, 33 for buffers.
+    pub(crate) class_type: u8,
+}
+
+impl LostEvents {
+    /// Class type of lost events.
+    pub(crate) const EVENTS: u8 = 32;
+    /// Class type of lost buffers.
+    pub(crate) const BUFFERS: u8 = 33;
+
+    /// What `loss` has not told yet.
+    pub(crate) fn of(loss: &Loss, cause: LossCause) -> Self {
+        Self {
+            first: loss.first.load(Ordering::Relaxed),
+            last: loss.last.load(Ordering::Relaxed),
+            count: loss.untold(),
+            cause,
+            class_type: Self::EVENTS,
+        }
+    }
+}
+
+/// Writes a loss record at the start of `bytes`: spec/12-loss.md.
+pub(crate) fn put_loss(bytes: &mut [u8], lost: LostEvents, ticks: u64, thread_id: u32) {
+    let event = ClassicEvent::new(LOST_EVENT_GUID, lost.class_type, 0);
+    let stamp = Stamp { ticks, thread_id, process_id: std::process::id() };
+    put_classic(bytes, LOSS_RECORD, &event, stamp);
+    let count = u32::try_from(lost.count).unwrap_or(u32::MAX);
+    let parts: [&[u8]; 4] = [
+        &lost.first.to_le_bytes(),
+        &lost.last.to_le_bytes(),
+        &count.to_le_bytes(),
+        &lost.cause.0.to_le_bytes(),
+    ];
+    put_parts(&mut bytes[EventTraceHeader::SIZE..], &parts);
+}
+
+/// Writes the header of a classic record of `len` bytes.
+#[inline(always)]
+fn put_classic(bytes: &mut [u8], len: usize, event: &ClassicEvent, stamp: Stamp) {
+    let header = EventTraceHeader {
+        size: size16(len).into(),
+        header_type: HeaderType::FULL_HEADER64.0,
+        marker_flags: TYPED_MARKER_FLAGS,
+        class_type: event.class_type,
+        class_level: event.level,
+        class_version: event.version.into(),
+        thread_id: stamp.thread_id.into(),
+        process_id: stamp.process_id.into(),
+        time_stamp: stamp.ticks.into(),
+        guid: event.class,
+        kernel_time: 0.into(),
+        user_time: 0.into(),
+    };
+    bytes[..EventTraceHeader::SIZE].copy_from_slice(header.as_bytes());
+}
+
+/// Writes the header and the extended items of an event record of `len` bytes.
+#[inline(always)]
+fn put_event(bytes: &mut [u8], len: usize, event: &Event<'_>, stamp: Stamp) {
+    let extended = event.related_activity_id.is_some() || !event.items.is_empty();
+    let header = EventHeader {
+        size: size16(len).into(),
+        header_type: HeaderType::EVENT_HEADER64.0,
+        marker_flags: TYPED_MARKER_FLAGS,
+        flags: if extended { EventFlags::EXTENDED_INFO.0 } else { 0 }.into(),
+        event_property: 0.into(),
+        thread_id: stamp.thread_id.into(),
+        process_id: stamp.process_id.into(),
+        time_stamp: stamp.ticks.into(),
+        provider_id: event.provider,
+        descriptor: event.descriptor,
+        kernel_time: 0.into(),
+        user_time: 0.into(),
+        activity_id: event.activity_id,
+    };
+    bytes[..EventHeader::SIZE].copy_from_slice(header.as_bytes());
+    if extended {
+        put_items(&mut bytes[EventHeader::SIZE..], event);
+    }
+}
+
+/// Writes the chain of extended items.
+#[inline(never)]
+fn put_items(bytes: &mut [u8], event: &Event<'_>) {
+    let related = event
+        .related_activity_id
+        .as_ref()
+        .map(|guid| Item { ext_type: ExtType::RELATED_ACTIVITYID, data: guid.as_bytes() });
+    let mut left = usize::from(related.is_some()) + event.items.len();
+    let mut rest = bytes;
+    for item in related.iter().chain(event.items) {
+        left -= 1;
+        let size = encode::item(rest, item, left != 0).unwrap_or_default();
+        rest = &mut rest[size..];
+    }
+}
+
+/// Copies the parts of a payload one behind the other.
+#[inline(always)]
+fn put_parts(mut bytes: &mut [u8], parts: &[&[u8]]) {
+    for part in parts {
+        let (target, rest) = bytes.split_at_mut(part.len());
+        target.copy_from_slice(part);
+        bytes = rest;
+    }
+}
+
+/// Bytes of all parts; saturates, so that a sum beyond memory is too large and not small.
+#[inline(always)]
+fn total(parts: &[&[u8]]) -> usize {
+    parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()))
+}
+
+/// A length that was compared with [`MAX_RECORD`], as a header stores it.
+#[inline(always)]
+fn size16(len: usize) -> u16 {
+    debug_assert!(len <= MAX_RECORD);
+    #[expect(clippy::cast_possible_truncation, reason = "compared with MAX_RECORD")]
+    let size = len as u16;
+    size
+}
