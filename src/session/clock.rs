@@ -69,6 +69,12 @@ impl Source {
     /// The time now, in ticks.
     #[inline(always)]
     pub(crate) fn now(self) -> u64 {
+        if let Self::Counter = self { counter::read() } else { self.ask_the_system() }
+    }
+
+    /// Apart, so that the hot path stays small where it is inlined.
+    #[inline(never)]
+    fn ask_the_system(self) -> u64 {
         match self {
             Self::Counter => counter::read(),
             Self::Monotonic => monotonic_nanos(),

@@ -72,7 +72,7 @@ use crate::session::{
     stats::Discarded,
     sync::{AtomicU32, AtomicU64, Barrier, Ordering},
 };
-use memory::Memory;
+use memory::{Buffer, Memory};
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::Arc;
@@ -124,6 +124,8 @@ pub(crate) struct Lane {
     hand: AtomicU64,
     /// Whether a thread owns the lane.
     owned: AtomicU32,
+    /// Whether it does so for one event only.
+    transient: AtomicU32,
     /// The owner, as written into records.
     pub(crate) thread_id: AtomicU32,
     /// What the owner counts; see `writer`.
@@ -177,6 +179,7 @@ impl Lane {
             closed: AtomicU32::new(0),
             hand: AtomicU64::new(EMPTY_HAND),
             owned: AtomicU32::new(0),
+            transient: AtomicU32::new(0),
             thread_id: AtomicU32::new(0),
             tally: Tally {
                 accepted: AtomicU64::new(0),
@@ -319,7 +322,7 @@ impl Ring {
         // Pairs, through the barrier, with the loads of `busy` in `Collector::steal` and `stop`.
         lane.busy.store(1, Ordering::Relaxed);
         self.barrier.light();
-        Some(Entered { ring: self, lane, transient: false, _not_send: PhantomData })
+        Some(Entered { ring: self, lane, _not_send: PhantomData })
     }
 }
 
@@ -328,8 +331,6 @@ impl Ring {
 pub(crate) struct Entered<'a> {
     ring: &'a Ring,
     lane: &'a Lane,
-    /// Whether the lane was claimed for this one event.
-    transient: bool,
     /// The thread that entered must leave: its next entry relies on its own order.
     _not_send: PhantomData<*const ()>,
 }
@@ -337,9 +338,11 @@ pub(crate) struct Entered<'a> {
 impl Drop for Entered<'_> {
     #[inline(always)]
     fn drop(&mut self) {
+        let transient = self.lane.transient.load(Ordering::Relaxed) != 0;
         // Release pairs with the acquire loads of `busy` in the collector.
         self.lane.busy.store(0, Ordering::Release);
-        if self.transient {
+        if transient {
+            self.lane.transient.store(0, Ordering::Relaxed);
             self.lane.disown();
         }
     }
@@ -358,22 +361,28 @@ impl<'a> Entered<'a> {
         self.ring.state.load(Ordering::Relaxed)
     }
 
-    /// Space for `len` bytes at the end of the buffer in hand, or `None` if they do not fit or the
-    /// hand is empty: time to [`switch`](Self::switch).
+    /// Space for `len` bytes at the end of the buffer in hand. If they do not fit, or the hand is
+    /// empty, it is time to [`switch`](Self::switch).
     #[inline(always)]
     pub(crate) fn reserve(self, len: u32) -> Result<Space<'a>, Self> {
         let need = len.next_multiple_of(8);
+        match self.place(need) {
+            Some((buffer, start)) => Ok(Space { entered: self, buffer, start, need }),
+            None => Err(self),
+        }
+    }
+
+    #[inline(always)]
+    fn place(&self, need: u32) -> Option<(Buffer<'a>, u32)> {
         let hand = self.lane.hand.load(Ordering::Relaxed);
         if hand == EMPTY_HAND {
-            return Err(self);
+            return None;
         }
-        let buffer = Hand::unpack(hand).buffer;
+        let buffer = self.ring.memory.at(Hand::unpack(hand).buffer);
         // Relaxed: this thread stored it last, or a former owner before `disown`.
-        let start = self.ring.memory.load_filled(buffer, Ordering::Relaxed);
-        match self.ring.memory.buffer_size().checked_sub(start) {
-            Some(room) if need <= room => Ok(Space { entered: self, buffer, start, need }),
-            _ => Err(self),
-        }
+        let start = buffer.load_filled(Ordering::Relaxed);
+        let room = self.ring.memory.buffer_size().checked_sub(start)?;
+        (need <= room).then_some((buffer, start))
     }
 
     /// Gives up the buffer in hand and takes a free one, whose header says that `lost` events went
@@ -403,7 +412,7 @@ impl<'a> Entered<'a> {
 
         let sequence = exchange.next_sequence.fetch_add(1, Ordering::Relaxed);
         // SAFETY: `buffer` came from the free set, so it is this thread's alone.
-        unsafe { self.ring.memory.begin(buffer, number, sequence, lost) };
+        unsafe { self.ring.memory.at(buffer).begin(number, sequence, lost) };
 
         let hand = Hand { buffer, number }.pack();
         // Release pairs with the acquire in `Collector::peek`: the header is there.
@@ -423,7 +432,7 @@ impl<'a> Entered<'a> {
 #[must_use = "uncommitted space leaves nothing"]
 pub(crate) struct Space<'a> {
     entered: Entered<'a>,
-    buffer: u32,
+    buffer: Buffer<'a>,
     start: u32,
     /// Bytes reserved, a multiple of 8.
     need: u32,
@@ -440,7 +449,7 @@ impl<'a> Space<'a> {
         //   `Entered` is the owner's only entry.
         // - The buffer stays the lane's while `busy` is set: the collector leaves a busy lane its
         //   hand, and recycles only what was given up.
-        unsafe { self.entered.ring.memory.bytes_mut(self.buffer, range) }
+        unsafe { self.buffer.bytes_mut(range) }
     }
 
     /// The lane's counters and owner.
@@ -461,7 +470,7 @@ impl<'a> Space<'a> {
         let end = start + len.next_multiple_of(8).min(need);
         // Release pairs with the acquire load in `Collector::peek` and in the readers of a ring:
         // whoever sees `end` sees the record.
-        entered.ring.memory.store_filled(buffer, end, Ordering::Release);
+        buffer.store_filled(end, Ordering::Release);
         entered.ring.barrier.light();
         // Pairs, through the barrier, with the load of `FilledBytes` in `Collector::close`.
         if entered.lane.closed.load(Ordering::Relaxed) != 0 {
@@ -540,19 +549,19 @@ impl Collector {
     pub(crate) fn bytes_mut<'b>(&'b self, sealed: &'b mut Sealed) -> &'b mut [u8] {
         let range = 0..self.ring.memory.buffer_size();
         // SAFETY: a `Sealed` is the only way to a buffer that is in no hand, no list and no set.
-        unsafe { self.ring.memory.bytes_mut(sealed.buffer, range) }
+        unsafe { self.ring.memory.at(sealed.buffer).bytes_mut(range) }
     }
 
     /// `FilledBytes` of a buffer.
     pub(crate) fn filled(&self, sealed: &Sealed) -> u32 {
         // Relaxed: acquired with the buffer.
-        self.ring.memory.load_filled(sealed.buffer, Ordering::Relaxed)
+        self.ring.memory.at(sealed.buffer).load_filled(Ordering::Relaxed)
     }
 
     /// Sets `FilledBytes` of a buffer whose records the collector wrote itself.
     pub(crate) fn fill(&self, sealed: &Sealed, filled: u32) {
         // Relaxed: nobody else looks before the buffer is free again.
-        self.ring.memory.store_filled(sealed.buffer, filled, Ordering::Relaxed);
+        self.ring.memory.at(sealed.buffer).store_filled(filled, Ordering::Relaxed);
     }
 
     /// Where a buffer stands in the order of filling.
@@ -563,7 +572,7 @@ impl Collector {
     /// Empties a buffer and makes it free.
     pub(crate) fn release(&mut self, sealed: Sealed) {
         // SAFETY: as in `bytes_mut`; the token ends here.
-        unsafe { self.ring.memory.reset(sealed.buffer) };
+        unsafe { self.ring.memory.at(sealed.buffer).reset() };
         self.ring.exchange.free.put(sealed.buffer);
     }
 
@@ -579,12 +588,13 @@ impl Collector {
 
     fn view(&self, index: u32) -> Published<'_> {
         // Acquire pairs with the release in `Space::commit`.
-        let filled = self.ring.memory.load_filled(index, Ordering::Acquire);
+        let buffer = self.ring.memory.at(index);
+        let filled = buffer.load_filled(Ordering::Acquire);
         // SAFETY:
         // - What lies below `FilledBytes` does not change until the buffer is recycled, and that
         //   takes this collector, mutably.
         // - The header was written before the hand was published and is not written again.
-        let (header, records) = unsafe { self.ring.memory.published(index, HEADER_BYTES..filled) };
+        let (header, records) = unsafe { buffer.published(HEADER_BYTES..filled) };
         Published { index, header, records }
     }
 
@@ -648,7 +658,7 @@ impl Collector {
         let buffer = self.ring.exchange.free.take()?;
         let sequence = self.ring.exchange.next_sequence.fetch_add(1, Ordering::Relaxed);
         // SAFETY: `buffer` came from the free set, so it is this thread's alone.
-        unsafe { self.ring.memory.begin(buffer, number, sequence, 0) };
+        unsafe { self.ring.memory.at(buffer).begin(number, sequence, 0) };
         Some(Sealed { buffer })
     }
 }

@@ -17,7 +17,7 @@ use crate::session::{
     sync::{AtomicU64, Ordering},
 };
 use std::sync::Arc;
-use zerocopy::IntoBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 /// A classic event, recorded as `TraceEvent` does: a 48-byte `EVENT_TRACE_HEADER`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -287,13 +287,11 @@ impl SessionHandle {
 
     #[inline(always)]
     fn stamp(&self, lane: &Lane) -> Stamp {
-        let mut ticks = self.clock.now();
-        if matches!(self.clock, Source::SystemTime) {
-            // The wall clock may be set back; the lane goes on from where it was.
-            let last = &lane.tally.last_ticks;
-            ticks = ticks.max(last.load(Ordering::Relaxed));
-            last.store(ticks, Ordering::Relaxed);
-        }
+        let ticks = if let Source::SystemTime = self.clock {
+            forward(self.clock.now(), lane)
+        } else {
+            self.clock.now()
+        };
         let thread_id = lane.thread_id.load(Ordering::Relaxed);
         Stamp { ticks, thread_id, process_id: self.process_id }
     }
@@ -391,6 +389,15 @@ impl SessionHandle {
     }
 }
 
+/// The wall clock may be set back; the lane goes on from where it was.
+#[inline(never)]
+fn forward(ticks: u64, lane: &Lane) -> u64 {
+    let last = &lane.tally.last_ticks;
+    let ticks = ticks.max(last.load(Ordering::Relaxed));
+    last.store(ticks, Ordering::Relaxed);
+    ticks
+}
+
 impl Loss {
     /// What the losses of a lane are, in their order.
     pub(crate) const CAUSES: [LossCause; 3] =
@@ -454,43 +461,41 @@ pub(crate) fn put_loss(bytes: &mut [u8], lost: LostEvents, ticks: u64, thread_id
 /// Writes the header of a classic record of `len` bytes.
 #[inline(always)]
 fn put_classic(bytes: &mut [u8], len: usize, event: &ClassicEvent, stamp: Stamp) {
-    let header = EventTraceHeader {
-        size: size16(len).into(),
-        header_type: HeaderType::FULL_HEADER64.0,
-        marker_flags: TYPED_MARKER_FLAGS,
-        class_type: event.class_type,
-        class_level: event.level,
-        class_version: event.version.into(),
-        thread_id: stamp.thread_id.into(),
-        process_id: stamp.process_id.into(),
-        time_stamp: stamp.ticks.into(),
-        guid: event.class,
-        kernel_time: 0.into(),
-        user_time: 0.into(),
-    };
-    bytes[..EventTraceHeader::SIZE].copy_from_slice(header.as_bytes());
+    // Field by field into place: a header put together elsewhere and copied costs a stalled load
+    // for each of its narrow stores.
+    let Ok((header, _)) = EventTraceHeader::mut_from_prefix(bytes) else { return };
+    header.size.set(size16(len));
+    header.header_type = HeaderType::FULL_HEADER64.0;
+    header.marker_flags = TYPED_MARKER_FLAGS;
+    header.class_type = event.class_type;
+    header.class_level = event.level;
+    header.class_version.set(event.version);
+    header.thread_id.set(stamp.thread_id);
+    header.process_id.set(stamp.process_id);
+    header.time_stamp.set(stamp.ticks);
+    header.guid = event.class;
+    header.kernel_time.set(0);
+    header.user_time.set(0);
 }
 
 /// Writes the header and the extended items of an event record of `len` bytes.
 #[inline(always)]
 fn put_event(bytes: &mut [u8], len: usize, event: &Event<'_>, stamp: Stamp) {
     let extended = event.related_activity_id.is_some() || !event.items.is_empty();
-    let header = EventHeader {
-        size: size16(len).into(),
-        header_type: HeaderType::EVENT_HEADER64.0,
-        marker_flags: TYPED_MARKER_FLAGS,
-        flags: if extended { EventFlags::EXTENDED_INFO.0 } else { 0 }.into(),
-        event_property: 0.into(),
-        thread_id: stamp.thread_id.into(),
-        process_id: stamp.process_id.into(),
-        time_stamp: stamp.ticks.into(),
-        provider_id: event.provider,
-        descriptor: event.descriptor,
-        kernel_time: 0.into(),
-        user_time: 0.into(),
-        activity_id: event.activity_id,
-    };
-    bytes[..EventHeader::SIZE].copy_from_slice(header.as_bytes());
+    let Ok((header, _)) = EventHeader::mut_from_prefix(bytes) else { return };
+    header.size.set(size16(len));
+    header.header_type = HeaderType::EVENT_HEADER64.0;
+    header.marker_flags = TYPED_MARKER_FLAGS;
+    header.flags.set(if extended { EventFlags::EXTENDED_INFO.0 } else { 0 });
+    header.event_property.set(0);
+    header.thread_id.set(stamp.thread_id);
+    header.process_id.set(stamp.process_id);
+    header.time_stamp.set(stamp.ticks);
+    header.provider_id = event.provider;
+    header.descriptor = event.descriptor;
+    header.kernel_time.set(0);
+    header.user_time.set(0);
+    header.activity_id = event.activity_id;
     if extended {
         put_items(&mut bytes[EventHeader::SIZE..], event);
     }

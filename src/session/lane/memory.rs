@@ -32,7 +32,7 @@ impl Memory {
         let memory = Self::map(size)?;
         for buffer in 0..size.buffers {
             // SAFETY: nobody else knows of the memory yet.
-            unsafe { memory.reset(buffer) };
+            unsafe { memory.at(buffer).reset() };
         }
         Ok(memory)
     }
@@ -66,142 +66,13 @@ impl Memory {
         self.size.buffers
     }
 
-    /// First byte of a buffer.
+    /// Finds a buffer. Everything that is done to one starts here.
     #[inline(always)]
-    fn start(&self, buffer: u32) -> *mut u8 {
-        debug_assert!(buffer < self.size.buffers);
-        let offset = buffer as usize * self.size.buffer_size as usize;
+    pub(super) fn at(&self, index: u32) -> Buffer<'_> {
+        assert!(index < self.size.buffers, "no such buffer");
+        let offset = index as usize * self.size.buffer_size as usize;
         // Wrapping, because it needs no promise: every use states its own.
-        self.base.wrapping_add(offset)
-    }
-
-    /// The word that says what is valid.
-    #[inline(always)]
-    pub(super) fn load_filled(&self, buffer: u32, order: Ordering) -> u32 {
-        u32::from_le(self.filled(buffer).load(order))
-    }
-
-    /// Stores the word that says what is valid.
-    #[inline(always)]
-    pub(super) fn store_filled(&self, buffer: u32, filled: u32, order: Ordering) {
-        self.filled(buffer).store(filled.to_le(), order);
-    }
-
-    #[cfg(not(loom))]
-    #[inline(always)]
-    fn filled(&self, buffer: u32) -> &AtomicU32 {
-        assert!(buffer < self.size.buffers, "no such buffer");
-        let word = self.start(buffer).wrapping_add(FILLED.start).cast();
-        // SAFETY:
-        // - The four bytes lie in the mapping, for as long as `self` does: the assertion.
-        // - They are aligned: the mapping is to a page, buffers to 8, the offset is 0x30.
-        // - While they are shared they are only touched through this reference.
-        unsafe { AtomicU32::from_ptr(word) }
-    }
-
-    #[cfg(loom)]
-    fn filled(&self, buffer: u32) -> &AtomicU32 {
-        self.model.filled(buffer)
-    }
-
-    /// Bytes of one buffer, to write.
-    ///
-    /// # Safety
-    ///
-    /// - The range lies within the buffer.
-    /// - Nobody else reads or writes these bytes while the slice lives.
-    #[inline(always)]
-    #[expect(clippy::mut_from_ref, reason = "exclusive by protocol, see the safety section")]
-    pub(super) unsafe fn bytes_mut(&self, buffer: u32, range: Range<u32>) -> &mut [u8] {
-        debug_assert!(range.start <= range.end && range.end <= self.size.buffer_size);
-        #[cfg(loom)]
-        self.model.written(buffer, range.clone());
-        let start = self.start(buffer).wrapping_add(range.start as usize);
-        // SAFETY:
-        // - The range lies in the mapping: the caller's promise.
-        // - Mapped memory is initialised: zero at first, and bytes ever after.
-        // - Exclusive: the caller's promise.
-        unsafe { std::slice::from_raw_parts_mut(start, (range.end - range.start) as usize) }
-    }
-
-    /// Bytes of one buffer, to read.
-    ///
-    /// # Safety
-    ///
-    /// - The range lies within the buffer.
-    /// - Nobody writes these bytes while the slice lives.
-    unsafe fn bytes(&self, buffer: u32, range: Range<u32>) -> &[u8] {
-        debug_assert!(range.start <= range.end && range.end <= self.size.buffer_size);
-        #[cfg(loom)]
-        self.model.read(buffer, range.clone());
-        let start = self.start(buffer).wrapping_add(range.start as usize);
-        // SAFETY: as in `bytes_mut`, shared.
-        unsafe { std::slice::from_raw_parts(start, (range.end - range.start) as usize) }
-    }
-
-    /// The header as the writer began it, with the end of `records`, and these records.
-    ///
-    /// # Safety
-    ///
-    /// - The range lies within the buffer, and nobody writes it or the header while they are used.
-    pub(super) unsafe fn published(
-        &self,
-        buffer: u32,
-        records: Range<u32>,
-    ) -> (BufferHeader, &[u8]) {
-        let mut header = [0; BufferHeader::SIZE];
-        // `FilledBytes` lies between: the writer may be storing it.
-        // SAFETY: the caller's promise; the word itself is left out.
-        header[..FILLED.start].copy_from_slice(unsafe { self.bytes(buffer, 0..0x30) });
-        header[FILLED].copy_from_slice(&records.end.to_le_bytes());
-        // SAFETY: as above.
-        let behind = unsafe { self.bytes(buffer, 0x34..HEADER_BYTES) };
-        header[FILLED.end..].copy_from_slice(behind);
-        let header = BufferHeader::read_from_bytes(&header).unwrap_or_else(|_| unreachable!());
-        // SAFETY: the caller's promise.
-        (header, unsafe { self.bytes(buffer, records) })
-    }
-
-    /// Writes everything of a header but `FilledBytes`.
-    ///
-    /// # Safety
-    ///
-    /// - The buffer is the caller's alone.
-    unsafe fn put_header(&self, buffer: u32, header: &BufferHeader) {
-        let bytes = header.as_bytes();
-        // SAFETY: the caller's promise.
-        unsafe { self.bytes_mut(buffer, 0..0x30) }.copy_from_slice(&bytes[..FILLED.start]);
-        // SAFETY: the caller's promise.
-        unsafe { self.bytes_mut(buffer, 0x34..HEADER_BYTES) }.copy_from_slice(&bytes[FILLED.end..]);
-    }
-
-    /// Makes a buffer one of lane `number`, with no records yet.
-    ///
-    /// # Safety
-    ///
-    /// - The buffer is the caller's alone, and empty.
-    pub(super) unsafe fn begin(&self, buffer: u32, number: u32, sequence: u64, lost: u32) {
-        let mut header = self.empty_header(BufferState::GENERAL_LOGGING);
-        header.sequence_number = i64::try_from(sequence).unwrap_or(i64::MAX).into();
-        header.processor_index = u16::try_from(number).unwrap_or(u16::MAX).into();
-        if lost != 0 {
-            header.buffer_flags = BufferFlags::PROC_INDEX.with(BufferFlags::EVENTS_LOST).0.into();
-        }
-        header.reserved[8..12].copy_from_slice(&lost.to_le_bytes());
-        // SAFETY: the caller's promise.
-        unsafe { self.put_header(buffer, &header) };
-    }
-
-    /// Empties a buffer.
-    ///
-    /// # Safety
-    ///
-    /// - The buffer is the caller's alone.
-    pub(super) unsafe fn reset(&self, buffer: u32) {
-        // SAFETY: the caller's promise.
-        unsafe { self.put_header(buffer, &self.empty_header(BufferState::FREE)) };
-        // Relaxed: the free set's release publishes it.
-        self.store_filled(buffer, HEADER_BYTES, Ordering::Relaxed);
+        Buffer { memory: self, index, start: self.base.wrapping_add(offset) }
     }
 
     fn empty_header(&self, state: BufferState) -> BufferHeader {
@@ -221,6 +92,140 @@ impl Memory {
             buffer_type: BufferType::GENERIC.0.into(),
             reserved: [0; 16],
         }
+    }
+}
+
+/// One buffer of a [`Memory`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Buffer<'a> {
+    memory: &'a Memory,
+    #[cfg_attr(not(loom), expect(dead_code, reason = "the model goes by number"))]
+    index: u32,
+    start: *mut u8,
+}
+
+impl<'a> Buffer<'a> {
+    /// Reads the word that says what is valid.
+    #[inline(always)]
+    pub(super) fn load_filled(self, order: Ordering) -> u32 {
+        u32::from_le(self.filled().load(order))
+    }
+
+    /// Stores the word that says what is valid.
+    #[inline(always)]
+    pub(super) fn store_filled(self, filled: u32, order: Ordering) {
+        self.filled().store(filled.to_le(), order);
+    }
+
+    #[cfg(not(loom))]
+    #[inline(always)]
+    fn filled(self) -> &'a AtomicU32 {
+        let word = self.start.wrapping_add(FILLED.start).cast();
+        // SAFETY:
+        // - The four bytes lie in the mapping, for as long as the memory does: `Memory::at`.
+        // - They are aligned: the mapping is to a page, buffers to 8, the offset is 0x30.
+        // - While they are shared they are only touched through this reference.
+        unsafe { AtomicU32::from_ptr(word) }
+    }
+
+    #[cfg(loom)]
+    fn filled(self) -> &'a AtomicU32 {
+        self.memory.model.filled(self.index)
+    }
+
+    /// Bytes of the buffer, to write.
+    ///
+    /// # Safety
+    ///
+    /// - The range lies within the buffer.
+    /// - Nobody else reads or writes these bytes while the slice lives.
+    #[inline(always)]
+    pub(super) unsafe fn bytes_mut(self, range: Range<u32>) -> &'a mut [u8] {
+        debug_assert!(range.start <= range.end && range.end <= self.memory.size.buffer_size);
+        #[cfg(loom)]
+        self.memory.model.written(self.index, range.clone());
+        let start = self.start.wrapping_add(range.start as usize);
+        // SAFETY:
+        // - The range lies in the mapping: the caller's promise.
+        // - Mapped memory is initialised: zero at first, and bytes ever after.
+        // - Exclusive: the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(start, (range.end - range.start) as usize) }
+    }
+
+    /// Bytes of the buffer, to read.
+    ///
+    /// # Safety
+    ///
+    /// - The range lies within the buffer.
+    /// - Nobody writes these bytes while the slice lives.
+    unsafe fn bytes(self, range: Range<u32>) -> &'a [u8] {
+        debug_assert!(range.start <= range.end && range.end <= self.memory.size.buffer_size);
+        #[cfg(loom)]
+        self.memory.model.read(self.index, range.clone());
+        let start = self.start.wrapping_add(range.start as usize);
+        // SAFETY: as in `bytes_mut`, shared.
+        unsafe { std::slice::from_raw_parts(start, (range.end - range.start) as usize) }
+    }
+
+    /// The header as the writer began it, with the end of `records`, and these records.
+    ///
+    /// # Safety
+    ///
+    /// - The range lies within the buffer, and nobody writes it or the header while they are used.
+    pub(super) unsafe fn published(self, records: Range<u32>) -> (BufferHeader, &'a [u8]) {
+        let mut header = [0; BufferHeader::SIZE];
+        // `FilledBytes` lies between: the writer may be storing it.
+        // SAFETY: the caller's promise; the word itself is left out.
+        header[..FILLED.start].copy_from_slice(unsafe { self.bytes(0..0x30) });
+        header[FILLED].copy_from_slice(&records.end.to_le_bytes());
+        // SAFETY: as above.
+        let behind = unsafe { self.bytes(0x34..HEADER_BYTES) };
+        header[FILLED.end..].copy_from_slice(behind);
+        let header = BufferHeader::read_from_bytes(&header).unwrap_or_else(|_| unreachable!());
+        // SAFETY: the caller's promise.
+        (header, unsafe { self.bytes(records) })
+    }
+
+    /// Writes everything of a header but `FilledBytes`.
+    ///
+    /// # Safety
+    ///
+    /// - The buffer is the caller's alone.
+    unsafe fn put_header(self, header: &BufferHeader) {
+        let bytes = header.as_bytes();
+        // SAFETY: the caller's promise.
+        unsafe { self.bytes_mut(0..0x30) }.copy_from_slice(&bytes[..FILLED.start]);
+        // SAFETY: the caller's promise.
+        unsafe { self.bytes_mut(0x34..HEADER_BYTES) }.copy_from_slice(&bytes[FILLED.end..]);
+    }
+
+    /// Makes a buffer one of lane `number`, with no records yet.
+    ///
+    /// # Safety
+    ///
+    /// - The buffer is the caller's alone, and empty.
+    pub(super) unsafe fn begin(self, number: u32, sequence: u64, lost: u32) {
+        let mut header = self.memory.empty_header(BufferState::GENERAL_LOGGING);
+        header.sequence_number = i64::try_from(sequence).unwrap_or(i64::MAX).into();
+        header.processor_index = u16::try_from(number).unwrap_or(u16::MAX).into();
+        if lost != 0 {
+            header.buffer_flags = BufferFlags::PROC_INDEX.with(BufferFlags::EVENTS_LOST).0.into();
+        }
+        header.reserved[8..12].copy_from_slice(&lost.to_le_bytes());
+        // SAFETY: the caller's promise.
+        unsafe { self.put_header(&header) };
+    }
+
+    /// Empties a buffer.
+    ///
+    /// # Safety
+    ///
+    /// - The buffer is the caller's alone.
+    pub(super) unsafe fn reset(self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.put_header(&self.memory.empty_header(BufferState::FREE)) };
+        // Relaxed: the free set's release publishes it.
+        self.store_filled(HEADER_BYTES, Ordering::Relaxed);
     }
 }
 

@@ -6,8 +6,9 @@
 //! another event, gets a lane for itself alone.
 
 use super::{Entered, Lane, Ring};
-use crate::session::{clock, stats::Discarded};
+use crate::session::{clock, stats::Discarded, sync::Ordering};
 use std::cell::{Cell, RefCell};
+use std::ptr;
 use std::sync::{Arc, OnceLock, Weak};
 
 /// Lanes are made in groups of this many, when they are first needed.
@@ -30,7 +31,6 @@ impl Lanes {
         self.chunks.iter().map_while(OnceLock::get).flatten()
     }
 
-    #[inline(always)]
     fn get(&self, index: u32) -> Option<&Lane> {
         let index = index as usize;
         self.chunks.get(index / CHUNK)?.get()?.get(index % CHUNK)
@@ -48,7 +48,7 @@ impl Lanes {
 thread_local! {
     /// The session this thread last wrote to, and its lane there. Needs no destructor, so that
     /// reading it is one load, in a signal handler too. Session 0 does not exist.
-    static LAST: Cell<(u64, u32)> = const { Cell::new((0, 0)) };
+    static LAST: Cell<(u64, *const Lane)> = const { Cell::new((0, ptr::null())) };
     /// Every lane this thread owns.
     static HELD: Held = const { Held(RefCell::new(Vec::new())) };
 }
@@ -58,7 +58,7 @@ struct Held(RefCell<Vec<(u64, u32, Weak<Ring>)>>);
 
 impl Drop for Held {
     fn drop(&mut self) {
-        LAST.set((0, 0));
+        LAST.set((0, ptr::null()));
         for (_, index, ring) in self.0.take() {
             if let Some(lane) = ring.upgrade().as_ref().and_then(|ring| ring.lanes.get(index)) {
                 lane.disown();
@@ -71,13 +71,16 @@ impl Ring {
     /// Enters a lane of the calling thread.
     #[inline(always)]
     pub(crate) fn enter(self: &Arc<Self>) -> Result<Entered<'_>, Discarded> {
-        let (id, index) = LAST.get();
+        let (id, lane) = LAST.get();
         if id == self.id {
-            if let Some(lane) = self.lanes.get(index) {
-                // SAFETY: `LAST` names a lane that this thread claimed and has not given back.
-                if let Some(entered) = unsafe { self.enter_lane(lane) } {
-                    return Ok(entered);
-                }
+            // SAFETY:
+            // - The pointer was set with this ring's id, which no other ring ever has, from a lane
+            //   of this ring; lanes are removed with the ring, which the caller holds.
+            let lane = unsafe { &*lane };
+            // SAFETY: this thread claimed the lane and gives it back no sooner than it resets
+            // `LAST`.
+            if let Some(entered) = unsafe { self.enter_lane(lane) } {
+                return Ok(entered);
             }
         }
         self.enter_slowly()
@@ -86,8 +89,8 @@ impl Ring {
     #[cold]
     fn enter_slowly(self: &Arc<Self>) -> Result<Entered<'_>, Discarded> {
         if let Some(index) = self.own_lane() {
-            LAST.set((self.id, index));
             if let Some(lane) = self.lanes.get(index) {
+                LAST.set((self.id, ptr::from_ref(lane)));
                 // SAFETY: the lane is in `HELD`, so this thread owns it.
                 if let Some(entered) = unsafe { self.enter_lane(lane) } {
                     return Ok(entered);
@@ -97,8 +100,8 @@ impl Ring {
         // Within another event of this thread, or after its thread-locals are gone.
         let (_, lane) = self.lanes.claim(clock::thread_id()).ok_or(Discarded::NoLane)?;
         // SAFETY: claimed in the line above.
-        let mut entered = unsafe { self.enter_lane(lane) }.ok_or(Discarded::NoLane)?;
-        entered.transient = true;
+        let entered = unsafe { self.enter_lane(lane) }.ok_or(Discarded::NoLane)?;
+        lane.transient.store(1, Ordering::Relaxed);
         Ok(entered)
     }
 
