@@ -18,7 +18,7 @@ use crate::format::{
 use crate::session::{
     clock::{self, Anchor, Source},
     config::Config,
-    lane::{Collector, HEADER_BYTES, Lane, Loss, Published, Sealed},
+    lane::{Collector, HEADER_BYTES, Lane, Loss, Published, Sealed, Stolen},
     stats::LossCause,
     sync::{AtomicU64, Ordering},
     writer::{LOSS_RECORD, LostEvents, put_loss},
@@ -264,7 +264,7 @@ impl Flusher {
             if !quiet || ring.buffers_free() >= low {
                 continue;
             }
-            if let Some(sealed) = self.collector.steal(lane) {
+            if let Stolen::Buffer(sealed) = self.collector.steal(lane) {
                 self.write_sealed(sealed, BufferFlags::default());
                 worked = true;
             }
@@ -337,21 +337,29 @@ impl Flusher {
         self.collector.stop();
         let ring = Arc::clone(self.collector.ring());
         let deadline = Instant::now() + GRACE;
+        let mut last = Vec::new();
         for lane in ring.lanes() {
-            while self.collector.is_busy(lane) && Instant::now() < deadline {
-                thread::sleep(PAUSE.0);
+            loop {
+                match self.collector.steal(lane) {
+                    // Once more: the lane may have taken another one meanwhile.
+                    Stolen::Buffer(sealed) => last.push(sealed),
+                    Stolen::Nothing => break,
+                    // Between two buffers no writer stays for long, and the old one is in nobody's
+                    // hand: there is no closing out, only waiting.
+                    Stolen::Busy
+                        if Instant::now() < deadline || !self.collector.has_buffer(lane) =>
+                    {
+                        thread::sleep(PAUSE.0);
+                    }
+                    Stolen::Busy => {
+                        self.close_out(lane);
+                        break;
+                    }
+                }
             }
         }
         self.write_full();
 
-        let mut last = Vec::new();
-        for lane in ring.lanes() {
-            if self.collector.is_busy(lane) {
-                self.close_out(lane);
-            } else if let Some(sealed) = self.collector.steal(lane) {
-                last.push(sealed);
-            }
-        }
         // By sequence, as they would have come.
         last.sort_by_key(|sealed| self.collector.sequence(sealed));
         let losses = self.untold();

@@ -55,12 +55,16 @@
 //!
 //! # Stopping
 //!
-//! The collector sets `state`, passes the heavy barrier and waits for each lane's `busy` to clear. A
+//! The collector sets `state`, passes the heavy barrier and takes each lane's buffer, as above. A busy
+//! lane is asked again: its owner may be in the middle of an event, or only finding out. A
 //! writer that holds a reservation for longer than the grace period is closed out: `closed` says so,
 //! what it had published is taken, and its `commit`, which looks at `closed` after it publishes,
 //! learns whether its record made it.
 
 mod memory;
+#[cfg(loom)]
+#[allow(missing_docs, clippy::missing_errors_doc, reason = "for tests/loom only")]
+pub mod model;
 mod reservation;
 mod thread;
 
@@ -70,7 +74,7 @@ use crate::format::{BufferFlags, BufferHeader, BufferState};
 use crate::session::{
     pool::{IndexList, IndexSet},
     stats::Discarded,
-    sync::{AtomicU32, AtomicU64, Barrier, Ordering},
+    sync::{AtomicU32, AtomicU64, Barrier, Ordering, yield_now},
 };
 use memory::{Buffer, Memory};
 use std::marker::PhantomData;
@@ -487,7 +491,7 @@ fn closed_out(entered: Entered<'_>, end: u32) -> Result<Entered<'_>, Discarded> 
         // Acquire pairs with the release in `Collector::close`. 1 is a moment's state: the
         // collector is between two instructions.
         match entered.lane.closed.load(Ordering::Acquire) {
-            1 => std::thread::yield_now(),
+            1 => yield_now(),
             closed if end <= closed => return Ok(entered),
             _ => {
                 add(&entered.lane.tally.stopped, 1);
@@ -517,6 +521,17 @@ impl Sealed {
     pub(crate) fn index(&self) -> u32 {
         self.buffer
     }
+}
+
+/// What came of [`Collector::steal`].
+#[derive(Debug)]
+pub(crate) enum Stolen {
+    /// The buffer that the lane had. It may have taken another one meanwhile.
+    Buffer(Sealed),
+    /// The lane has none.
+    Nothing,
+    /// The owner is writing.
+    Busy,
 }
 
 /// The published part of a buffer that a writer has in hand.
@@ -599,28 +614,34 @@ impl Collector {
     }
 
     /// Takes the buffer of `lane` from its hand, unless its owner is writing at this moment.
-    pub(crate) fn steal(&mut self, lane: &Lane) -> Option<Sealed> {
+    ///
+    /// After [`stop`](Self::stop) a `Nothing` is final. A `Busy` may still be a writer that is only
+    /// finding out that the session is over: ask again.
+    pub(crate) fn steal(&mut self, lane: &Lane) -> Stolen {
+        // Acquire pairs with the release that clears it. Read before the hand: a writer that was
+        // seen to have left has its last hand seen too.
+        let busy = lane.busy.load(Ordering::Acquire) != 0;
         if lane.hand.load(Ordering::Relaxed) == EMPTY_HAND {
-            return None;
+            return if busy { Stolen::Busy } else { Stolen::Nothing };
         }
         // AcqRel pairs with the swaps in `Entered::switch`.
         let word = lane.hand.swap(EMPTY_HAND, Ordering::AcqRel);
         if word == EMPTY_HAND {
-            return None;
+            return Stolen::Busy;
         }
         self.ring.barrier.heavy();
-        // Acquire pairs with the release that clears it: what the writer did is seen.
+        // Acquire as above: what the writer did to the buffer is seen.
         if lane.busy.load(Ordering::Acquire) != 0
             && lane
                 .hand
                 .compare_exchange(EMPTY_HAND, word, Ordering::AcqRel, Ordering::Acquire)
                 .is_ok()
         {
-            return None;
+            return Stolen::Busy;
         }
         let hand = Hand::unpack(word);
         self.ring.exchange.numbers.put(hand.number);
-        Some(Sealed { buffer: hand.buffer })
+        Stolen::Buffer(Sealed { buffer: hand.buffer })
     }
 
     /// Whether a thread owns `lane`.
@@ -635,10 +656,9 @@ impl Collector {
         self.ring.barrier.heavy();
     }
 
-    /// Whether the owner of `lane` holds a reservation.
-    pub(crate) fn is_busy(&self, lane: &Lane) -> bool {
-        // Acquire pairs with the release that clears it.
-        lane.busy.load(Ordering::Acquire) != 0
+    /// Whether `lane` holds a buffer; if its owner is busy without one, it is between two.
+    pub(crate) fn has_buffer(&self, lane: &Lane) -> bool {
+        lane.hand.load(Ordering::Relaxed) != EMPTY_HAND
     }
 
     /// Closes out a lane whose owner holds a reservation after [`stop`](Self::stop): what it

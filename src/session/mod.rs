@@ -46,5 +46,8 @@ pub use clock::Clock;
 pub use config::{ConfigError, SequenceMode, SessionBuilder};
 pub use controller::{Session, SessionError};
 pub use lane::Reservation;
+#[cfg(loom)]
+#[doc(hidden)]
+pub use lane::model;
 pub use stats::{Discarded, EventsLost, LossCause, SessionStats};
 pub use writer::{ClassicEvent, Event, SessionHandle};

@@ -53,6 +53,7 @@ impl Memory {
 
     #[cfg(loom)]
     fn map(size: RingSize) -> std::io::Result<Self> {
+        debug_assert!(size.resident <= size.buffers);
         let mut model = model::Model::new(size);
         Ok(Self { base: model.base(), size, model })
     }

@@ -1,0 +1,142 @@
+//! The protocol of the ring with nothing around it, for `tests/loom`.
+//!
+//! Lanes are named by number and entered by whoever says that the lane is its own; events are
+//! `u64` numbers in records of eight bytes. Only compiled under `--cfg loom`.
+
+use super::{Collector, Entered, Lane, RUNNING, Ring, RingSize, Sealed, Space, Stolen};
+use crate::session::stats::Discarded;
+use std::sync::Arc;
+
+/// A ring whose lanes are made at once.
+#[derive(Debug)]
+pub struct Model {
+    ring: Arc<Ring>,
+    lanes: Vec<Lane>,
+}
+
+/// The collector of a [`Model`], with what it has collected.
+#[derive(Debug)]
+pub struct Collected {
+    collector: Collector,
+    model: Arc<Model>,
+    /// Events of the buffers collected so far, each buffer with its sequence number.
+    pub buffers: Vec<(i64, Vec<u64>)>,
+}
+
+/// An open reservation.
+#[derive(Debug)]
+pub struct Open<'a>(Space<'a>);
+
+impl Model {
+    /// `buffers` buffers of `events` events each, `lanes` lanes.
+    pub fn new(buffers: u32, events: u32, lanes: usize) -> (Arc<Self>, Collected) {
+        let size = RingSize {
+            buffer_size: super::HEADER_BYTES + 8 * events,
+            buffers,
+            resident: 0,
+            lanes: buffers,
+            logger_id: 1,
+        };
+        let (ring, collector) = Ring::new(1, size).expect("memory");
+        let model = Arc::new(Self { ring, lanes: (0..lanes).map(|_| Lane::new()).collect() });
+        let collected = Collected { collector, model: Arc::clone(&model), buffers: Vec::new() };
+        (model, collected)
+    }
+
+    fn enter(&self, lane: usize) -> Entered<'_> {
+        // SAFETY: each test gives a lane to one thread.
+        unsafe { self.ring.enter_lane(&self.lanes[lane]) }.expect("not entered twice")
+    }
+
+    /// Takes space for one event in `lane`, as `SessionHandle` does.
+    pub fn open(&self, lane: usize) -> Result<Open<'_>, Discarded> {
+        let entered = self.enter(lane);
+        if entered.state() != RUNNING {
+            return Err(Discarded::Stopped);
+        }
+        let mut entered = match entered.reserve(8) {
+            Ok(space) => return Ok(Open(space)),
+            Err(entered) => entered,
+        };
+        entered.switch(0)?;
+        entered.reserve(8).map(Open).map_err(|_| Discarded::TooLarge)
+    }
+
+    /// Writes one event.
+    pub fn write(&self, lane: usize, event: u64) -> Result<(), Discarded> {
+        self.open(lane)?.commit(event)
+    }
+}
+
+impl Open<'_> {
+    /// Fills the reservation and publishes it.
+    pub fn commit(mut self, event: u64) -> Result<(), Discarded> {
+        self.0.bytes().copy_from_slice(&event.to_le_bytes());
+        self.0.commit(8).map(drop)
+    }
+}
+
+fn events(records: &[u8]) -> Vec<u64> {
+    records.chunks_exact(8).map(|e| u64::from_le_bytes(e.try_into().expect("eight"))).collect()
+}
+
+impl Collected {
+    fn keep(&mut self, mut sealed: Sealed) {
+        let sequence = self.collector.sequence(&sealed);
+        let filled = self.collector.filled(&sealed) as usize;
+        let bytes = self.collector.bytes_mut(&mut sealed);
+        let events = events(&bytes[super::HEADER_BYTES as usize..filled]);
+        self.buffers.push((sequence, events));
+        self.collector.release(sealed);
+    }
+
+    /// Collects the buffers that writers gave up.
+    pub fn collect(&mut self) {
+        while let Some(sealed) = self.collector.next_full() {
+            self.keep(sealed);
+        }
+    }
+
+    /// What `lane` has published of the buffer in its hand.
+    pub fn peek(&self, lane: usize) -> Vec<u64> {
+        self.collector.peek(&self.model.lanes[lane]).map_or(Vec::new(), |p| events(p.records))
+    }
+
+    /// Takes the buffer of `lane` back, unless its owner is writing.
+    pub fn steal(&mut self, lane: usize) {
+        let model = Arc::clone(&self.model);
+        if let Stolen::Buffer(sealed) = self.collector.steal(&model.lanes[lane]) {
+            self.keep(sealed);
+        }
+    }
+
+    /// Ends writing and collects everything, as the flusher does; waits for writers.
+    pub fn finish(&mut self) {
+        self.collector.stop();
+        let model = Arc::clone(&self.model);
+        for lane in 0..model.lanes.len() {
+            loop {
+                match self.collector.steal(&model.lanes[lane]) {
+                    Stolen::Buffer(sealed) => self.keep(sealed),
+                    Stolen::Busy => loom::thread::yield_now(),
+                    Stolen::Nothing => break,
+                }
+            }
+        }
+        self.collect();
+    }
+
+    /// Ends writing and closes `lane` out whatever its owner does.
+    pub fn stop_and_close(&mut self, lane: usize) -> Vec<u64> {
+        self.collector.stop();
+        let model = Arc::clone(&self.model);
+        let published = self.collector.close(&model.lanes[lane]);
+        published.map_or(Vec::new(), |p| events(p.records))
+    }
+
+    /// Everything collected, in the order of filling.
+    pub fn events(&mut self) -> Vec<u64> {
+        self.buffers.sort_by_key(|(sequence, _)| *sequence);
+        self.buffers.iter().flat_map(|(_, events)| events.iter().copied()).collect()
+    }
+}
