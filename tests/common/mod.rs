@@ -6,29 +6,29 @@ use serde_json::Value;
 use std::{fs, path::PathBuf};
 
 /// Bytes made by hand and what a reader must say of them.
-pub struct Vector {
+pub(crate) struct Vector {
     /// File name without extension.
-    pub name: String,
+    pub(crate) name: String,
     /// The bytes.
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// The companion expectation; `spec/vectors/README.md` lists its keys.
-    pub expected: Value,
+    pub(crate) expected: Value,
 }
 
 impl Vector {
     /// What the bytes are: `records`, `buffer`, `file` or `stream`.
-    pub fn what(&self) -> &str {
+    pub(crate) fn what(&self) -> &str {
         self.expected["what"].as_str().unwrap_or_default()
     }
 }
 
 /// A directory of the specification.
-pub fn spec(path: &str) -> PathBuf {
+pub(crate) fn spec(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("spec").join(path)
 }
 
 /// Every vector, by name. None is missing its expectation.
-pub fn vectors() -> Vec<Vector> {
+pub(crate) fn vectors() -> Vec<Vector> {
     let mut names: Vec<_> = fs::read_dir(spec("vectors"))
         .expect("spec/vectors is there")
         .map(|entry| entry.expect("readable").path())
@@ -40,7 +40,7 @@ pub fn vectors() -> Vec<Vector> {
 }
 
 /// One vector.
-pub fn vector(name: &str) -> Vector {
+pub(crate) fn vector(name: &str) -> Vector {
     let path = |extension| spec("vectors").join(format!("{name}.{extension}"));
     let text = fs::read_to_string(path("hex")).unwrap_or_else(|e| panic!("{name}.hex: {e}"));
     let bytes = hex(&text).unwrap_or_else(|line| panic!("{name}.hex: not hex: {line}"));

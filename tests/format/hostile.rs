@@ -1,7 +1,7 @@
 //! Bytes that were meant to be a vector and are not: cut anywhere, any bit flipped.
 
 use crate::common::{Vector, vectors};
-use crate::reading::{UNPACKED, read};
+use crate::reading::UNPACKED;
 use etlring::codec::{BufferView, ExtendedItems, LogfileView, MessageView, RecordView, Records};
 use etlring::error::{Fault, Part};
 
@@ -11,7 +11,7 @@ use etlring::error::{Fault, Part};
 fn cut_at_each_length() {
     for vector in vectors() {
         for end in 0..=vector.bytes.len() {
-            walk(&vector, &vector.bytes[..end]);
+            hit(&vector, &vector.bytes[..end]);
         }
     }
 }
@@ -24,7 +24,7 @@ fn each_bit_flipped() {
         let mut bytes = vector.bytes.clone();
         for bit in 0..bytes.len() * 8 {
             bytes[bit / 8] ^= 1 << (bit % 8);
-            walk(&vector, &bytes);
+            hit(&vector, &bytes);
             bytes[bit / 8] ^= 1 << (bit % 8);
         }
     }
@@ -60,10 +60,10 @@ fn a_checksum_notices_each_bit() {
     }
 }
 
-fn walk(vector: &Vector, bytes: &[u8]) {
+fn hit(vector: &Vector, bytes: &[u8]) {
     let size = vector.expected["size"].as_u64().map_or(64, |n| usize::try_from(n).unwrap());
     let what = vector.what();
-    read(what, bytes, size);
+    crate::reading::walk(what, bytes, size);
     if what == "stream" {
         return;
     }
