@@ -619,8 +619,9 @@ f = File(mode=0x21, written=2, lanes=1)
 f.write("file-preallocated", "A preallocated file: behind the last buffer lie two that were never used. They are not damage.",
         f.header_buffer(), buffer_(512, (c(1100),), 1, stamp=1200), ([(bytes(1024), "unused")], []), order=[0, 1])
 f = File(mode=0x21, written=0, end=0, lanes=1)
-f.write("file-hole", "A buffer in the middle was not written before the crash; the one behind it was.",
-        f.header_buffer(), ([(bytes(512), "unused")], []), buffer_(512, (c(1100),), 2, stamp=1200), order=[0, 1])
+f.write("file-hole", "A buffer in the middle was not written before the crash; the one behind it was. The hole is damage.",
+        f.header_buffer(), ([(bytes(512), "never written")], [error("buffer", 512, "length", [0, 72, 512])]),
+        buffer_(512, (c(1100),), 1, stamp=1200), order=[0, 1])
 f = File(written=0, end=0, lanes=1)
 made = buffer_(512, (c(1100), c(1101), c(1102)), 1, stamp=1200)
 f.write("file-unfinished", "No end time, no buffer count, and the file ends within the second record of its last buffer.",
@@ -631,10 +632,14 @@ f.write("file-unfinished", "No end time, no buffer count, and the file ends with
 f = File(written=4, lanes=1)
 made = buffer_(512, (c(1100),), 1, stamp=1200)
 wild = data_of(made[0])
-f.write("file-damaged-size", "The second buffer's size is wild. It is skipped by the file's buffer size; the third is read.",
+f.write("file-damaged-size", "The second buffer's size is wild, the rest of its header sound: it is read at the file's buffer size.",
         f.header_buffer(), ([(p("I", 0x51515151) + wild[4:], "buffer_size 0x51515151")],
+                            [error("buffer", 512, "length", [0x51515151, 512, 512])] + made[1]),
+        buffer_(512, (c(1300),), 2, sequence=2, stamp=1400), order=[0, 1, 2])
+f.write("file-damaged-header", "The second buffer's header is gone. The buffer is skipped by the file's buffer size; the third is read.",
+        f.header_buffer(), ([(b"\x51" * 72, "no header"), (wild[72:], "records out of reach")],
                             [error("buffer", 512, "length", [0x51515151, 512, 512])]),
-        buffer_(512, (c(1300),), 2, sequence=2, stamp=1400), order=[0, 1])
+        buffer_(512, (c(1300),), 1, sequence=2, stamp=1400), order=[0, 1])
 made = buffer_(512, (c(1100), c(1101), c(1102)), 1, stamp=1200)
 wild = bytearray(data_of(made[0]))
 wild[72 + 56:72 + 58] = b"\0\0"
@@ -663,6 +668,10 @@ f = File(written=3, lanes=2)
 f.write("file-backwards", "Times run backwards in lane 0, which no clock does: its records keep their place in the lane.",
         f.header_buffer(), buffer_(512, (c(1300), c(1100), c(1400)), 1, lane=0, sequence=1, stamp=1500),
         buffer_(512, (c(1200), c(1350)), 2, lane=1, sequence=2, stamp=1500), order=[0, 4, 1, 2, 5, 3])
+f = File(written=2, lanes=1)
+f.write("file-header-late", "A record was added to the header buffer when the session stopped: it is later than all of lane 0.",
+        f.header_buffer(extra=(kernel(2, "system", 64, 0, 8, 1900, b"", class_guid=EVENT_TRACE),)),
+        buffer_(512, (c(1100), c(1900)), 1, stamp=1900), order=[0, 2, 1, 3])
 f = File(written=2, lanes=1, version=0, mode=0x801)
 f.write("file-private", "A private logger: version 0 in the first marker, header buffer of state 0, buffer times as FILETIME.",
         f.header_buffer(state=0), buffer_(512, (c(1100),), 1, stamp=START + 10), order=[0, 1])

@@ -9,6 +9,7 @@ use etlring::error::{Fault, FormatError, Part};
 use etlring::format::{BufferHeader, LogFileMode};
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, hint::black_box};
+use zerocopy::FromBytes;
 
 /// Most bytes that a compressed buffer may unpack to in these tests.
 pub(crate) const UNPACKED: usize = 1 << 17;
@@ -21,7 +22,18 @@ pub(crate) struct Said {
     /// Whether every question is asked but no answer kept: the hostile tests ask often.
     quiet: bool,
     /// Sort keys of the records (not of the errors) in `says`.
-    keys: Vec<(u64, u16, i64, u32, usize)>,
+    keys: Vec<Key>,
+}
+
+/// What time order compares, and whether the record has a stamp of its own.
+#[derive(Clone, Copy)]
+struct Key {
+    ticks: u64,
+    lane: u16,
+    sequence: i64,
+    offset: u32,
+    buffer: Option<u64>,
+    stamped: bool,
 }
 
 /// Where a record lies, for its keys.
@@ -123,40 +135,51 @@ impl Said {
         let mut log: Option<LogfileView<'_>> = None;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             let position = u32::try_from(at).unwrap();
-            let uniform = log.filter(|log| !log.mode().has(LogFileMode::COMPRESSED));
-            let step = uniform.map(|log| log.buffer_size()).filter(|size| *size >= 72);
-            let size = rest.first_chunk().map(|word| u32::from_le_bytes(*word));
-            if index > 0 && size == Some(0) {
-                let Some(step) = step else { break };
-                at += step as usize;
-                index += 1;
-                continue;
-            }
             let (view, error) = BufferView::parse_damaged(rest);
-            let wild = match (step, size) {
-                (Some(step), Some(size)) => step != size && rest.len() >= 72,
-                _ => false,
-            };
-            if wild {
-                let (found, step) = (size.unwrap_or_default(), step.unwrap_or_default());
-                self.error(Fault::Length(found, step, step).at(Part::Buffer, 0), position);
-            } else if let Some(error) = error {
-                self.error(error, position);
-            }
-            if let Some(view) = view.filter(|_| !wild) {
-                if log.is_none() {
-                    match view.records().next().map(|raw| raw.and_then(LogfileView::parse)) {
-                        Some(Ok(found)) => log = Some(found),
-                        Some(Err(error)) => return self.error(error, position + 72),
-                        None => return,
+            let zero = rest.iter().take(72).all(|b| *b == 0);
+            let uniform = log.filter(|log| !log.mode().has(LogFileMode::COMPRESSED));
+            let file_size = uniform.map(|log| log.buffer_size()).filter(|size| *size >= 72);
+            let found = rest.first_chunk().map_or(0, |word| u32::from_le_bytes(*word));
+
+            let mut mended = Vec::new();
+            let view = match file_size {
+                _ if zero && rest.len() < 72 => break,
+                Some(size) if rest.len() >= 72 && (zero || found != size) => {
+                    let next = next_header(bytes, at, size);
+                    if zero && next.is_none() {
+                        break;
                     }
+                    let least = if zero { 72 } else { size };
+                    self.error(Fault::Length(found, least, size).at(Part::Buffer, 0), position);
+                    if zero || !is_sound(rest, found) {
+                        let Some(next) = next else { break };
+                        at = next;
+                        continue;
+                    }
+                    mended.extend_from_slice(rest);
+                    mended[..4].copy_from_slice(&size.to_le_bytes());
+                    BufferView::parse_damaged(&mended).0
                 }
-                let clock = log.map(|log| log.clock());
-                self.body(&view, Place::of(view.header(), Some(index), position + 72, clock));
+                None if zero && index > 0 => break,
+                _ => {
+                    if let Some(error) = error {
+                        self.error(error, position);
+                    }
+                    view
+                }
+            };
+            let Some(view) = view else { break };
+            if log.is_none() {
+                let first = BufferView::parse_damaged(rest).0.and_then(|v| v.records().next());
+                match first.map(|raw| raw.and_then(LogfileView::parse)) {
+                    Some(Ok(found)) => log = Some(found),
+                    Some(Err(error)) => return self.error(error, position + 72),
+                    None => return,
+                }
             }
-            let next = step.or(view.map(|view| view.header().buffer_size.get()));
-            let Some(next) = next else { break };
-            at = at.saturating_add(next as usize);
+            let clock = log.map(|log| log.clock());
+            self.body(&view, Place::of(view.header(), Some(index), position + 72, clock));
+            at = at.saturating_add(view.header().buffer_size.get() as usize);
             index += 1;
         }
         if self.quiet {
@@ -179,10 +202,14 @@ impl Said {
             match raw.and_then(RecordView::parse) {
                 Ok(record) if self.quiet => ask(&record),
                 Ok(record) => {
-                    let key = record.ticks().unwrap_or(place.stamp);
-                    let stamped = usize::from(record.ticks().is_some());
-                    let offset = record.raw().offset;
-                    self.keys.push((key, place.lane, place.sequence, offset, stamped));
+                    self.keys.push(Key {
+                        ticks: record.ticks().unwrap_or(place.stamp),
+                        lane: place.lane,
+                        sequence: place.sequence,
+                        offset: record.raw().offset,
+                        buffer: place.buffer,
+                        stamped: record.ticks().is_some(),
+                    });
                     self.says.push(record_said(&record, place));
                 }
                 Err(error) => self.error(error, place.position),
@@ -207,24 +234,23 @@ impl Said {
     /// the greatest before it; a record without a stamp counts with its buffer's.
     fn time_order(&self) -> Vec<usize> {
         let mut in_lane: Vec<usize> = (0..self.keys.len()).collect();
-        in_lane.sort_by_key(|&i| {
-            let (_, lane, sequence, offset, _) = self.keys[i];
-            (lane, sequence, offset, i)
-        });
+        in_lane.sort_by_key(|&i| (self.keys[i].sequence, self.keys[i].buffer, self.keys[i].offset));
         let mut keys = self.keys.clone();
         let mut greatest = BTreeMap::new();
         for i in in_lane {
-            let (key, lane, _, _, stamped) = &mut keys[i];
-            if *stamped == 1 {
-                let greatest = greatest.entry(*lane).or_insert(0);
-                *greatest = (*greatest).max(*key);
-                *key = *greatest;
+            let key = &mut keys[i];
+            if key.stamped {
+                // The first buffer of a file is a lane of its own.
+                let lane = (key.lane, key.buffer == Some(0));
+                let greatest = greatest.entry(lane).or_insert(0);
+                *greatest = key.ticks.max(*greatest);
+                key.ticks = *greatest;
             }
         }
         let mut order: Vec<usize> = (0..keys.len()).collect();
         order.sort_by_key(|&i| {
-            let (key, lane, sequence, offset, _) = keys[i];
-            (key, lane, sequence, offset)
+            let key = &keys[i];
+            (key.ticks, key.lane, key.sequence, key.offset, key.buffer)
         });
         order
     }
@@ -257,6 +283,25 @@ fn ask(record: &RecordView<'_>) {
     for item in record.items() {
         black_box(item.expect("checked when the record was parsed").guid());
     }
+}
+
+/// The next sound header of this size, at steps of it.
+fn next_header(bytes: &[u8], at: usize, size: u32) -> Option<usize> {
+    (1..).map(|k| at + k * size as usize).take_while(|at| *at < bytes.len()).find(|at| {
+        let rest = &bytes[*at..];
+        is_sound(rest, size) && rest[..4] == size.to_le_bytes()
+    })
+}
+
+/// Whether `bytes` starts with a header that no writer would have written otherwise.
+fn is_sound(bytes: &[u8], size: u32) -> bool {
+    let Ok((header, _)) = BufferHeader::ref_from_prefix(bytes) else { return false };
+    let most = if header.is_compressed() { (16 << 20) + 72 } else { size };
+    (72..=most).contains(&header.filled_bytes.get())
+        && header.buffer_flags.get() <= 0x7F
+        && header.buffer_type.get() <= 7
+        && header.state.get() <= 6
+        && header.reference_count.get() == 0
 }
 
 /// All that a record can say; an expectation asks for a part of it.
