@@ -715,9 +715,9 @@ f.write("file-compressed-tail", "Zero where the next buffer's size should be: wi
 made = packed(2, 2, 1200)
 torn = bytearray(data_of(made[0]))
 torn[-3:-1] = p("H", 16 << 3 | 7)
-f.write("file-compressed-damaged", "A match of the second data buffer reaches back before its start. No record of that buffer is given;\nthe third one is found by the size of the second and read.",
+f.write("file-compressed-damaged", "A match of the second data buffer reaches back before its start. The record before it is given;\nthe third buffer is found by the size of the second and read.",
         buffer_(short, (f.first(),), sequence=0, flags=0x21, kind=4), packed(1, 1, 1100),
-        ([(bytes(torn), "a buffer whose match is 17 bytes back")], [error("compressed stream", fault="distance", numbers=[17, 16])]),
+        ([(bytes(torn), "a buffer whose match is 17 bytes back")], [error("compressed stream", fault="distance", numbers=[17, 16]), made[1][0]]),
         packed(3, 3, 1300))
 
 # --- the logfile header refused (07) ---

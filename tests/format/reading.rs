@@ -125,7 +125,19 @@ impl Said {
         let mut out = vec![0; UNPACKED];
         match view.decompress(&mut out) {
             Ok(records) => self.records_at(Records::new(records), place),
-            Err(error) => self.error(error, place.position.saturating_sub(72)),
+            Err(error) => {
+                self.error(error, place.position.saturating_sub(72));
+                // What was unpacked before the damage is good; a record cut by it is part of it.
+                let good = match error.fault {
+                    Fault::Distance(_, done) => done,
+                    Fault::Produced(done, promised) if done <= promised => done,
+                    _ => 0,
+                };
+                let good = out.get(..good as usize).unwrap_or_default();
+                let whole = Records::new(good).map_while(Result::ok).last();
+                let end = whole.map_or(0, |raw| raw.offset as usize + raw.bytes.len());
+                self.records_at(Records::new(&good[..end]), place);
+            }
         }
     }
 

@@ -68,7 +68,7 @@ fn of_arbitrary_records() {
             buffer.extend_from_slice(&space[..size.next_multiple_of(8)]);
             written.push((any, size));
         }
-        let filled = buffer.len() as u32;
+        let filled = u32::try_from(buffer.len()).unwrap();
         buffer.resize(buffer.len() + 64, 0);
         let header = encode::sealed_header(filled + 64, filled, 3, 9);
         encode::seal(&mut buffer, &header).unwrap();
@@ -141,7 +141,8 @@ fn first(bytes: &[u8]) -> LogfileView<'_> {
 fn refuses_less(any: &Any, size: usize) {
     let mut space = vec![0xA5; size - 1];
     let error = write(any, &mut space).unwrap_err();
-    assert_eq!(error, Fault::NoSpace(size as u32, size as u32 - 1).at(Part::Record, 0));
+    let size32 = u32::try_from(size).unwrap();
+    assert_eq!(error, Fault::NoSpace(size32, size32 - 1).at(Part::Record, 0));
     assert!(space.iter().take(64).all(|b| *b == 0xA5), "refused whole");
     assert_eq!(write(any, &mut vec![0; size]), Ok(size), "exact space without padding");
 }
