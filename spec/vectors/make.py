@@ -720,6 +720,14 @@ f.write("file-compressed-damaged", "A match of the second data buffer reaches ba
         ([(bytes(torn), "a buffer whose match is 17 bytes back")], [error("compressed stream", fault="distance", numbers=[17, 16]), made[1][0]]),
         packed(3, 3, 1300))
 
+made = packed(2, 2, 1200)
+torn = bytearray(data_of(made[0]))
+torn[-1] = 7
+f.write("file-compressed-overrun", "A match of the second data buffer is one byte longer than what was promised. The record before it is\ngiven; the bytes that the match should have filled are nobody's, whatever lay in their memory before.",
+        buffer_(short, (f.first(),), sequence=0, flags=0x21, kind=4), packed(1, 1, 1100),
+        ([(bytes(torn), "a buffer whose match is 17 long")], [error("compressed stream", fault="produced"), made[1][0]]),
+        packed(3, 3, 1300))
+
 # --- the logfile header refused (07) ---
 rows, s = File().first()
 for name, about, at, new, expect in (
