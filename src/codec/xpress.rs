@@ -60,7 +60,7 @@
 //! # Cost
 //!
 //! Time is bounded by the lengths of stream and output, memory by the output: nothing is
-//! allocated. Source: Microsoft, MS-XCA 2.3 and 2.4; `spec/11-compression.md`.
+//! allocated. Source: Microsoft, MS-XCA 2.3 and 2.4; `spec/10-compression.md`.
 
 use crate::codec::to_u32;
 use crate::error::{Fault, FormatError, Part};
