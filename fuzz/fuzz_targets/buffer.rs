@@ -31,11 +31,9 @@ fuzz_target!(|bytes: &[u8]| {
             let mut out = vec![0; size.min(MOST) as usize];
             match view.decompress(&mut out) {
                 Ok(records) => drop(Records::new(records).count()),
-                Err(error) => assert_eq!(
-                    matches!(error.fault, Fault::NoSpace(..)),
-                    size > MOST,
-                    "{error}"
-                ),
+                Err(error) => {
+                    assert_eq!(matches!(error.fault, Fault::NoSpace(..)), size > MOST, "{error}")
+                }
             }
         }
     }
