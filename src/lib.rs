@@ -5,7 +5,7 @@
 //! | module | what | needs |
 //! |---|---|---|
 //! | [`error`] | what can be wrong with bytes | - |
-//! | [`format`] | the wire structs, one table each | - |
+//! | [`mod@format`] | the wire structs, one table each | - |
 //! | [`codec`] | bytes to checked views and back | - |
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
