@@ -35,7 +35,9 @@ macro_rules! layout {
 
 /// Names the known values of an open newtype and prints them by name.
 macro_rules! named_values {
-    ($name:ident { $($(#[$doc:meta])* $constant:ident = $value:literal $text:literal),* $(,)? }) => {
+    ($name:ident {
+        $($(#[$doc:meta])* $constant:ident = $value:literal $text:literal),* $(,)?
+    }) => {
         impl $name {
             $($(#[$doc])* pub const $constant: Self = Self($value);)*
 

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""Makes seeds for the fuzz targets: fuzz/corpus/TARGET/ from spec/vectors and real log files.
+
+A vector is commented hex, `offset: bytes  # comment`. Real files are taken from ../shared/samples
+or the directories named on the command line. Both may be absent. Standard library only.
+"""
+import hashlib
+import re
+import struct
+import sys
+from pathlib import Path
+
+FUZZ = Path(__file__).resolve().parent
+ROOT = FUZZ.parent
+MOST = 4096  # bytes of a seed: longer ones make every mutation slow
+PER_FILE = 6  # buffers of a log file
+LINE = re.compile(r"^\s*([0-9A-Fa-f]+)\s*:\s*((?:[0-9A-Fa-f]{2}\s*)*)")
+
+
+def vector(path):
+    """The bytes of a commented hex file; what its lines leave out is zero."""
+    out = bytearray()
+    for line in path.read_text(encoding="utf-8").splitlines():
+        match = LINE.match(line.split("#")[0])
+        if match:
+            at, data = int(match[1], 16), bytes.fromhex(match[2])
+            out.extend(bytes(max(0, at + len(data) - len(out))))
+            out[at : at + len(data)] = data
+    return bytes(out)
+
+
+def seed(target, data):
+    data = data[:MOST]
+    directory = FUZZ / "corpus" / target
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / hashlib.sha1(data).hexdigest()).write_bytes(data)
+
+
+def buffers(data):
+    """The buffers of a log file: all their bytes, where their records end, their flags."""
+    at = 0
+    while at + 72 <= len(data):
+        (size,) = struct.unpack_from("<I", data, at)
+        filled, flags = struct.unpack_from("<IH", data, at + 0x30)
+        if size < 72:
+            return
+        yield data[at : at + size], filled, flags
+        at += size
+
+
+def records(data):
+    """Seeds from the records that lie one behind the other in `data`."""
+    seed("records", data)
+    at = 0
+    for _ in range(200):
+        if at + 8 > len(data):
+            return
+        kind, typed = data[at + 2], data[at + 3] & 0x40
+        small = typed and (kind <= 4 or kind in (16, 17))
+        (size,) = struct.unpack_from("<H", data, at + (4 if small else 0))
+        record = data[at : at + size]
+        if size < 8:
+            return
+        if data[at + 3] == 0x90:
+            seed("message", record)
+        elif typed and kind in (18, 19) and record[4:5] == b"\x01":
+            seed("items", record[80:])
+        elif typed and kind in (1, 2) and record[6:8] == b"\0\0":
+            seed("logfile", record)
+        at += (size + 7) & ~7
+
+
+def stream(data, size):
+    seed("xpress", struct.pack("<H", min(size, 0xFFFF)) + data)
+
+
+def log_file(data):
+    for _, (buffer, filled, flags) in zip(range(PER_FILE), buffers(data)):
+        seed("buffer", buffer)
+        seed("checksum", bytes(6) + buffer)
+        if flags & 0x40:
+            stream(buffer[72:], filled - 72)
+        else:
+            records(buffer[72:filled][: 16 * MOST])
+
+
+def main():
+    for path in sorted((ROOT / "spec" / "vectors").glob("*.hex")):
+        data = vector(path)
+        log_file(data)
+        records(data)
+        for size in (1, 64, 4000):
+            stream(data, size)
+    directories = sys.argv[1:] or [ROOT.parent / "shared" / "samples"]
+    for directory in directories:
+        for path in sorted(Path(directory).glob("*.etl")):
+            with path.open("rb") as file:
+                log_file(file.read(8 << 20))
+    for target in sorted((FUZZ / "corpus").glob("*")):
+        print(f"{target.name}: {sum(1 for _ in target.iterdir())} seeds")
+
+
+if __name__ == "__main__":
+    main()
