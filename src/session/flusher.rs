@@ -90,7 +90,8 @@ impl Shared {
         while control.flushes_done < mine && !control.ended {
             control = self.answered.wait(control).unwrap_or_else(PoisonError::into_inner);
         }
-        if control.errors == errors { Ok(()) } else { Err(control.first_error()) }
+        let done = control.flushes_done >= mine && control.errors == errors;
+        if done { Ok(()) } else { Err(control.first_error()) }
     }
 
     /// Asks the flusher to end.
@@ -233,9 +234,12 @@ impl Flusher {
         }
     }
 
-    /// Writes and frees every buffer that writers gave up. Tells whether there was one.
+    /// Writes and frees the buffers that writers gave up until now: those given up meanwhile wait
+    /// for the next turn, or busy writers would keep the flusher from everything else. Tells
+    /// whether there was one.
     fn write_full(&mut self) -> bool {
         let mut worked = false;
+        self.collector.collect();
         while let Some(sealed) = self.collector.next_full() {
             self.write_sealed(sealed, BufferFlags::default());
             worked = true;

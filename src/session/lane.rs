@@ -551,12 +551,15 @@ impl Collector {
         &self.ring
     }
 
-    /// The next buffer that a writer has given up, in the order of giving up.
+    /// Collects the buffers that writers have given up so far, for [`next_full`](Self::next_full).
+    pub(crate) fn collect(&mut self) {
+        self.batch.reverse();
+        self.ring.exchange.full.take_all(&mut self.batch);
+        self.batch.reverse();
+    }
+
+    /// The next of the collected buffers, in the order of giving up.
     pub(crate) fn next_full(&mut self) -> Option<Sealed> {
-        if self.batch.is_empty() {
-            self.ring.exchange.full.take_all(&mut self.batch);
-            self.batch.reverse();
-        }
         self.batch.pop().map(|buffer| Sealed { buffer })
     }
 

@@ -92,6 +92,7 @@ impl Collected {
 
     /// Collects the buffers that writers gave up.
     pub fn collect(&mut self) {
+        self.collector.collect();
         while let Some(sealed) = self.collector.next_full() {
             self.keep(sealed);
         }

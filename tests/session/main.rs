@@ -1,0 +1,10 @@
+//! The recorder, seen from outside: what was accepted is in the log, what was not is counted.
+#![allow(missing_docs, clippy::cast_possible_truncation)]
+
+mod balance;
+mod config;
+mod files;
+mod log;
+mod records;
+mod stop;
+mod zero_alloc;

@@ -1,0 +1,64 @@
+//! Recording allocates nothing.
+
+use etlring::format::{EventDescriptor, Guid};
+use etlring::session::{ClassicEvent, Event, Session};
+use etlring::sink::NullSink;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+thread_local!(static ALLOCATIONS: Cell<u64> = const { Cell::new(0) });
+
+/// Counts the allocations of each thread.
+struct Counting;
+
+// SAFETY: hands everything on to the system's allocator.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn allocations() -> u64 {
+    ALLOCATIONS.with(Cell::get)
+}
+
+#[test]
+fn a_million_events_allocate_nothing() {
+    let session = Session::builder("alloc").sink(NullSink).start().unwrap();
+    let classic = ClassicEvent::new(Guid::from_u128(1), 10, 4);
+    let event = Event::new(Guid::from_u128(2), EventDescriptor::new(7, 4));
+    let event = event.related(Guid::from_u128(3));
+    // The first event of a thread takes a lane.
+    session.write_classic(&classic, b"").unwrap();
+
+    let before = allocations();
+    let mut refused = 0u64;
+    for n in 0..500_000u32 {
+        refused += u64::from(session.write_classic(&classic, &n.to_le_bytes()).is_err());
+        refused += u64::from(session.write_event_parts(&event, &[b"n", &n.to_le_bytes()]).is_err());
+    }
+    // Nor do events within events, nor lost ones.
+    let open = session.reserve_classic(&classic, 8).unwrap();
+    let nested = session.write_classic(&classic, b"nested").is_ok();
+    drop(open);
+    assert!(session.write_classic(&classic, &[0; 70_000]).is_err());
+    assert_eq!(allocations() - before, 0);
+
+    // The counter counts.
+    drop(std::hint::black_box(Box::new(1)));
+    assert_eq!(allocations() - before, 1);
+    let stats = session.stop().unwrap();
+    assert_eq!(stats.lost.no_free_buffer, refused + u64::from(!nested));
+    assert_eq!(stats.attempted(), 1_000_003);
+}
