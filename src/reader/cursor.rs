@@ -1,0 +1,54 @@
+//! File order: buffers as they lie in the file, records as they lie in their buffer.
+
+use crate::reader::{ReadError, Record, Source, Trace, block::Block};
+
+/// The records of a log file in file order; see [`Trace::records`].
+///
+/// Not an `Iterator`: a record is lent until the next call of [`next`](Self::next).
+#[derive(Debug)]
+pub struct Cursor<'t, S> {
+    trace: &'t Trace<S>,
+    block: Block<'t>,
+    /// Where the next record starts in the block.
+    at: usize,
+    /// The buffer that the block holds, as a count of those begun.
+    begun: usize,
+}
+
+impl<'t, S: Source> Cursor<'t, S> {
+    pub(crate) fn new(trace: &'t Trace<S>) -> Self {
+        Self { trace, block: Block::default(), at: 0, begun: 0 }
+    }
+
+    /// The next record, or what is wrong at this place; records behind the damage still follow.
+    #[inline]
+    #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend")]
+    pub fn next(&mut self) -> Option<Result<Record<'_>, ReadError>> {
+        while self.at >= self.block.bytes().len() {
+            if let Some(error) = self.next_buffer()? {
+                return Some(Err(error));
+            }
+        }
+        let index = self.begun.saturating_sub(1);
+        let entry = self.trace.buffers().get(index)?;
+        match self.block.record_at(self.at)? {
+            Ok((raw, behind)) => {
+                self.at = behind;
+                Some(Ok(Record::new(raw, entry, index)))
+            }
+            Err(error) => {
+                self.at = usize::MAX;
+                Some(Err(self.trace.damage_in(entry, error)))
+            }
+        }
+    }
+
+    /// Takes the next buffer in; `None` behind the last one.
+    #[cold]
+    fn next_buffer(&mut self) -> Option<Option<ReadError>> {
+        let entry = self.trace.buffers().get(self.begun)?;
+        self.begun = self.begun.saturating_add(1);
+        self.at = 0;
+        Some(self.block.load(self.trace.source(), entry, self.trace.most_unpacked()))
+    }
+}
