@@ -10,7 +10,7 @@ const EVENTS: u8 = 32;
 const BUFFERS: u8 = 33;
 
 /// One loss: how many of what between which times.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Loss {
     /// `events` or `buffers`.
     pub(crate) what: &'static str,
@@ -64,4 +64,18 @@ impl Loss {
             self.cause
         )
     }
+}
+
+/// A loss as a JSON object.
+pub(crate) fn json(loss: &Loss, clock: TickClock) -> serde_json::Value {
+    let (first, last) = loss.times(clock);
+    serde_json::json!({
+        "what": loss.what,
+        "count": loss.count,
+        "cause": loss.cause,
+        "first_ticks": loss.first_ticks,
+        "last_ticks": loss.last_ticks,
+        "first": crate::text::time(first),
+        "last": crate::text::time(last),
+    })
 }

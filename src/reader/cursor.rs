@@ -1,8 +1,9 @@
 //! File order: buffers as they lie in the file, records as they lie in their buffer.
 
 use crate::reader::{ReadError, Record, Source, Trace, block::Block};
+use std::ops::Range;
 
-/// The records of a log file in file order; see [`Trace::records`].
+/// The records of a log file, or of some of its buffers, in file order; see [`Trace::records`].
 ///
 /// Not an `Iterator`: a record is lent until the next call of [`next`](Self::next).
 #[derive(Debug)]
@@ -11,13 +12,15 @@ pub struct Cursor<'t, S> {
     block: Block<'t>,
     /// Where the next record starts in the block.
     at: usize,
-    /// The buffer that the block holds, as a count of those begun.
+    /// The buffer behind the one that the block holds.
     begun: usize,
+    /// The buffer to stop before.
+    end: usize,
 }
 
 impl<'t, S: Source> Cursor<'t, S> {
-    pub(crate) fn new(trace: &'t Trace<S>) -> Self {
-        Self { trace, block: Block::default(), at: 0, begun: 0 }
+    pub(crate) fn new(trace: &'t Trace<S>, buffers: Range<usize>) -> Self {
+        Self { trace, block: Block::default(), at: 0, begun: buffers.start, end: buffers.end }
     }
 
     /// The next record, or what is wrong at this place; records behind the damage still follow.
@@ -46,7 +49,7 @@ impl<'t, S: Source> Cursor<'t, S> {
     /// Takes the next buffer in; `None` behind the last one.
     #[cold]
     fn next_buffer(&mut self) -> Option<Option<ReadError>> {
-        let entry = self.trace.buffers().get(self.begun)?;
+        let entry = self.trace.buffers().get(self.begun).filter(|_| self.begun < self.end)?;
         self.begun = self.begun.saturating_add(1);
         self.at = 0;
         Some(self.block.load(self.trace.source(), entry, self.trace.most_unpacked()))

@@ -1,6 +1,6 @@
 //! A log file, opened: what its header says and where its buffers are.
 
-use crate::codec::{LogfileView, RawRecord, Records, TickClock, buffer::BufferView};
+use crate::codec::{LogfileView, RawRecord, Records, TickClock, buffer::BufferView, checksum};
 use crate::error::{Fault, FormatError, Part};
 use crate::format::{BufferHeader, FileTime, LogFileMode};
 use crate::reader::{
@@ -8,7 +8,7 @@ use crate::reader::{
     index::Index, map,
 };
 use bytes::Bytes;
-use std::{fs::File, io, io::Read, path::Path};
+use std::{fs::File, io, io::Read, ops::Range, path::Path};
 
 /// A log file whose buffers have been found.
 ///
@@ -155,7 +155,45 @@ impl<S: Source> Trace<S> {
     /// Its records in file order.
     #[must_use]
     pub fn records(&self) -> Cursor<'_, S> {
-        Cursor::new(self)
+        Cursor::new(self, 0..usize::MAX)
+    }
+
+    /// The records of some of its buffers, named by their place among [`buffers`](Self::buffers).
+    #[must_use]
+    pub fn records_of(&self, buffers: Range<usize>) -> Cursor<'_, S> {
+        Cursor::new(self, buffers)
+    }
+
+    /// Compares a buffer with the checksum it carries. A buffer without one, cut off by the end of
+    /// the file, or not there, has nothing to compare.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if they differ or the buffer cannot be read.
+    pub fn verify_checksum(&self, buffer_index: usize) -> Result<checksum::State, ReadError> {
+        let Some(entry) = self.buffers().get(buffer_index) else {
+            return Ok(checksum::State::Absent);
+        };
+        let mut copy = Vec::new();
+        let bytes = match self.source.as_slice() {
+            Some(file) => {
+                let from = usize::try_from(entry.position).unwrap_or(usize::MAX);
+                file.get(from..from.saturating_add(entry.size as usize)).unwrap_or_default()
+            }
+            None => {
+                copy.resize(entry.size as usize, 0);
+                let found = self.source.read_at(entry.position, &mut copy);
+                found.map_err(|error| ReadError::io(entry.position, &error))?;
+                &copy
+            }
+        };
+        match BufferView::parse(bytes) {
+            Ok(view) => view
+                .verify_checksum()
+                .map_err(|error| ReadError::in_buffer(entry.position, error)),
+            // Said by the index already.
+            Err(_) => Ok(checksum::State::Absent),
+        }
     }
 
     /// Its records in time order.
@@ -221,12 +259,12 @@ fn first_record(source: &impl Source) -> Result<(Box<[u8]>, u32), OpenError> {
         return Err(OpenError::NotALogfile(error.unwrap_or(short)));
     };
     let records = start.get(BufferHeader::SIZE..).unwrap_or_default();
+    let missing = Fault::Truncated(8, 0).at(Part::RecordPrefix, 0);
+    let raw = Records::new(records).next().unwrap_or(Err(missing)).map_err(not_a_logfile)?;
+    LogfileView::parse(raw).map_err(not_a_logfile)?;
     if view.header().is_compressed() {
         return Err(OpenError::Unsupported("a compressed header buffer"));
     }
-    let first = Records::new(records).next();
-    let missing = Fault::Truncated(8, 0).at(Part::RecordPrefix, 0);
-    let raw = first.unwrap_or(Err(missing)).map_err(not_a_logfile)?;
     Ok((raw.bytes.into(), view.header().state.get()))
 }
 
