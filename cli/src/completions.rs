@@ -7,7 +7,9 @@ use std::io::Write;
 
 /// Arguments of `completions`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: etlring completions bash > ~/.local/share/bash-completion/completions/etlring")]
+#[command(
+    after_help = "Example: etlring completions bash > ~/.local/share/bash-completion/completions/etlring"
+)]
 pub(crate) struct Args {
     /// The shell
     #[arg(value_enum)]

@@ -17,7 +17,9 @@ use std::path::PathBuf;
 
 /// Arguments of `dump`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: etlring dump --format jsonl --provider Thread --from 1.5 boot.etl")]
+#[command(
+    after_help = "Example: etlring dump --format jsonl --provider Thread --from 1.5 boot.etl"
+)]
 pub(crate) struct Args {
     /// Log files; - is standard input. Several are merged in time order
     #[arg(required = true, value_name = "FILE")]
@@ -60,7 +62,9 @@ pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
         return Err(Failure::new("this version writes text and jsonl only; use --format jsonl"));
     }
     if args.fields {
-        return Err(Failure::new("this version does not decode fields; use --payload for the bytes"));
+        return Err(Failure::new(
+            "this version does not decode fields; use --payload for the bytes",
+        ));
     }
     let inputs = open_all(&args.files)?;
     let start = inputs.iter().map(|input| input.trace.logfile().start_time()).min();
@@ -176,10 +180,12 @@ impl Writer<'_> {
         let view = &found.view;
         let extras = extras_of(view, names);
         self.times.push(out, found.time);
-        let number = |n: Option<u32>| n.map_or("-".to_owned(), |n| match n {
-            u32::MAX => "-".to_owned(),
-            n => n.to_string(),
-        });
+        let number = |n: Option<u32>| {
+            n.map_or("-".to_owned(), |n| match n {
+                u32::MAX => "-".to_owned(),
+                n => n.to_string(),
+            })
+        };
         let level = view.level().filter(|level| *level != 0);
         let level_text = format!("{:8}", level.map_or("", text::level));
         let provider = match view.provider() {

@@ -18,7 +18,9 @@ pub(crate) fn open(path: &Path) -> Result<Input, Failure> {
     let name = path.display().to_string();
     let trace = if name == "-" { read_stdin() } else { Trace::open(path) };
     match trace {
-        Ok(trace) => Ok(Input { name: if name == "-" { "standard input".into() } else { name }, trace }),
+        Ok(trace) => {
+            Ok(Input { name: if name == "-" { "standard input".into() } else { name }, trace })
+        }
         Err(error) => Err(Failure::new(explain(&name, &error))),
     }
 }

@@ -1,8 +1,8 @@
 //! Records that say what was lost: where, how much, and why.
 
+use etlring::codec::TickClock;
 use etlring::codec::{RecordHeader, RecordView};
 use etlring::format::{FileTime, LOST_EVENT_GUID};
-use etlring::codec::TickClock;
 
 /// Type of a record that counts events.
 const EVENTS: u8 = 32;

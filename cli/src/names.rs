@@ -118,7 +118,11 @@ fn built_in(guid: Guid) -> Option<&'static str> {
 pub(crate) fn guids_of(name: &str) -> Vec<Guid> {
     let groups = (0..=u8::MAX).map(Group).filter_map(|group| Some((group.guid()?, group.name()?)));
     let known = PROVIDERS.iter().map(|(guid, name)| (Guid::from_u128(*guid), *name));
-    known.chain(groups).filter(|(_, n)| n.eq_ignore_ascii_case(name)).map(|(guid, _)| guid).collect()
+    known
+        .chain(groups)
+        .filter(|(_, n)| n.eq_ignore_ascii_case(name))
+        .map(|(guid, _)| guid)
+        .collect()
 }
 
 /// What kind of event a record is, where it has no name: `id 12 v1`, `type 36`, `message 43`.

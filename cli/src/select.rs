@@ -87,7 +87,11 @@ impl SelectArgs {
         selection.text = self.text.as_ref().map(|text| text.to_lowercase());
         selection.filter = Filter {
             // With names to learn from the file, providers are compared here and not there.
-            providers: if selection.names.is_empty() { selection.guids.clone() } else { Vec::new() },
+            providers: if selection.names.is_empty() {
+                selection.guids.clone()
+            } else {
+                Vec::new()
+            },
             ids: self.id.clone(),
             level: self.level,
             keyword: self.keyword,
@@ -182,7 +186,10 @@ mod tests {
         assert_eq!(moment("12.5"), Ok(Moment::After(125_000_000)));
         assert_eq!(moment("0.00000019"), Ok(Moment::After(1)));
         assert_eq!(moment("-1"), Ok(Moment::After(-10_000_000)));
-        assert_eq!(moment("1970-01-01T00:00:00.0000001Z"), Ok(Moment::At(FileTime(116_444_736_000_000_001))));
+        assert_eq!(
+            moment("1970-01-01T00:00:00.0000001Z"),
+            Ok(Moment::At(FileTime(116_444_736_000_000_001)))
+        );
         assert!(moment("yesterday").is_err() && moment("").is_err() && moment("1e5").is_err());
     }
 

@@ -193,9 +193,10 @@ impl Stats {
         };
         let rows = most_first(copied(&self.providers)).into_iter();
         table(&mut out, "PROVIDER", self.all, rows.map(|(guid, n)| (provider(guid), n)));
-        let rows = self.events().into_iter().map(|((guid, event), n)| {
-            (format!("{} / {}", provider(guid), escaped(&event)), n)
-        });
+        let rows = self
+            .events()
+            .into_iter()
+            .map(|((guid, event), n)| (format!("{} / {}", provider(guid), escaped(&event)), n));
         table(&mut out, "EVENT", self.all, rows);
         let rows = most_first(copied(&self.levels)).into_iter().map(|(level, n)| {
             (level.map_or("-".to_owned(), |l| format!("{l} {}", text::level(l))), n)

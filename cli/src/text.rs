@@ -71,7 +71,9 @@ impl Times {
             let unix = second - FileTime::UNIX_EPOCH.0 / PER_SECOND;
             // Times outside jiff's years are damage; they are shown as what they are.
             match Timestamp::from_second(unix) {
-                Ok(stamp) => self.text.extend(stamp.strftime("%Y-%m-%dT%H:%M:%S").to_string().bytes()),
+                Ok(stamp) => {
+                    self.text.extend(stamp.strftime("%Y-%m-%dT%H:%M:%S").to_string().bytes())
+                }
                 Err(_) => self.text.extend(format!("@{unix}").bytes()),
             }
         }

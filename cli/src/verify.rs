@@ -40,7 +40,10 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
         let n = report.faults.len();
         let faults = if n == 1 { "1 fault".to_owned() } else { format!("{n} faults") };
         let (position, what) = (first.position, &first.what);
-        complain(format_args!("{}: {faults}, the first at position {position:#x}: {what}", input.name));
+        complain(format_args!(
+            "{}: {faults}, the first at position {position:#x}: {what}",
+            input.name
+        ));
     }
     Ok(Outcome::of(!report.faults.is_empty()))
 }
@@ -120,7 +123,8 @@ impl Report {
             }
             self.lane(input, order);
         }
-        self.lanes = lanes.keys().map(|(lane, _)| lane).collect::<std::collections::BTreeSet<_>>().len();
+        self.lanes =
+            lanes.keys().map(|(lane, _)| lane).collect::<std::collections::BTreeSet<_>>().len();
         if out_of_order > 0 {
             let what = "buffers lie in the file in another order than their lane filled them";
             self.notes.push(format!("{} {what}", count(out_of_order as u64)));
@@ -130,13 +134,15 @@ impl Report {
 
     /// Numbers that no buffer has. Sessions count over all lanes, so only the whole tells.
     fn gaps(&mut self, input: &Input) {
-        let mut numbers: Vec<_> = input.trace.buffers().iter().skip(1).map(|b| b.sequence).collect();
+        let mut numbers: Vec<_> =
+            input.trace.buffers().iter().skip(1).map(|b| b.sequence).collect();
         numbers.sort_unstable();
         let missing: u64 = numbers.windows(2).map(|two| two[1].abs_diff(two[0]).max(1) - 1).sum();
         if missing > 0 {
             let (first, last) = (numbers[0], numbers[numbers.len() - 1]);
             let missing = count(missing);
-            self.notes.push(format!("{missing} of the sequence numbers {first} to {last} are missing"));
+            self.notes
+                .push(format!("{missing} of the sequence numbers {first} to {last} are missing"));
         }
     }
 
@@ -155,7 +161,8 @@ impl Report {
                 };
                 self.records += 1;
                 if let Some(mark) = Loss::of(&view) {
-                    self.marked_lost += if mark.what == "events" { u64::from(mark.count) } else { 0 };
+                    self.marked_lost +=
+                        if mark.what == "events" { u64::from(mark.count) } else { 0 };
                 }
                 if let Some(error) = view.items().find_map(Result::err) {
                     self.fault("structure", record.position(), error.to_string());

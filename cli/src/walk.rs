@@ -71,7 +71,8 @@ pub(crate) fn walk(
     mut each: impl FnMut(&Found<'_>, &mut Names) -> Flow,
 ) -> Result<Outcome, Failure> {
     let mut complaints = Complaints::default();
-    let mut progress = Progress::new(inputs.iter().map(|input| input.trace.source().len() as u64).sum());
+    let mut progress =
+        Progress::new(inputs.iter().map(|input| input.trace.source().len() as u64).sum());
     for input in inputs {
         for error in input.trace.damage() {
             complaints.add(input, error);

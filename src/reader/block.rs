@@ -4,7 +4,7 @@ use crate::codec::{RawRecord, Records, xpress};
 use crate::error::{Fault, FormatError, Part};
 use crate::format::MAX_BUFFER_SIZE;
 use crate::reader::{BufferEntry, ReadError, Source, record};
-use std::fmt;
+use std::{fmt, hint::black_box};
 
 /// The unpacked records of one buffer. Loading the next buffer reuses the memory.
 #[derive(Default)]
@@ -12,7 +12,16 @@ pub(crate) struct Block<'t> {
     borrowed: Option<&'t [u8]>,
     owned: Vec<u8>,
     len: usize,
+    /// Up to here the bytes have been brought into the cache.
+    warm: usize,
+    /// Records since bytes were last brought in: how large records are, in effect.
+    steps: usize,
 }
+
+/// Records at least this large on average profit from bringing bytes in.
+const LARGE_BYTES: usize = 160;
+/// Bytes brought into the cache at once. See [`Block::warm`].
+const WARM_BYTES: usize = 16 * 1024;
 
 impl fmt::Debug for Block<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -32,8 +41,39 @@ impl<'t> Block<'t> {
 
     /// The record at `at` and where the one behind it starts; `None` at the end.
     #[inline]
-    pub(crate) fn record_at(&self, at: usize) -> Option<Result<(RawRecord<'_>, usize), FormatError>> {
+    pub(crate) fn record_at(
+        &self,
+        at: usize,
+    ) -> Option<Result<(RawRecord<'_>, usize), FormatError>> {
         record_at(self.bytes(), at)
+    }
+
+    /// Brings the bytes from `at` on into the cache, if they are not there yet.
+    ///
+    /// A walk finds the next record only when it has read the size of this one, so it waits for
+    /// memory once per record. Touching the lines of a stretch first waits for many at once. For
+    /// small records the processor guesses ahead well enough, and touching would cost more than it
+    /// saves.
+    #[inline]
+    pub(crate) fn warm(&mut self, at: usize) {
+        self.steps = self.steps.wrapping_add(1);
+        if at >= self.warm {
+            self.warm_more(at);
+        }
+    }
+
+    #[cold]
+    fn warm_more(&mut self, at: usize) {
+        // What was unpacked or read just now is in the cache.
+        let Some(bytes) = self.borrowed else {
+            self.warm = usize::MAX;
+            return;
+        };
+        let end = at.saturating_add(WARM_BYTES);
+        if self.steps.saturating_mul(LARGE_BYTES) <= WARM_BYTES {
+            touch(bytes.get(at..end.min(bytes.len())).unwrap_or_default());
+        }
+        (self.warm, self.steps) = (end, 0);
     }
 
     /// Bytes of memory that the block holds itself.
@@ -54,7 +94,7 @@ impl<'t> Block<'t> {
         entry: &BufferEntry,
         most_unpacked: u32,
     ) -> Option<ReadError> {
-        (self.borrowed, self.len) = (None, 0);
+        (self.borrowed, self.len, self.warm) = (None, 0, 0);
         match (source.as_slice(), entry.is_compressed()) {
             (Some(bytes), false) => {
                 self.borrowed = Some(body(bytes, entry));
@@ -113,6 +153,12 @@ impl<'t> Block<'t> {
         }
         self.owned.get_mut(..size).unwrap_or_default()
     }
+}
+
+/// Reads one byte of each cache line.
+pub(crate) fn touch(bytes: &[u8]) {
+    const LINE_BYTES: usize = 64;
+    black_box(bytes.iter().step_by(LINE_BYTES).fold(0, |all, byte| all ^ byte));
 }
 
 /// The record at `at` of a buffer's records, and where the one behind it starts.

@@ -32,6 +32,7 @@ impl<'t, S: Source> Cursor<'t, S> {
                 return Some(Err(error));
             }
         }
+        self.block.warm(self.at);
         let index = self.begun.saturating_sub(1);
         let entry = self.trace.buffers().get(index)?;
         match self.block.record_at(self.at)? {

@@ -48,9 +48,11 @@ impl Filter {
         fn is<T: PartialEq>(wanted: Option<T>, found: impl FnOnce() -> Option<T>) -> bool {
             wanted.is_none() || wanted == found()
         }
-        let keyword = || record.descriptor().is_some_and(|d| {
-            self.keyword.is_none_or(|mask| d.keyword.get() & mask != 0)
-        });
+        let keyword = || {
+            record
+                .descriptor()
+                .is_some_and(|d| self.keyword.is_none_or(|mask| d.keyword.get() & mask != 0))
+        };
         self.from.is_none_or(|from| time >= from)
             && self.to.is_none_or(|to| time <= to)
             && (self.providers.is_empty()

@@ -128,7 +128,7 @@ impl<S: Source> Walk<'_, S> {
         }
         let fault = Fault::Length(size, self.step.max(HEADER_BYTES), self.step_or(u32::MAX));
         self.damage(position, fault);
-        if self.step != 0 && looks_like_header(&header, size) {
+        if self.step != 0 && looks_like_header(&header, self.step) {
             return self.entry(header, self.step, position, rest);
         }
         self.resync(position)

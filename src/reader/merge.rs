@@ -193,6 +193,14 @@ impl<'t, S: Source> Merge<'t, S> {
                 if key(ticks, self.current) < self.limit {
                     return Some(Settled::Lane);
                 }
+                if self.asides.least().is_none() {
+                    // The usual case: the least waiting lane and this one change places.
+                    ready = self.exchange(key(ticks, self.current))?;
+                    if ready {
+                        return Some(Settled::Lane);
+                    }
+                    continue;
+                }
                 self.wait(key(ticks, self.current));
             }
             if self.aside_is_next() {
@@ -201,11 +209,31 @@ impl<'t, S: Source> Merge<'t, S> {
                 return Some(Settled::Aside);
             }
             ready = self.enter_least()?;
+            if ready {
+                return Some(Settled::Lane);
+            }
         }
+    }
+
+    /// Puts the current lane's head among the waiting ones and enters the least of these.
+    fn exchange(&mut self, head: Key) -> Option<bool> {
+        self.leave();
+        let mut top = self.waiting.peek_mut()?;
+        let Reverse(least) = std::mem::replace(&mut *top, Reverse(head));
+        drop(top);
+        self.enter(least)
     }
 
     /// Puts the current lane's head among the waiting ones.
     fn wait(&mut self, head: Key) {
+        self.leave();
+        self.waiting.push(Reverse(head));
+        self.current = NO_LANE;
+    }
+
+    /// Readies the current lane for waiting.
+    #[inline]
+    fn leave(&mut self) {
         if let Some(lane) = self.lanes.get_mut(self.current) {
             lane.ready = true;
             if self.owned_bytes > MOST_OWNED_BYTES {
@@ -214,13 +242,15 @@ impl<'t, S: Source> Merge<'t, S> {
                 lane.released = true;
             }
         }
-        self.waiting.push(Reverse(head));
-        self.current = NO_LANE;
     }
 
     /// Makes the least waiting lane the current one and says whether it has its head already.
     fn enter_least(&mut self) -> Option<bool> {
         let Reverse(least) = self.waiting.pop()?;
+        self.enter(least)
+    }
+
+    fn enter(&mut self, least: Key) -> Option<bool> {
         self.current = (least & Key::from(u64::MAX)) as usize;
         self.set_limit();
         let lane = self.lanes.get_mut(self.current)?;
@@ -311,6 +341,7 @@ impl<'t, S: Source> Merge<'t, S> {
         let next = behind.iter().find_map(|turn| turn.first_ticks);
         if !turn.aside && next.is_none_or(|next| entry.time_stamp < next) {
             lane.aside = true;
+            block::touch(lane.block.bytes());
             if let Some(offset) = first_untimed(lane.block.bytes(), 0) {
                 self.put_aside(self.current, turn.buffer, offset);
             }
@@ -395,6 +426,7 @@ impl Lane<'_> {
     /// Makes the record at `at` the head, if it is there, whole and timed.
     #[inline]
     fn step(&mut self) -> bool {
+        self.block.warm(self.at);
         let Some(Ok((raw, behind))) = self.block.record_at(self.at) else { return false };
         let Some(ticks) = record::ticks(&raw) else { return false };
         self.head = Head { kind: raw.kind, start: self.at, size: raw.bytes.len(), ticks };

@@ -188,9 +188,9 @@ impl<S: Source> Trace<S> {
             }
         };
         match BufferView::parse(bytes) {
-            Ok(view) => view
-                .verify_checksum()
-                .map_err(|error| ReadError::in_buffer(entry.position, error)),
+            Ok(view) => {
+                view.verify_checksum().map_err(|error| ReadError::in_buffer(entry.position, error))
+            }
             // Said by the index already.
             Err(_) => Ok(checksum::State::Absent),
         }

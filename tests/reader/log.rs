@@ -7,23 +7,23 @@ use etlring::format::{
 use zerocopy::{FromZeros, IntoBytes, little_endian::U32};
 
 /// A log file under construction. Clock: 10 MHz, so a tick is a unit of `FILETIME`.
-pub struct Log {
-    pub bytes: Vec<u8>,
+pub(crate) struct Log {
+    pub(crate) bytes: Vec<u8>,
     buffer_size: usize,
 }
 
 /// `StartTime` of every log made here, and the ticks that belong to it.
-pub const START_TIME: i64 = 132_000_000_000_000_000;
-pub const START_TICKS: u64 = 1_000;
+pub(crate) const START_TIME: i64 = 132_000_000_000_000_000;
+pub(crate) const START_TICKS: u64 = 1_000;
 
 impl Log {
     /// A file with its header buffer.
-    pub fn new(buffer_size: usize) -> Self {
+    pub(crate) fn new(buffer_size: usize) -> Self {
         Self::with_mode(buffer_size, 1)
     }
 
     /// The same with another log file mode.
-    pub fn with_mode(buffer_size: usize, mode: u32) -> Self {
+    pub(crate) fn with_mode(buffer_size: usize, mode: u32) -> Self {
         let mut log = Self { bytes: Vec::new(), buffer_size };
         let mut header = LogfileHeader64::new_zeroed();
         header.buffer_size = U32::new(u32::try_from(buffer_size).unwrap());
@@ -44,7 +44,7 @@ impl Log {
     }
 
     /// Adds a buffer of `records` and says where it starts.
-    pub fn buffer(&mut self, lane: u16, sequence: i64, stamp: u64, records: &[Vec<u8>]) -> usize {
+    pub(crate) fn buffer(&mut self, lane: u16, sequence: i64, stamp: u64, records: &[Vec<u8>]) -> usize {
         self.buffer_of(lane, sequence, stamp, BufferType::GENERIC, records)
     }
 
@@ -75,7 +75,13 @@ impl Log {
     }
 
     /// The same buffer as one compressed stream of nothing but literals, of its own size.
-    pub fn compressed(&mut self, lane: u16, sequence: i64, stamp: u64, records: &[Vec<u8>]) -> usize {
+    pub(crate) fn compressed(
+        &mut self,
+        lane: u16,
+        sequence: i64,
+        stamp: u64,
+        records: &[Vec<u8>],
+    ) -> usize {
         let mut body = Vec::new();
         for record in records {
             body.extend_from_slice(record);
@@ -99,7 +105,7 @@ impl Log {
 }
 
 /// A classic record with a payload of `payload` bytes, its type as mark.
-pub fn classic(ticks: u64, mark: u8, payload: usize) -> Vec<u8> {
+pub(crate) fn classic(ticks: u64, mark: u8, payload: usize) -> Vec<u8> {
     let mut header = EventTraceHeader::new_zeroed();
     header.class_type = mark;
     header.time_stamp = ticks.into();
@@ -109,7 +115,7 @@ pub fn classic(ticks: u64, mark: u8, payload: usize) -> Vec<u8> {
 }
 
 /// A message without a time stamp.
-pub fn untimed(number: u16) -> Vec<u8> {
+pub(crate) fn untimed(number: u16) -> Vec<u8> {
     let mut out = vec![0; 64];
     let message = encode::Message { number, ..Default::default() };
     let size = encode::message(&mut out, &message, b"args").unwrap();
