@@ -101,7 +101,8 @@ pub(crate) fn size(bytes: u64) -> String {
         value /= 1024.0;
         unit += 1;
     }
-    let digits = if value.fract() < 0.05 || value >= 99.95 { 0 } else { 1 };
+    let whole = (value * 10.0).round() % 10.0 == 0.0;
+    let digits = usize::from(!whole && value < 99.95);
     format!("{value:.digits$} {}", UNITS[unit])
 }
 

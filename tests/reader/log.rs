@@ -44,7 +44,13 @@ impl Log {
     }
 
     /// Adds a buffer of `records` and says where it starts.
-    pub(crate) fn buffer(&mut self, lane: u16, sequence: i64, stamp: u64, records: &[Vec<u8>]) -> usize {
+    pub(crate) fn buffer(
+        &mut self,
+        lane: u16,
+        sequence: i64,
+        stamp: u64,
+        records: &[Vec<u8>],
+    ) -> usize {
         self.buffer_of(lane, sequence, stamp, BufferType::GENERIC, records)
     }
 
