@@ -52,7 +52,8 @@ pub(crate) fn number(out: &mut Vec<u8>, mut value: u64) {
         at -= 2;
         digits[at..at + 2].copy_from_slice(&PAIRS[pair..pair + 2]);
     }
-    let pair = 2 * value as usize;
+    // Below 100, as the remainder above.
+    let pair = 2 * (value % 100) as usize;
     if value >= 10 {
         at -= 2;
         digits[at..at + 2].copy_from_slice(&PAIRS[pair..pair + 2]);
@@ -103,7 +104,7 @@ pub(crate) fn hex32(out: &mut Vec<u8>, value: u32) {
 pub(crate) fn hex_string(out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(b"\"0x");
     let digits = (64 - value.leading_zeros()).div_ceil(4).max(1);
-    out.extend((0..digits).rev().map(|at| HEX[(value >> (4 * at)) as usize & 15]));
+    out.extend((0..digits).rev().map(|at| HEX[(value >> (4 * at) & 15) as usize]));
     out.push(b'"');
 }
 
@@ -135,13 +136,14 @@ pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
+/// `00` to `99`.
 const fn pairs() -> [u8; 200] {
     let mut pairs = [b'0'; 200];
-    let mut n = 0;
-    while n < 100 {
-        pairs[2 * n] = b'0' + (n / 10) as u8;
-        pairs[2 * n + 1] = b'0' + (n % 10) as u8;
-        n += 1;
+    let (mut at, mut tens, mut ones) = (0, b'0', b'0');
+    while at < pairs.len() {
+        (pairs[at], pairs[at + 1]) = (tens, ones);
+        (tens, ones) = if ones == b'9' { (tens + 1, b'0') } else { (tens, ones + 1) };
+        at += 2;
     }
     pairs
 }
