@@ -1,1 +1,91 @@
-fn main() {}
+//! The `etlring` command: records, replays and checks Windows `.etl` trace logs on any system.
+//!
+//! One file per subcommand; what they share:
+//!
+//! | module | what |
+//! |---|---|
+//! | [`input`] | files and standard input, opened or explained |
+//! | [`select`] | the filters of the command line |
+//! | [`walk`] | records in the order asked for, damage on stderr |
+//! | [`names`] | of providers and events |
+//! | [`text`] | times, sizes, escapes, colour; [`json`] the same for JSON |
+//! | [`loss`] | the records that say what was lost where |
+
+mod completions;
+mod demo;
+mod dump;
+mod info;
+mod input;
+mod json;
+mod loss;
+mod man;
+mod names;
+mod outcome;
+mod progress;
+mod select;
+mod stats;
+mod text;
+mod verify;
+mod walk;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use outcome::Outcome;
+use std::process::ExitCode;
+
+/// Record, replay and check Windows .etl trace logs on any system
+#[derive(Debug, Parser)]
+#[command(name = "etlring", version, max_term_width = 100, after_help = EXIT_STATUS)]
+struct Cli {
+    /// When to colour the output; NO_COLOR is honoured
+    #[arg(long, value_enum, default_value = "auto", global = true, value_name = "WHEN")]
+    color: When,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_STATUS: &str = "Exit status: 0 clean; 1 done, but the input is damaged (what was whole \
+is in the output, the damage on stderr with its file position); 2 not done.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Record from several threads through the library's own session, stop, and replay the file
+    Demo(demo::Args),
+    /// What a log file says of itself: header, clock, times, buffers, lanes, losses
+    Info(info::Args),
+    /// One line per event, in time order or file order
+    Dump(dump::Args),
+    /// Events and bytes by provider, id, level and process; rate over time; losses
+    Stats(stats::Args),
+    /// Walk every buffer and record and name each fault with its position
+    Verify(verify::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+    /// Write the manual pages into a directory
+    Man(man::Args),
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum When {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let colors = text::Colors::choose(cli.color);
+    let outcome = match cli.command {
+        Command::Info(args) => info::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Dump(args) => dump::run(&args, colors),
+        Command::Stats(args) => stats::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
+    };
+    Outcome::report(outcome)
+}

@@ -1,1 +1,56 @@
-//! Reading log files.
+//! Log files: opened, indexed, and read in file order or in time order.
+//!
+//! ```text
+//!   file ──► Source ──► Trace ─────► Cursor   buffers as they lie in the file
+//!            map,       index of  ├► Merge    all lanes of one file by time
+//!            pread,     buffers,  └► MergeMany  several files by time
+//!            slice      damage
+//! ```
+//!
+//! [`Trace::open`] looks at every buffer's header once; records are found while a cursor walks. They
+//! are borrowed: from the map or slice itself, and where a buffer is compressed or comes by
+//! positioned reads, from a block that the cursor reuses. So cursors lend: a record lives until the
+//! next call of `next`. Nothing is allocated per record.
+//!
+//! Damage never stops what is whole. What the index found wrong is in [`Trace::damage`]; a cursor
+//! yields a [`ReadError`] where a buffer's records break off and goes on with the next buffer.
+//!
+//! ```no_run
+//! use etlring::reader::Trace;
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let trace = Trace::open("boot.etl")?;
+//! let mut records = trace.by_time();
+//! while let Some(record) = records.next() {
+//!     let record = record?;
+//!     let header = record.view()?;
+//!     println!("{:?} lane {} {} bytes", header.ticks(), record.lane(), header.payload().len());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+mod block;
+mod cursor;
+mod error;
+mod filter;
+mod index;
+mod many;
+#[expect(unsafe_code, reason = "a memory map is only as constant as the file behind it")]
+mod map;
+mod merge;
+mod open;
+mod record;
+mod source;
+
+pub use cursor::Cursor;
+pub use error::{OpenError, ReadError, ReadFault};
+pub use filter::Filter;
+pub use index::BufferEntry;
+pub use many::MergeMany;
+pub use map::map;
+pub use merge::Merge;
+pub use open::Trace;
+pub use record::Record;
+pub use source::{Positioned, Source};

@@ -1,0 +1,313 @@
+//! `etlring dump`: one line per event.
+
+use crate::input::{Input, open_all};
+use crate::json::{self, Lines};
+use crate::loss::Loss;
+use crate::names::{self, Extras, Names};
+use crate::outcome::{Failure, Outcome};
+use crate::select::SelectArgs;
+use crate::text::{self, Colors, Times, escaped};
+use crate::walk::{Flow, Found, Order, walk};
+use clap::ValueEnum;
+use etlring::codec::{RecordHeader, RecordView};
+use etlring::format::Guid;
+use std::io::{IsTerminal, Write};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+/// Arguments of `dump`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: etlring dump --format jsonl --provider Thread --from 1.5 boot.etl"
+)]
+pub(crate) struct Args {
+    /// Log files; - is standard input. Several are merged in time order
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// How each event is written
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    format: Format,
+    /// Which order events come in
+    #[arg(long, value_enum, default_value = "time", value_name = "ORDER")]
+    order: Order,
+    /// Decode the fields of events
+    #[arg(long)]
+    fields: bool,
+    /// Write payloads as hex
+    #[arg(long)]
+    payload: bool,
+    /// Stop after this many events
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    #[command(flatten)]
+    select: SelectArgs,
+}
+
+/// How events are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Aligned columns for people
+    Text,
+    /// One JSON object per line
+    Jsonl,
+    /// Comma-separated values
+    Csv,
+    /// The elements of tracerpt
+    Xml,
+}
+
+/// Runs `dump`.
+pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
+    if matches!(args.format, Format::Csv | Format::Xml) {
+        return Err(Failure::new("this version writes text and jsonl only; use --format jsonl"));
+    }
+    if args.fields {
+        return Err(Failure::new(
+            "this version does not decode fields; use --payload for the bytes",
+        ));
+    }
+    let inputs = open_all(&args.files)?;
+    let start = inputs.iter().map(|input| input.trace.logfile().start_time()).min();
+    let selection = args.select.resolve(start.unwrap_or_default())?;
+    let stdout = std::io::stdout();
+    let mut lines = Lines::new(stdout.lock());
+    let mut writer = Writer {
+        inputs: &inputs,
+        payload: args.payload,
+        colors,
+        many_files: inputs.len() > 1,
+        times: Times::default(),
+    };
+    if args.format == Format::Text && stdout.is_terminal() {
+        writer.heading(&mut lines.text);
+        lines.end()?;
+    }
+
+    let mut left = args.limit.unwrap_or(u64::MAX);
+    let mut each = |found: &Found<'_>, names: &mut Names| -> Flow {
+        match args.format {
+            Format::Jsonl => writer.object(&mut lines.text, found, names),
+            _ => writer.row(&mut lines.text, found, names),
+        }
+        lines.end()?;
+        left -= 1;
+        Ok(if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    };
+    let outcome = if args.limit == Some(0) {
+        Ok(Outcome::Clean)
+    } else {
+        walk(&inputs, args.order, &selection, &mut Names::default(), &mut each)
+    };
+    lines.flush()?;
+    outcome
+}
+
+struct Writer<'i> {
+    inputs: &'i [Input],
+    payload: bool,
+    colors: Colors,
+    many_files: bool,
+    times: Times,
+}
+
+impl Writer<'_> {
+    /// One JSON object, without its line end.
+    fn object(&mut self, out: &mut Vec<u8>, found: &Found<'_>, names: &mut Names) {
+        let view = &found.view;
+        let extras = extras_of(view, names);
+        out.extend_from_slice(b"{\"buffer\":");
+        json::number(out, found.record.buffer_index() as u64);
+        json::key(out, "lane");
+        json::number(out, u64::from(found.record.lane()));
+        json::key(out, "header");
+        out.push(b'"');
+        out.extend_from_slice(view.header_name().as_bytes());
+        out.push(b'"');
+        json::key(out, "bits");
+        json::optional(out, view.bits());
+        json::key(out, "provider");
+        optional_guid(out, view.provider());
+        json::key(out, "id");
+        json::optional(out, view.id());
+        json::key(out, "version");
+        json::optional(out, view.version());
+        json::key(out, "level");
+        json::optional(out, view.level());
+        json::key(out, "opcode");
+        json::optional(out, view.opcode());
+        json::key(out, "pid");
+        json::optional(out, view.process_id());
+        json::key(out, "tid");
+        json::optional(out, view.thread_id());
+        self.when(out, found);
+        payload(out, view, self.payload);
+        event_keys(out, view);
+        extra_keys(out, view, &extras, names);
+        if self.many_files {
+            json::key(out, "file");
+            json::string(out, &self.inputs[found.file].name);
+        }
+        out.push(b'}');
+    }
+
+    /// `ticks`, `filetime` and `time`.
+    fn when(&mut self, out: &mut Vec<u8>, found: &Found<'_>) {
+        let ticks = found.view.ticks();
+        json::key(out, "ticks");
+        json::optional(out, ticks);
+        json::key(out, "filetime");
+        if ticks.is_some() {
+            json::signed(out, found.time.0);
+            json::key(out, "time");
+            out.push(b'"');
+            self.times.push(out, found.time);
+            out.push(b'"');
+        } else {
+            out.extend_from_slice(b"null");
+        }
+    }
+
+    fn heading(&self, out: &mut Vec<u8>) {
+        let line = format!(
+            "{:28}  {:>4} {:>6} {:>6}  {:8} {:32} {:28} {:>9}",
+            "TIME (UTC)", "LANE", "PID", "TID", "LEVEL", "PROVIDER", "EVENT", "PAYLOAD"
+        );
+        out.extend_from_slice(self.colors.paint("1", line.trim_end()).as_bytes());
+    }
+
+    /// One line of columns, without its end.
+    fn row(&mut self, out: &mut Vec<u8>, found: &Found<'_>, names: &mut Names) {
+        let view = &found.view;
+        let extras = extras_of(view, names);
+        self.times.push(out, found.time);
+        let number = |n: Option<u32>| {
+            n.map_or("-".to_owned(), |n| match n {
+                u32::MAX => "-".to_owned(),
+                n => n.to_string(),
+            })
+        };
+        let level = view.level().filter(|level| *level != 0);
+        let level_text = format!("{:8}", level.map_or("", text::level));
+        let provider = match view.provider() {
+            Some(guid) => match names.provider(guid) {
+                Some(name) => escaped(name).to_string(),
+                None => guid.to_string(),
+            },
+            None => "-".to_owned(),
+        };
+        let clock = self.inputs[found.file].trace.clock();
+        let event = match (Loss::of(view), extras.event) {
+            (Some(loss), _) => loss.describe(clock),
+            (None, Some(name)) => escaped(name).to_string(),
+            (None, None) => names::kind(view),
+        };
+        // Writing into a vector cannot fail.
+        let _ = write!(
+            out,
+            "  {:>4} {:>6} {:>6}  {} {:36} {:28} {:>9}",
+            found.record.lane(),
+            number(view.process_id()),
+            number(view.thread_id()),
+            self.colors.level(view.level(), &level_text),
+            self.colors.paint("36", &format!("{provider:36}")),
+            event,
+            text::size(view.payload().len() as u64),
+        );
+        if self.payload {
+            out.extend_from_slice(b"  ");
+            json::hex_bytes(out, view.payload());
+        }
+        if self.many_files {
+            let _ = write!(out, "  {}", escaped(&self.inputs[found.file].name));
+        }
+    }
+}
+
+/// What the items of an event say; nothing else has items.
+fn extras_of<'a>(view: &RecordView<'a>, names: &mut Names) -> Extras<'a> {
+    if !matches!(view.header(), RecordHeader::Event(_)) {
+        return Extras::default();
+    }
+    let extras = Extras::of(view);
+    names.learn(view, &extras);
+    extras
+}
+
+/// `len`, `crc32` and on request the bytes.
+fn payload(out: &mut Vec<u8>, view: &RecordView<'_>, bytes: bool) {
+    let payload = view.payload();
+    json::key(out, "len");
+    json::number(out, payload.len() as u64);
+    json::key(out, "crc32");
+    out.push(b'"');
+    json::hex32(out, crc32fast::hash(payload));
+    out.push(b'"');
+    if bytes {
+        json::key(out, "payload");
+        json::hex_bytes(out, payload);
+    }
+}
+
+/// What only some headers have.
+fn event_keys(out: &mut Vec<u8>, view: &RecordView<'_>) {
+    match view.header() {
+        RecordHeader::Event(header) => {
+            let descriptor = &header.descriptor;
+            json::key(out, "channel");
+            json::number(out, u64::from(descriptor.channel));
+            json::key(out, "task");
+            json::number(out, u64::from(descriptor.task.get()));
+            json::key(out, "keyword");
+            json::hex_string(out, descriptor.keyword.get());
+            if header.activity_id != Guid::ZERO {
+                json::key(out, "activity");
+                json::guid(out, header.activity_id);
+            }
+        }
+        RecordHeader::Message(message) => {
+            if let Some(sequence) = message.sequence() {
+                json::key(out, "sequence");
+                json::number(out, u64::from(sequence));
+            }
+            if let Some(component) = message.component() {
+                json::key(out, "component");
+                json::number(out, u64::from(component));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What the extended items say, and names.
+fn extra_keys(out: &mut Vec<u8>, view: &RecordView<'_>, extras: &Extras<'_>, names: &mut Names) {
+    if let Some(related) = extras.related {
+        json::key(out, "related");
+        json::guid(out, related);
+    }
+    if let Some(stack) = extras.stack {
+        json::key(out, "stack");
+        out.push(b'[');
+        for (at, address) in stack.addresses().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            json::hex_string(out, address);
+        }
+        out.push(b']');
+    }
+    if let Some(name) = view.provider().and_then(|guid| names.provider(guid)) {
+        json::key(out, "provider_name");
+        json::string(out, name);
+    }
+    if let Some(name) = extras.event {
+        json::key(out, "name");
+        json::string(out, name);
+    }
+}
+
+fn optional_guid(out: &mut Vec<u8>, guid: Option<Guid>) {
+    match guid {
+        Some(guid) => json::guid(out, guid),
+        None => out.extend_from_slice(b"null"),
+    }
+}

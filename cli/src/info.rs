@@ -1,0 +1,268 @@
+//! `etlring info`: what a log file says of itself, and what its buffers say.
+
+use crate::input::{Input, open};
+use crate::loss::{self, Loss};
+use crate::outcome::{Failure, Outcome};
+use crate::text::{self, count, escaped, size, span};
+use crate::walk::Complaints;
+use etlring::codec::checksum::State;
+use etlring::format::{BufferFlags, FileTime, LogFileMode};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Arguments of `info`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: etlring info boot.etl")]
+pub(crate) struct Args {
+    /// Log file; - is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `info`.
+pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
+    let input = open(&args.file)?;
+    let mut complaints = Complaints::default();
+    for error in input.trace.damage() {
+        complaints.add(&input, error);
+    }
+    let found = Found::of(&input, &mut complaints);
+    let report = if args.json { found.json(&input) } else { found.text(&input) };
+    std::io::stdout().write_all(report.as_bytes())?;
+    Ok(complaints.outcome())
+}
+
+/// What the buffers say.
+struct Found {
+    lanes: usize,
+    compressed: usize,
+    checksums: Checksums,
+    marks: Vec<Loss>,
+}
+
+/// How many buffers carry a checksum, and how many of these are right.
+#[derive(Default)]
+struct Checksums {
+    valid: usize,
+    wrong: usize,
+    absent: usize,
+}
+
+impl Checksums {
+    fn word(&self) -> &'static str {
+        match (self.valid, self.wrong) {
+            (0, 0) => "absent",
+            (_, 0) => "valid",
+            _ => "wrong",
+        }
+    }
+}
+
+impl Found {
+    fn of(input: &Input, complaints: &mut Complaints) -> Self {
+        let buffers = input.trace.buffers();
+        let lanes: BTreeSet<u16> = buffers.iter().map(|buffer| buffer.lane).collect();
+        let mut checksums = Checksums::default();
+        for index in 0..buffers.len() {
+            match input.trace.verify_checksum(index) {
+                Ok(State::Valid { .. }) => checksums.valid += 1,
+                Ok(State::Absent) => checksums.absent += 1,
+                Err(error) => {
+                    checksums.wrong += 1;
+                    complaints.add(input, &error);
+                }
+            }
+        }
+        Self {
+            lanes: lanes.len(),
+            compressed: buffers.iter().filter(|buffer| buffer.is_compressed()).count(),
+            checksums,
+            marks: marks(input),
+        }
+    }
+
+    fn json(&self, input: &Input) -> String {
+        let trace = &input.trace;
+        let logfile = trace.logfile();
+        let [major, minor, sub, sub_minor] = logfile.version();
+        let time = |time: FileTime| Some(time).filter(|time| time.0 != 0).map(text::time);
+        let value: Value = json!({
+            "file": input.name,
+            "bytes": trace.source().len(),
+            "session_name": logfile.session_name().to_string(),
+            "log_file_name": logfile.log_file_name().to_string(),
+            "bits": logfile.bits(),
+            "os_version": format!("{major}.{minor}"),
+            "os_build": logfile.provider_version(),
+            "layout_version": format!("{sub}.{sub_minor}"),
+            "processors": logfile.number_of_processors(),
+            "cpu_mhz": logfile.cpu_speed_mhz(),
+            "mode": logfile.mode().0,
+            "mode_names": mode_names(logfile.mode()),
+            "maximum_file_size": logfile.maximum_file_size(),
+            "clock": logfile.clock_type().name(),
+            "clock_type": logfile.clock_type().0,
+            "ticks_per_second": logfile.perf_freq(),
+            "start_ticks": trace.clock().start_ticks,
+            "timer_resolution": logfile.timer_resolution(),
+            "start_time": time(logfile.start_time()),
+            "end_time": logfile.end_time().and_then(time),
+            "boot_time": time(logfile.boot_time()),
+            "finished": logfile.end_time().is_some(),
+            "buffer_size": logfile.buffer_size(),
+            "buffers": trace.buffers().len(),
+            "buffers_written": logfile.buffers_written(),
+            "unused_bytes": trace.unused_tail(),
+            "compressed": self.compressed > 0,
+            "compressed_buffers": self.compressed,
+            "lanes": self.lanes,
+            "events_lost": logfile.events_lost(),
+            "buffers_lost": logfile.buffers_lost(),
+            "losses": self.marks.iter().map(|mark| loss::json(mark, trace.clock())).collect::<Vec<_>>(),
+            "checksums": self.checksums.word(),
+            "checksums_valid": self.checksums.valid,
+            "checksums_wrong": self.checksums.wrong,
+            "damage": trace.damage().len(),
+        });
+        format!("{value:#}\n")
+    }
+
+    fn text(&self, input: &Input) -> String {
+        let trace = &input.trace;
+        let logfile = trace.logfile();
+        let mut out = String::new();
+        let mut line = |name: &str, value: String| {
+            // Writing into a string cannot fail.
+            let _ = writeln!(out, "{name:14}{value}");
+        };
+        let session = logfile.session_name().to_string();
+        let log_file = logfile.log_file_name().to_string();
+        let bytes = trace.source().len() as u64;
+        line("file", format!("{}, {}", escaped(&input.name), size(bytes)));
+        line("session", escaped(&session).to_string());
+        line("log file", escaped(&log_file).to_string());
+        line("state", self.state(input));
+        line("system", system(input));
+        line("mode", format!("{:#x} {}", logfile.mode().0, mode_names(logfile.mode()).join(" ")));
+        line("clock", clock(input));
+        for (name, time) in times(input) {
+            line(name, time);
+        }
+        line("buffers", self.buffers(input));
+        line("lanes", self.lanes.to_string());
+        line(
+            "lost",
+            format!(
+                "{} events, {} buffers",
+                count(u64::from(logfile.events_lost())),
+                count(u64::from(logfile.buffers_lost()))
+            ),
+        );
+        for mark in &self.marks {
+            line("", mark.describe(trace.clock()));
+        }
+        line("checksums", self.checksum_text());
+        out
+    }
+
+    fn state(&self, input: &Input) -> String {
+        let finished = match input.trace.logfile().end_time() {
+            Some(_) => "finished",
+            None => "not finished: still open, or its session was killed",
+        };
+        let damage = match input.trace.damage().len() {
+            0 => String::new(),
+            1 => ", 1 damaged place".to_owned(),
+            n => format!(", {n} damaged places"),
+        };
+        let compressed = if self.compressed > 0 { ", compressed" } else { ", not compressed" };
+        format!("{finished}{compressed}{damage}")
+    }
+
+    fn buffers(&self, input: &Input) -> String {
+        let logfile = input.trace.logfile();
+        let mut text = format!(
+            "{} of {}, header says {}",
+            count(input.trace.buffers().len() as u64),
+            size(u64::from(logfile.buffer_size())),
+            count(u64::from(logfile.buffers_written()))
+        );
+        if self.compressed > 0 {
+            let _ = write!(text, ", {} compressed", count(self.compressed as u64));
+        }
+        if input.trace.unused_tail() > 0 {
+            let _ = write!(text, ", {} unused at the end", size(input.trace.unused_tail()));
+        }
+        text
+    }
+
+    fn checksum_text(&self) -> String {
+        let Checksums { valid, wrong, absent } = self.checksums;
+        match (valid, wrong) {
+            (0, 0) => "absent, as in all files from Windows".to_owned(),
+            (valid, 0) => format!("{valid} valid, {absent} buffers without"),
+            (valid, wrong) => format!("{wrong} WRONG, {valid} valid, {absent} buffers without"),
+        }
+    }
+}
+
+/// The marks of losses: each is in a buffer whose flags say so.
+fn marks(input: &Input) -> Vec<Loss> {
+    let lost = BufferFlags::EVENTS_LOST.0 | BufferFlags::BUFFER_LOST.0;
+    let mut marks = Vec::new();
+    for (index, buffer) in input.trace.buffers().iter().enumerate() {
+        if buffer.flags.0 & lost == 0 {
+            continue;
+        }
+        let mut records = input.trace.records_of(index..index + 1);
+        while let Some(record) = records.next() {
+            let view = record.and_then(|record| record.view());
+            marks.extend(view.ok().as_ref().and_then(Loss::of));
+        }
+    }
+    marks
+}
+
+fn mode_names(mode: LogFileMode) -> Vec<&'static str> {
+    let names = LogFileMode::NAMES.iter();
+    names.filter(|(bit, _)| mode.0 & bit != 0).map(|(_, name)| *name).collect()
+}
+
+fn system(input: &Input) -> String {
+    let logfile = input.trace.logfile();
+    let [major, minor, ..] = logfile.version();
+    format!(
+        "{major}.{minor} build {}, {}-bit, {} processors at {} MHz",
+        logfile.provider_version(),
+        logfile.bits(),
+        logfile.number_of_processors(),
+        count(u64::from(logfile.cpu_speed_mhz()))
+    )
+}
+
+fn clock(input: &Input) -> String {
+    let logfile = input.trace.logfile();
+    let name = logfile.clock_type().name();
+    let name = name.map_or_else(|| format!("type {}", logfile.clock_type().0), str::to_owned);
+    format!("{name}, {} ticks a second", count(logfile.perf_freq()))
+}
+
+fn times(input: &Input) -> Vec<(&'static str, String)> {
+    let logfile = input.trace.logfile();
+    let start = logfile.start_time();
+    let mut times = vec![("started", text::time(start))];
+    if let Some(end) = logfile.end_time() {
+        let lasted = span(end.0.saturating_sub(start.0));
+        times.push(("ended", format!("{}, after {lasted}", text::time(end))));
+    }
+    if logfile.boot_time().0 != 0 {
+        times.push(("booted", text::time(logfile.boot_time())));
+    }
+    times
+}

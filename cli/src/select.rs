@@ -1,0 +1,201 @@
+//! The filters of the command line.
+
+use crate::names::{Extras, Names, guids_of};
+use crate::outcome::Failure;
+use clap::Args;
+use etlring::codec::RecordView;
+use etlring::format::{FileTime, Guid};
+use etlring::reader::Filter;
+
+/// Which records to take; all conditions must hold.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Filters")]
+pub(crate) struct SelectArgs {
+    /// Provider or kernel class, by GUID or by name; may be given several times
+    #[arg(long, value_name = "GUID|NAME")]
+    provider: Vec<String>,
+    /// Event id; may be given several times
+    #[arg(long, value_name = "ID")]
+    id: Vec<u16>,
+    /// This level and more severe ones: 1 critical to 5 verbose
+    #[arg(long, value_name = "N")]
+    level: Option<u8>,
+    /// Any of these keyword bits, decimal or 0x
+    #[arg(long, value_name = "MASK", value_parser = mask)]
+    keyword: Option<u64>,
+    /// Process id
+    #[arg(long, value_name = "PID")]
+    pid: Option<u32>,
+    /// Thread id
+    #[arg(long, value_name = "TID")]
+    tid: Option<u32>,
+    /// Activity id
+    #[arg(long, value_name = "GUID", value_parser = guid)]
+    activity: Option<Guid>,
+    /// At this time or later: RFC 3339 in UTC, or seconds from the start of the log
+    #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
+    from: Option<Moment>,
+    /// Not after this time
+    #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
+    to: Option<Moment>,
+    /// Text in the name of the provider or event, in any case of letters
+    #[arg(long = "match", value_name = "TEXT")]
+    text: Option<String>,
+}
+
+/// A point in time as the user names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    At(FileTime),
+    /// 100 ns units from the start of the log.
+    After(i64),
+}
+
+impl Moment {
+    fn resolve(self, start: FileTime) -> FileTime {
+        match self {
+            Self::At(time) => time,
+            Self::After(units) => FileTime::saturating(i128::from(start.0) + i128::from(units)),
+        }
+    }
+}
+
+/// The filters, ready to be asked.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Selection {
+    pub(crate) filter: Filter,
+    /// Providers that are known by name only; the file may tell their GUIDs.
+    names: Vec<String>,
+    guids: Vec<Guid>,
+    text: Option<String>,
+    nothing_to_check: bool,
+}
+
+impl SelectArgs {
+    /// Makes the filters of a log that started at `start`.
+    pub(crate) fn resolve(&self, start: FileTime) -> Result<Selection, Failure> {
+        let mut selection = Selection::default();
+        for provider in &self.provider {
+            match provider.parse() {
+                Ok(guid) => selection.guids.push(guid),
+                Err(_) => {
+                    selection.guids.extend(guids_of(provider));
+                    selection.names.push(provider.to_ascii_lowercase());
+                }
+            }
+        }
+        selection.text = self.text.as_ref().map(|text| text.to_lowercase());
+        selection.filter = Filter {
+            // With names to learn from the file, providers are compared here and not there.
+            providers: if selection.names.is_empty() {
+                selection.guids.clone()
+            } else {
+                Vec::new()
+            },
+            ids: self.id.clone(),
+            level: self.level,
+            keyword: self.keyword,
+            process_id: self.pid,
+            thread_id: self.tid,
+            activity: self.activity,
+            from: self.from.map(|moment| moment.resolve(start)),
+            to: self.to.map(|moment| moment.resolve(start)),
+        };
+        selection.nothing_to_check = selection.filter.is_empty() && !selection.by_name();
+        if selection.filter.from.zip(selection.filter.to).is_some_and(|(from, to)| from > to) {
+            return Err(Failure::new("--from lies after --to; give the earlier time first"));
+        }
+        Ok(selection)
+    }
+}
+
+impl Selection {
+    fn by_name(&self) -> bool {
+        !self.names.is_empty() || self.text.is_some()
+    }
+
+    /// Whether a record is wanted.
+    pub(crate) fn takes(&self, record: &RecordView<'_>, time: FileTime, names: &mut Names) -> bool {
+        if self.nothing_to_check {
+            return true;
+        }
+        if !self.filter.matches(record, time) {
+            return false;
+        }
+        !self.by_name() || self.takes_names(record, names)
+    }
+
+    fn takes_names(&self, record: &RecordView<'_>, names: &mut Names) -> bool {
+        let extras = Extras::of(record);
+        names.learn(record, &extras);
+        let guid = record.provider();
+        let name = guid.and_then(|guid| names.provider(guid)).unwrap_or_default();
+        let by_provider = self.names.is_empty()
+            || guid.is_some_and(|guid| self.guids.contains(&guid))
+            || self.names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name));
+        let by_text = self.text.as_ref().is_none_or(|text| {
+            let event = extras.event.unwrap_or_default();
+            name.to_lowercase().contains(text) || event.to_lowercase().contains(text)
+        });
+        by_provider && by_text
+    }
+}
+
+fn guid(text: &str) -> Result<Guid, String> {
+    text.parse().map_err(|error: etlring::format::ParseGuidError| error.to_string())
+}
+
+fn mask(text: &str) -> Result<u64, String> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    match digits {
+        Some(hex) => u64::from_str_radix(hex, 16),
+        None => text.parse(),
+    }
+    .map_err(|_| "not a mask such as 0x8000000000000010".to_owned())
+}
+
+fn moment(text: &str) -> Result<Moment, String> {
+    if let Ok(stamp) = text.parse::<jiff::Timestamp>() {
+        return Ok(Moment::At(FileTime::from_unix_nanos(stamp.as_nanosecond())));
+    }
+    seconds(text).map(Moment::After).ok_or_else(|| {
+        "neither RFC 3339 such as 2020-02-18T11:28:30.5Z nor seconds such as 12.5".to_owned()
+    })
+}
+
+/// Decimal seconds in units of 100 ns, exactly; further digits are cut.
+fn seconds(text: &str) -> Option<i64> {
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) {
+        return None;
+    }
+    let fraction: String = fraction.chars().chain("0000000".chars()).take(7).collect();
+    let units = whole.parse::<i64>().ok()?.checked_mul(10_000_000)?;
+    let units = units.checked_add(fraction.parse().ok()?)?;
+    Some(if negative { -units } else { units })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_exact() {
+        assert_eq!(moment("12.5"), Ok(Moment::After(125_000_000)));
+        assert_eq!(moment("0.00000019"), Ok(Moment::After(1)));
+        assert_eq!(moment("-1"), Ok(Moment::After(-10_000_000)));
+        assert_eq!(
+            moment("1970-01-01T00:00:00.0000001Z"),
+            Ok(Moment::At(FileTime(116_444_736_000_000_001)))
+        );
+        assert!(moment("yesterday").is_err() && moment("").is_err() && moment("1e5").is_err());
+    }
+
+    #[test]
+    fn masks_come_in_two_bases() {
+        assert_eq!((mask("0x10"), mask("16")), (Ok(16), Ok(16)));
+        assert!(mask("ten").is_err());
+    }
+}

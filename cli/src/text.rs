@@ -1,0 +1,201 @@
+//! Text for people: times, sizes, colours, and nothing that could steer a terminal.
+
+use crate::When;
+use etlring::format::FileTime;
+use jiff::Timestamp;
+use std::fmt::{self, Write};
+use std::io::IsTerminal;
+
+/// Text with every character that a terminal might act on written as an escape: controls, bidi
+/// overrides, invisible characters, line separators.
+pub(crate) fn escaped(text: &str) -> Escaped<'_> {
+    Escaped(text)
+}
+
+/// See [`escaped`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.0.chars().any(is_unsafe) {
+            return f.pad(self.0);
+        }
+        let mut out = String::with_capacity(self.0.len() + 8);
+        for c in self.0.chars() {
+            if is_unsafe(c) {
+                write!(out, "\\u{{{:x}}}", u32::from(c))?;
+            } else {
+                out.push(c);
+            }
+        }
+        f.pad(&out)
+    }
+}
+
+/// Whether a character does something instead of showing something.
+pub(crate) fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// A time as RFC 3339 in UTC, to 100 ns: `2020-02-18T11:28:30.4203138Z`.
+pub(crate) fn time(time: FileTime) -> String {
+    let mut text = Vec::with_capacity(32);
+    Times::default().push(&mut text, time);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// Writes times; the part down to the second is kept from one to the next.
+#[derive(Debug)]
+pub(crate) struct Times {
+    second: i64,
+    text: Vec<u8>,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self { second: i64::MIN, text: Vec::new() }
+    }
+}
+
+impl Times {
+    /// Appends `time` to `out`.
+    pub(crate) fn push(&mut self, out: &mut Vec<u8>, time: FileTime) {
+        const PER_SECOND: i64 = 10_000_000;
+        let second = time.0.div_euclid(PER_SECOND);
+        if second != self.second {
+            self.second = second;
+            self.text.clear();
+            let unix = second - FileTime::UNIX_EPOCH.0 / PER_SECOND;
+            // Times outside jiff's years are damage; they are shown as what they are.
+            match Timestamp::from_second(unix) {
+                Ok(stamp) => {
+                    self.text.extend(stamp.strftime("%Y-%m-%dT%H:%M:%S").to_string().bytes())
+                }
+                Err(_) => self.text.extend(format!("@{unix}").bytes()),
+            }
+        }
+        out.extend_from_slice(&self.text);
+        let mut fraction = *b".0000000Z";
+        let mut rest = time.0.rem_euclid(PER_SECOND);
+        for digit in fraction[1..8].iter_mut().rev() {
+            *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+            rest /= 10;
+        }
+        out.extend_from_slice(&fraction);
+    }
+}
+
+/// A number of bytes that can be read at a glance: `1.5 MiB`.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1023.95 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    let whole = (value * 10.0).round() % 10.0 == 0.0;
+    let digits = usize::from(!whole && value < 99.95);
+    format!("{value:.digits$} {}", UNITS[unit])
+}
+
+/// A number with its thousands apart: `1,234,567`.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A span of time in 100 ns units: `12.5 s`, `3 min 20 s`.
+pub(crate) fn span(units: i64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let seconds = units as f64 / 1e7;
+    let (value, unit) = match seconds.abs() {
+        s if s >= 3600.0 => (seconds / 3600.0, "h"),
+        s if s >= 120.0 => (seconds / 60.0, "min"),
+        s if s >= 1.0 || s == 0.0 => (seconds, "s"),
+        s if s >= 1e-3 => (seconds * 1e3, "ms"),
+        _ => (seconds * 1e6, "µs"),
+    };
+    format!("{value:.3} {unit}").replace(".000 ", " ")
+}
+
+/// The name of a level, as ETW's tools write it.
+pub(crate) fn level(level: u8) -> &'static str {
+    match level {
+        0 => "always",
+        1 => "critical",
+        2 => "error",
+        3 => "warning",
+        4 => "info",
+        5 => "verbose",
+        _ => "",
+    }
+}
+
+/// Whether to colour standard output.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Colors(bool);
+
+impl Colors {
+    pub(crate) fn choose(when: When) -> Self {
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self(match when {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => !no_color && std::io::stdout().is_terminal(),
+        })
+    }
+
+    /// `text` in the colour of a level; nothing but `text` without colours.
+    pub(crate) fn level(self, level: Option<u8>, text: &str) -> String {
+        let code = match level {
+            Some(1) => "1;31",
+            Some(2) => "31",
+            Some(3) => "33",
+            Some(5) => "2",
+            _ => return text.to_owned(),
+        };
+        self.paint(code, text)
+    }
+
+    /// `text` with an SGR code around it.
+    pub(crate) fn paint(self, code: &str, text: &str) -> String {
+        if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_steers_the_terminal() {
+        assert_eq!(escaped("a\x1b[31m\u{202e}b\n").to_string(), "a\\u{1b}[31m\\u{202e}b\\u{a}");
+        assert_eq!(escaped("plain ✓").to_string(), "plain ✓");
+    }
+
+    #[test]
+    fn sizes_counts_and_times_read_well() {
+        assert_eq!(
+            [size(12), size(1024), size(1536), size(43 << 20), size(1_048_575)],
+            ["12 B", "1 KiB", "1.5 KiB", "43 MiB", "1 MiB"]
+        );
+        assert_eq!([count(0), count(999), count(1_234_567)], ["0", "999", "1,234,567"]);
+        assert_eq!(time(FileTime(132_264_173_104_203_138)), "2020-02-18T09:15:10.4203138Z");
+        assert_eq!(time(FileTime(-1)), "1600-12-31T23:59:59.9999999Z");
+    }
+}

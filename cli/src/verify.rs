@@ -1,0 +1,246 @@
+//! `etlring verify`: every buffer and record looked at, each fault named with its place.
+
+use crate::input::{Input, open};
+use crate::loss::Loss;
+use crate::outcome::{Failure, Outcome, complain};
+use crate::text::{count, escaped};
+use etlring::codec::checksum::State;
+use etlring::reader::ReadError;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Arguments of `verify`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: etlring verify service.etl")]
+pub(crate) struct Args {
+    /// Log file; - is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `verify`.
+pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
+    let input = open(&args.file)?;
+    let mut report = Report::default();
+    report.structure(&input);
+    report.checksums(&input);
+    report.lanes(&input);
+    report.counts(&input);
+    report.faults.sort_by_key(|fault| fault.position);
+
+    let text = if args.json { report.json(&input) } else { report.text(&input) };
+    std::io::stdout().write_all(text.as_bytes())?;
+    if let Some(first) = report.faults.first() {
+        let n = report.faults.len();
+        let faults = if n == 1 { "1 fault".to_owned() } else { format!("{n} faults") };
+        let (position, what) = (first.position, &first.what);
+        complain(format_args!(
+            "{}: {faults}, the first at position {position:#x}: {what}",
+            input.name
+        ));
+    }
+    Ok(Outcome::of(!report.faults.is_empty()))
+}
+
+/// Something that is not as it should be.
+#[derive(Debug)]
+struct Fault {
+    position: u64,
+    check: &'static str,
+    what: String,
+}
+
+#[derive(Debug, Default)]
+struct Report {
+    faults: Vec<Fault>,
+    /// What is unusual and no fault.
+    notes: Vec<String>,
+    records: u64,
+    marked_lost: u64,
+    checksums: u64,
+    lanes: usize,
+}
+
+impl Report {
+    fn fault(&mut self, check: &'static str, position: u64, what: impl Into<String>) {
+        self.faults.push(Fault { position, check, what: what.into() });
+    }
+
+    fn damage(&mut self, check: &'static str, error: &ReadError) {
+        let text = error.to_string();
+        let what = text.split_once(": ").map_or(text.as_str(), |(_, what)| what).to_owned();
+        self.fault(check, error.position, what);
+    }
+
+    fn structure(&mut self, input: &Input) {
+        for error in input.trace.damage() {
+            self.damage("structure", error);
+        }
+        if input.trace.unused_tail() > 0 {
+            let unused = count(input.trace.unused_tail());
+            self.notes.push(format!("{unused} bytes at the end were allocated and never written"));
+        }
+    }
+
+    fn checksums(&mut self, input: &Input) {
+        for index in 0..input.trace.buffers().len() {
+            match input.trace.verify_checksum(index) {
+                Ok(State::Valid { .. }) => self.checksums += 1,
+                Ok(State::Absent) => {}
+                Err(error) => self.damage("checksum", &error),
+            }
+        }
+    }
+
+    /// Sequence numbers, records and times of each lane, its buffers by sequence number.
+    fn lanes(&mut self, input: &Input) {
+        let buffers = input.trace.buffers();
+        let mut lanes: BTreeMap<(u16, bool), Vec<usize>> = BTreeMap::new();
+        for (index, buffer) in buffers.iter().enumerate() {
+            // The header buffer was added to when the session ended: no lane's time holds for it.
+            lanes.entry((buffer.lane, index != 0)).or_default().push(index);
+        }
+        let mut out_of_order = 0;
+        for order in lanes.values_mut() {
+            let in_file = order.clone();
+            order.sort_by_key(|index| (buffers[*index].sequence, *index));
+            out_of_order += order.iter().zip(&in_file).filter(|(a, b)| a != b).count();
+            for two in order.windows(2) {
+                let (one, next) = (&buffers[two[0]], &buffers[two[1]]);
+                if one.sequence == next.sequence {
+                    let what = format!(
+                        "sequence number {} of lane {} is already that of the buffer at {:#x}",
+                        next.sequence, next.lane, one.position
+                    );
+                    self.fault("sequence", next.position, what);
+                }
+            }
+            self.lane(input, order);
+        }
+        self.lanes =
+            lanes.keys().map(|(lane, _)| lane).collect::<std::collections::BTreeSet<_>>().len();
+        if out_of_order > 0 {
+            let what = "buffers lie in the file in another order than their lane filled them";
+            self.notes.push(format!("{} {what}", count(out_of_order as u64)));
+        }
+        self.gaps(input);
+    }
+
+    /// Numbers that no buffer has. Sessions count over all lanes, so only the whole tells.
+    fn gaps(&mut self, input: &Input) {
+        let mut numbers: Vec<_> =
+            input.trace.buffers().iter().skip(1).map(|b| b.sequence).collect();
+        numbers.sort_unstable();
+        let missing: u64 = numbers.windows(2).map(|two| two[1].abs_diff(two[0]).max(1) - 1).sum();
+        if missing > 0 {
+            let (first, last) = (numbers[0], numbers[numbers.len() - 1]);
+            let missing = count(missing);
+            self.notes
+                .push(format!("{missing} of the sequence numbers {first} to {last} are missing"));
+        }
+    }
+
+    fn lane(&mut self, input: &Input, order: &[usize]) {
+        let mut latest: Option<(u64, u64)> = None;
+        for &index in order {
+            let mut records = input.trace.records_of(index..index + 1);
+            while let Some(record) = records.next() {
+                let viewed = record.and_then(|record| Ok((record, record.view()?)));
+                let (record, view) = match viewed {
+                    Ok(both) => both,
+                    Err(error) => {
+                        self.damage("structure", &error);
+                        continue;
+                    }
+                };
+                self.records += 1;
+                if let Some(mark) = Loss::of(&view) {
+                    self.marked_lost +=
+                        if mark.what == "events" { u64::from(mark.count) } else { 0 };
+                }
+                if let Some(error) = view.items().find_map(Result::err) {
+                    self.fault("structure", record.position(), error.to_string());
+                }
+                let Some(ticks) = view.ticks() else { continue };
+                match latest {
+                    Some((before, position)) if ticks < before => {
+                        let what = format!(
+                            "ticks {ticks} of lane {} come after {before} at {position:#x}",
+                            record.lane()
+                        );
+                        self.fault("time", record.position(), what);
+                    }
+                    _ => {}
+                }
+                latest = Some((ticks, record.position()));
+            }
+        }
+    }
+
+    fn counts(&mut self, input: &Input) {
+        let logfile = input.trace.logfile();
+        let found = input.trace.buffers().len() as u64;
+        let written = u64::from(logfile.buffers_written());
+        if logfile.end_time().is_none() {
+            let what = "the log was not finished: it is still open, or its session was killed";
+            self.notes.push(what.to_owned());
+        } else if written != found {
+            let what = format!("the header says {written} buffers, {found} are there");
+            self.fault("counts", 72, what);
+        }
+        let lost = u64::from(logfile.events_lost());
+        if self.marked_lost > 0 && lost != self.marked_lost && logfile.end_time().is_some() {
+            let what = format!(
+                "the header says {lost} events were lost, marks in the buffers say {}",
+                self.marked_lost
+            );
+            self.fault("counts", 72, what);
+        }
+    }
+
+    fn text(&self, input: &Input) -> String {
+        let mut out = format!(
+            "{}: {} buffers, {} lanes, {} records, {} checksums valid, {} events lost\n",
+            escaped(&input.name),
+            count(input.trace.buffers().len() as u64),
+            self.lanes,
+            count(self.records),
+            count(self.checksums),
+            count(u64::from(input.trace.logfile().events_lost())),
+        );
+        // Writing into a string cannot fail.
+        for note in &self.notes {
+            let _ = writeln!(out, "note: {note}");
+        }
+        for Fault { position, check, what } in &self.faults {
+            let _ = writeln!(out, "fault: position {position:#x}: {check}: {}", escaped(what));
+        }
+        out.push_str(if self.faults.is_empty() { "no faults\n" } else { "" });
+        out
+    }
+
+    fn json(&self, input: &Input) -> String {
+        let faults: Vec<_> = self
+            .faults
+            .iter()
+            .map(|fault| json!({"position": fault.position, "check": fault.check, "fault": fault.what}))
+            .collect();
+        let value = json!({
+            "file": input.name,
+            "buffers": input.trace.buffers().len(),
+            "lanes": self.lanes,
+            "records": self.records,
+            "checksums_valid": self.checksums,
+            "events_lost": input.trace.logfile().events_lost(),
+            "notes": self.notes,
+            "faults": faults,
+        });
+        format!("{value:#}\n")
+    }
+}

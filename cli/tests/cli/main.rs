@@ -1,0 +1,177 @@
+//! The command as scripts meet it: output, exit status, one line on stderr.
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+fn etlring(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_etlring")).args(args).output().unwrap()
+}
+
+/// `../shared`; `None`, with a message, where it is missing and need not be there.
+fn shared() -> Option<PathBuf> {
+    let directory = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared"));
+    if directory.join("peers/etlref.py").is_file() {
+        return Some(directory);
+    }
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{} is missing", directory.display());
+    eprintln!("skipped: {} is missing", directory.display());
+    None
+}
+
+fn sample(name: &str) -> Option<String> {
+    Some(shared()?.join("samples").join(name).to_str().unwrap().to_owned())
+}
+
+/// What the reference reader prints; `ETLRING_PYTHON` names a Python that is quick at compressed files.
+fn reference(shared: &Path, file: &Path, order: &str) -> String {
+    let python = std::env::var("ETLRING_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let script = shared.join("peers/etlref.py");
+    let output =
+        Command::new(python).arg(script).arg(file).args(["--order", order]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Every key of `expected` has the same value in `found`.
+fn agree(found: &str, expected: &str) -> bool {
+    let found: Value = serde_json::from_str(found).unwrap();
+    let expected: Value = serde_json::from_str(expected).unwrap();
+    expected.as_object().unwrap().iter().all(|(key, value)| found.get(key) == Some(value))
+}
+
+#[test]
+fn jsonl_of_every_sample_is_that_of_the_reference_reader() {
+    let Some(shared) = shared() else { return };
+    for entry in std::fs::read_dir(shared.join("samples")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "etl") {
+            continue;
+        }
+        for order in ["file", "time"] {
+            let file = path.to_str().unwrap();
+            let output = etlring(&["dump", "--format", "jsonl", "--order", order, file]);
+            assert_eq!(output.status.code(), Some(0), "{file}");
+            assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{file}");
+            let found = String::from_utf8(output.stdout).unwrap();
+            let expected = reference(&shared, &path, order);
+            assert_eq!(found.lines().count(), expected.lines().count(), "{file} by {order}");
+            for (at, (found, expected)) in found.lines().zip(expected.lines()).enumerate() {
+                assert!(agree(found, expected), "{file} by {order}, {at}:\n{found}\n{expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn wrong_input_gives_status_2_and_one_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("empty.etl"), b"").unwrap();
+    std::fs::write(path("text.etl"), b"nothing to see here\n".repeat(50)).unwrap();
+    for command in ["info", "dump", "stats", "verify"] {
+        for file in [path("missing.etl"), path("empty.etl"), path("text.etl"), path("")] {
+            let output = etlring(&[command, &file]);
+            assert_eq!(output.status.code(), Some(2), "{command} {file}");
+            assert!(output.stdout.is_empty(), "{command} {file}");
+            let stderr = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(stderr.lines().count(), 1, "{command} {file}: {stderr}");
+            assert!(stderr.starts_with("etlring: ") && stderr.contains("; "), "{stderr}");
+        }
+    }
+}
+
+#[test]
+fn a_truncated_file_gives_status_1_and_what_was_whole() {
+    let Some(file) = sample("airbus_AMSITrace.etl") else { return };
+    let bytes = std::fs::read(file).unwrap();
+    let mut cut = tempfile::NamedTempFile::new().unwrap();
+    cut.write_all(&bytes[..bytes.len() - 65_000]).unwrap();
+    let cut = cut.path().to_str().unwrap();
+    for command in ["info", "dump", "stats", "verify"] {
+        let output = etlring(&[command, cut]);
+        assert_eq!(output.status.code(), Some(1), "{command}");
+        assert!(!output.stdout.is_empty(), "{command}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("position 0x"), "{command}");
+    }
+}
+
+#[test]
+fn samples_are_whole() {
+    let Some(shared) = shared() else { return };
+    for entry in std::fs::read_dir(shared.join("samples")).unwrap() {
+        let path = entry.unwrap().path();
+        let file = path.to_str().unwrap();
+        if !file.ends_with(".etl") {
+            continue;
+        }
+        for command in ["info", "stats", "verify"] {
+            let output = etlring(&[command, "--json", file]);
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert_eq!(output.status.code(), Some(0), "{command} {file}: {text}");
+            assert!(serde_json::from_str::<Value>(&text).unwrap().is_object());
+        }
+    }
+}
+
+#[test]
+fn standard_input_serves() {
+    let Some(file) = sample("perfview_primitive-types.etl") else { return };
+    let mut child = Command::new(env!("CARGO_BIN_EXE_etlring"))
+        .args(["dump", "--format", "jsonl", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(&std::fs::read(&file).unwrap()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.stdout, etlring(&["dump", "--format", "jsonl", &file]).stdout);
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_closed_pipe_is_quiet() {
+    let Some(file) = sample("airbus_ShutdownPerfDiagLogger.etl") else { return };
+    let mut child = Command::new(env!("CARGO_BIN_EXE_etlring"))
+        .args(["dump", "--format", "jsonl", &file])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn filters_take_what_they_say() {
+    let Some(file) = sample("perfview_primitive-types.etl") else { return };
+    let count = |args: &[&str]| {
+        let output = etlring(&[&["dump", "--format", "jsonl", &file], args].concat());
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+        output.stdout.iter().filter(|byte| **byte == b'\n').count()
+    };
+    assert_eq!(count(&[]), 7);
+    assert_eq!(count(&["--provider", "SOLAR_system"]), 5);
+    assert_eq!(count(&["--provider", "EventTrace"]), 2);
+    assert_eq!(count(&["--match", "primitive"]), 5);
+    assert_eq!(count(&["--pid", "33984"]), 5);
+    assert_eq!(count(&["--level", "4"]), 2);
+    assert_eq!(count(&["--from", "3.5"]), 3);
+    assert_eq!(count(&["--to", "2021-09-09T14:59:33Z"]), 2);
+    assert_eq!(count(&["--limit", "3"]), 3);
+    assert_eq!(count(&["--limit", "0"]), 0);
+}
+
+#[test]
+fn help_has_an_example_and_usage_errors_are_status_2() {
+    for command in ["info", "dump", "stats", "verify", "completions", "man"] {
+        let output = etlring(&[command, "--help"]);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(String::from_utf8_lossy(&output.stdout).contains("Example: etlring"), "{command}");
+        assert_eq!(etlring(&[command, "--no-such-thing"]).status.code(), Some(2));
+    }
+    assert_eq!(etlring(&["dump", "--format", "csv", "x.etl"]).status.code(), Some(2));
+}

@@ -1,0 +1,232 @@
+//! The records of one buffer as bytes: borrowed where they lie in memory, else in a reused block.
+
+use crate::codec::{RawRecord, Records, xpress};
+use crate::error::{Fault, FormatError, Part};
+use crate::format::MAX_BUFFER_SIZE;
+use crate::reader::{BufferEntry, ReadError, Source, record};
+use std::{fmt, hint::black_box};
+
+/// The unpacked records of one buffer. Loading the next buffer reuses the memory.
+#[derive(Default)]
+pub(crate) struct Block<'t> {
+    borrowed: Option<&'t [u8]>,
+    owned: Vec<u8>,
+    len: usize,
+    /// Up to here the bytes have been brought into the cache.
+    warm: usize,
+    /// Records since bytes were last brought in: how large records are, in effect.
+    steps: usize,
+}
+
+/// Records at least this large on average profit from bringing bytes in.
+const LARGE_BYTES: usize = 160;
+/// Bytes brought into the cache at once. See [`Block::warm`].
+const WARM_BYTES: usize = 16 * 1024;
+
+impl fmt::Debug for Block<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Block").field("bytes", &self.bytes().len()).finish_non_exhaustive()
+    }
+}
+
+impl<'t> Block<'t> {
+    /// The records, as far as they could be had.
+    #[inline]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self.borrowed {
+            Some(bytes) => bytes,
+            None => self.owned.get(..self.len).unwrap_or_default(),
+        }
+    }
+
+    /// The record at `at` and where the one behind it starts; `None` at the end.
+    #[inline]
+    pub(crate) fn record_at(
+        &self,
+        at: usize,
+    ) -> Option<Result<(RawRecord<'_>, usize), FormatError>> {
+        record_at(self.bytes(), at)
+    }
+
+    /// Brings the bytes from `at` on into the cache, if they are not there yet.
+    ///
+    /// A walk finds the next record only when it has read the size of this one, so it waits for
+    /// memory once per record. Touching the lines of a stretch first waits for many at once. For
+    /// small records the processor guesses ahead well enough, and touching would cost more than it
+    /// saves.
+    #[inline]
+    pub(crate) fn warm(&mut self, at: usize) {
+        self.steps = self.steps.wrapping_add(1);
+        if at >= self.warm {
+            self.warm_more(at);
+        }
+    }
+
+    #[cold]
+    fn warm_more(&mut self, at: usize) {
+        // What was unpacked or read just now is in the cache.
+        let Some(bytes) = self.borrowed else {
+            self.warm = usize::MAX;
+            return;
+        };
+        let end = at.saturating_add(WARM_BYTES);
+        if self.steps.saturating_mul(LARGE_BYTES) <= WARM_BYTES {
+            touch(bytes.get(at..end.min(bytes.len())).unwrap_or_default());
+        }
+        (self.warm, self.steps) = (end, 0);
+    }
+
+    /// Bytes of memory that the block holds itself.
+    pub(crate) fn owned_bytes(&self) -> usize {
+        self.owned.capacity()
+    }
+
+    /// Gives that memory back; the records are gone.
+    pub(crate) fn release(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Takes the records of the buffer `entry`. What is whole is there afterwards, even if there
+    /// is an error too.
+    pub(crate) fn load<S: Source>(
+        &mut self,
+        source: &'t S,
+        entry: &BufferEntry,
+        most_unpacked: u32,
+    ) -> Option<ReadError> {
+        (self.borrowed, self.len, self.warm) = (None, 0, 0);
+        match (source.as_slice(), entry.is_compressed()) {
+            (Some(bytes), false) => {
+                self.borrowed = Some(body(bytes, entry));
+                None
+            }
+            (Some(bytes), true) => self.unpack(body(bytes, entry), entry, most_unpacked),
+            (None, false) => self.read(source, entry),
+            (None, true) => {
+                let mut stream = Block::default();
+                let failed = stream.read(source, entry);
+                let damaged = self.unpack(stream.bytes(), entry, most_unpacked);
+                failed.or(damaged)
+            }
+        }
+    }
+
+    fn read<S: Source>(&mut self, source: &S, entry: &BufferEntry) -> Option<ReadError> {
+        let position = entry.body_position();
+        let want = entry.body_bytes();
+        let space = self.space(want);
+        match source.read_at(position, space) {
+            Ok(found) => {
+                self.len = found;
+                let have = u32::try_from(found).unwrap_or(want);
+                (have < want).then(|| {
+                    let fault = Fault::Truncated(want, have).at(Part::Buffer, 0);
+                    ReadError::in_buffer(entry.position, fault)
+                })
+            }
+            Err(error) => Some(ReadError::io(position, &error)),
+        }
+    }
+
+    fn unpack(&mut self, stream: &[u8], entry: &BufferEntry, most: u32) -> Option<ReadError> {
+        let want = entry.filled_bytes.saturating_sub(72);
+        let size = want.min(most);
+        let space = self.space(size);
+        let unpacked = xpress::decompress(stream, space);
+        self.len = match unpacked {
+            Ok(()) => size as usize,
+            Err(error) => produced(error).min(size) as usize,
+        };
+        let error = match unpacked {
+            Err(error) => error.moved(72),
+            Ok(()) if size < want => Fault::NoSpace(want, size).at(Part::Compressed, 72),
+            Ok(()) => return None,
+        };
+        Some(ReadError::in_compressed(entry.position, error))
+    }
+
+    fn space(&mut self, size: u32) -> &mut [u8] {
+        let size = size as usize;
+        if self.owned.len() < size {
+            // Zeroed by the allocator, and not copied as a resize would.
+            self.owned = vec![0; size];
+        }
+        self.owned.get_mut(..size).unwrap_or_default()
+    }
+}
+
+/// Reads one byte of each cache line.
+pub(crate) fn touch(bytes: &[u8]) {
+    const LINE_BYTES: usize = 64;
+    black_box(bytes.iter().step_by(LINE_BYTES).fold(0, |all, byte| all ^ byte));
+}
+
+/// The record at `at` of a buffer's records, and where the one behind it starts.
+#[inline]
+pub(crate) fn record_at(
+    bytes: &[u8],
+    at: usize,
+) -> Option<Result<(RawRecord<'_>, usize), FormatError>> {
+    let mut records = Records::new(bytes.get(at..)?);
+    let record = records.next()?;
+    // Offsets of a block fit in 32 bits: no buffer is larger.
+    #[expect(clippy::cast_possible_truncation, reason = "the line above")]
+    let offset = at as u32;
+    Some(match record {
+        Ok(raw) => {
+            let behind = at.saturating_add(records.offset() as usize);
+            Ok((RawRecord { offset, ..raw }, behind))
+        }
+        Err(error) => Err(error.moved(offset)),
+    })
+}
+
+/// The stamp of the first record that has one, reading no more than needed.
+pub(crate) fn first_ticks<S: Source>(
+    source: &S,
+    entry: &BufferEntry,
+    most_unpacked: u32,
+) -> Option<u64> {
+    const PEEK_BYTES: u32 = 256;
+    let mut block = Block::default();
+    if source.as_slice().is_none() || entry.is_compressed() {
+        let mut start = *entry;
+        if entry.is_compressed() {
+            start.filled_bytes = entry.filled_bytes.min(PEEK_BYTES.saturating_add(72));
+        } else {
+            start.filled_bytes = entry.filled_bytes.min(PEEK_BYTES);
+        }
+        // A part of a stream is damage to the codec; what came out of it is not.
+        let _ = block.load(source, &start, most_unpacked);
+        if let Some(ticks) = first_ticks_of(block.bytes()) {
+            return Some(ticks);
+        }
+    }
+    let _ = block.load(source, entry, most_unpacked);
+    first_ticks_of(block.bytes())
+}
+
+fn first_ticks_of(bytes: &[u8]) -> Option<u64> {
+    Records::new(bytes).map_while(Result::ok).find_map(|raw| record::ticks(&raw))
+}
+
+/// Bytes that are good in the output of a stream that broke off.
+fn produced(error: FormatError) -> u32 {
+    match error.fault {
+        Fault::Produced(produced, _) | Fault::Distance(_, produced) => produced,
+        _ => 0,
+    }
+}
+
+/// Most bytes that one compressed buffer may unpack to, in a file whose header names `buffer_size`.
+///
+/// The header's number may be a lie, so it is believed up to four times the format's own bound.
+pub(crate) fn most_unpacked(buffer_size: u32) -> u32 {
+    buffer_size.clamp(MAX_BUFFER_SIZE, 4 * MAX_BUFFER_SIZE)
+}
+
+fn body<'b>(file: &'b [u8], entry: &BufferEntry) -> &'b [u8] {
+    let from = usize::try_from(entry.body_position()).unwrap_or(usize::MAX);
+    let to = from.saturating_add(entry.body_bytes() as usize);
+    file.get(from..to.min(file.len())).unwrap_or_default()
+}

@@ -1,0 +1,567 @@
+//! Time order: a merge of lanes that are in order already.
+//!
+//! ```text
+//!   lane 0   [buf 1: t t t t][buf 5: t t t]          a lane's buffers by sequence number;
+//!   lane 1   [buf 2: t t][buf 3: t t t t][buf 6: t]   the next record of each is its *head*
+//!   lane 2   [buf 4: t t t]
+//!
+//!   current = the lane whose head is least; waiting = a heap of all other heads
+//!   next:  yield the current lane's head, step the lane
+//!          head still <= limit (the least of waiting)?   the run continues: one comparison
+//!          else put it into waiting, take the least out
+//! ```
+//!
+//! 1. The key of a head is its ticks, then the lane; a lane's own order (sequence, place in file,
+//!    offset) is never compared, because a lane is walked in it. Records of a damaged lane whose
+//!    times run backwards so keep their place in the lane.
+//! 2. The header buffer is a lane of its own, before the lane that its processor index names:
+//!    records were added to it when the session stopped.
+//! 3. A record without ticks counts with its buffer's time stamp, which is usually the time of the
+//!    flush and so later than the timed records behind it. It must not hold these up: the first one
+//!    that the walk of a buffer meets puts the whole buffer *aside*, as one entry keyed (stamp,
+//!    lane, sequence, offset); from there its untimed records are found one by one when their
+//!    time has come, and the walk of the lane passes over them. One entry per buffer bounds the
+//!    memory, whatever the records.
+//! 4. An entry must be made before anything later than its stamp has been yielded. That is so of
+//!    itself if the stamp is not before the records in front of the untimed one. Where it may be,
+//!    the buffer is looked through in advance: when it is loaded, if its stamp lies before the first
+//!    record of the lane's next buffer; when the merge is made, if it even lies before the buffer's
+//!    own first record (a stamp of zero, for example).
+//!
+//! Cost: a step parses a marker, a size and a stamp. Memory: one block per lane for compressed
+//! buffers and positioned sources; nothing for a map. Should these blocks pass
+//! [`MOST_OWNED_BYTES`] (a hostile file can name 2,048 lanes of 16 MiB), lanes give them back when
+//! they are left and load again when they are next.
+
+use crate::codec::{RawRecord, RecordKind};
+use crate::format::FileTime;
+use crate::reader::{
+    BufferEntry, ReadError, Record, Source, Trace,
+    block::{self, Block},
+    record,
+};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// Memory that blocks of lanes other than the current one may hold together.
+const MOST_OWNED_BYTES: usize = 1 << 30;
+
+/// The records of a log file in time order; see [`Trace::by_time`].
+///
+/// Not an `Iterator`: a record is lent until the next call of [`next`](Self::next).
+#[derive(Debug)]
+pub struct Merge<'t, S> {
+    trace: &'t Trace<S>,
+    lanes: Vec<Lane<'t>>,
+    /// The lane that was yielded from last; [`NO_LANE`] if that was none.
+    current: usize,
+    /// Heads of all lanes but the current one.
+    waiting: BinaryHeap<Reverse<Key>>,
+    /// The least of `waiting` and `asides`: below it the current lane's run continues.
+    limit: Key,
+    asides: Asides<'t>,
+    /// Records before this are passed over.
+    from: Option<FileTime>,
+    from_ticks: u64,
+    /// Memory held by the blocks of all lanes.
+    owned_bytes: usize,
+}
+
+/// Ticks, then lane: `ticks << 64 | lane index`.
+type Key = u128;
+
+const fn key(ticks: u64, lane: usize) -> Key {
+    (ticks as Key) << 64 | lane as Key
+}
+
+/// In place of a lane's index: none.
+const NO_LANE: usize = usize::MAX;
+
+/// What a merge has come to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Settled {
+    /// The head of the current lane.
+    Lane,
+    /// The least of the records set aside.
+    Aside,
+    /// Damage, met on the way.
+    Damage(ReadError),
+}
+
+impl<'t, S: Source> Merge<'t, S> {
+    pub(crate) fn new(trace: &'t Trace<S>) -> Self {
+        Self::starting(trace, None)
+    }
+
+    /// Only records at or after `time`; buffers that end before it are passed over whole.
+    ///
+    /// Starts the merge anew. In a damaged lane whose times run backwards, records of such buffers
+    /// may be missed.
+    #[must_use]
+    pub fn seek(self, time: FileTime) -> Self {
+        Self::starting(self.trace, Some(time))
+    }
+
+    /// The next record in time, or damage that was met on the way; records still follow it.
+    #[inline]
+    #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend")]
+    pub fn next(&mut self) -> Option<Result<Record<'_>, ReadError>> {
+        match self.settle()? {
+            Settled::Lane => self.lane_record().map(Ok),
+            Settled::Aside => self.asides.record(self.trace).map(Ok),
+            Settled::Damage(error) => Some(Err(error)),
+        }
+    }
+
+    fn starting(trace: &'t Trace<S>, from: Option<FileTime>) -> Self {
+        let mut merge = Self {
+            trace,
+            lanes: lanes_of(trace.buffers()),
+            current: NO_LANE,
+            waiting: BinaryHeap::new(),
+            limit: 0,
+            asides: Asides::default(),
+            from,
+            from_ticks: from.map_or(0, |time| trace.clock().first_ticks(time)),
+            owned_bytes: 0,
+        };
+        for lane in 0..merge.lanes.len() {
+            merge.survey(lane);
+        }
+        // A lane waits with the least key until it is looked at for the first time.
+        merge.waiting = (0..merge.lanes.len()).map(|lane| Reverse(key(0, lane))).collect();
+        merge
+    }
+
+    pub(crate) fn trace(&self) -> &'t Trace<S> {
+        self.trace
+    }
+
+    /// The record that [`settle`](Self::settle) came to; `None` if it came to damage.
+    pub(crate) fn settled_record(&self, settled: Settled) -> Option<Record<'_>> {
+        match settled {
+            Settled::Lane => self.lane_record(),
+            Settled::Aside => self.asides.record(self.trace),
+            Settled::Damage(_) => None,
+        }
+    }
+
+    #[inline]
+    fn lane_record(&self) -> Option<Record<'_>> {
+        let lane = self.lanes.get(self.current)?;
+        let raw = lane.head.raw(lane.block.bytes())?;
+        let entry = self.trace.buffers().get(lane.buffer)?;
+        Some(Record::new(raw, entry, lane.buffer))
+    }
+
+    /// Moves on to the next record in time; `None` behind the last one.
+    #[inline]
+    pub(crate) fn settle(&mut self) -> Option<Settled> {
+        let stepped = match self.lanes.get_mut(self.current) {
+            Some(lane) => {
+                let stepped = lane.step();
+                let head = key(lane.head.ticks, self.current);
+                if stepped && head < self.limit && lane.head.ticks >= self.from_ticks {
+                    return Some(Settled::Lane);
+                }
+                stepped
+            }
+            None => false,
+        };
+        self.change_lane(stepped)
+    }
+
+    /// The run of the current lane is over, or its next record is not at hand. `ready`: it has a
+    /// head that was not yielded.
+    #[inline(never)]
+    fn change_lane(&mut self, mut ready: bool) -> Option<Settled> {
+        loop {
+            if self.current != NO_LANE && !ready {
+                match self.advance() {
+                    Advance::Head => ready = true,
+                    Advance::End => self.end_lane(),
+                    Advance::Damage(error) => return Some(Settled::Damage(error)),
+                }
+                self.set_limit();
+            }
+            if ready {
+                let ticks = self.lanes.get(self.current)?.head.ticks;
+                if ticks < self.from_ticks {
+                    ready = false;
+                    continue;
+                }
+                if key(ticks, self.current) < self.limit {
+                    return Some(Settled::Lane);
+                }
+                if self.asides.least().is_none() {
+                    // The usual case: the least waiting lane and this one change places.
+                    ready = self.exchange(key(ticks, self.current))?;
+                    if ready {
+                        return Some(Settled::Lane);
+                    }
+                    continue;
+                }
+                self.wait(key(ticks, self.current));
+            }
+            if self.aside_is_next() {
+                self.asides.take(self.trace);
+                self.set_limit();
+                return Some(Settled::Aside);
+            }
+            ready = self.enter_least()?;
+            if ready {
+                return Some(Settled::Lane);
+            }
+        }
+    }
+
+    /// Puts the current lane's head among the waiting ones and enters the least of these.
+    fn exchange(&mut self, head: Key) -> Option<bool> {
+        self.leave();
+        let mut top = self.waiting.peek_mut()?;
+        let Reverse(least) = std::mem::replace(&mut *top, Reverse(head));
+        drop(top);
+        self.enter(least)
+    }
+
+    /// Puts the current lane's head among the waiting ones.
+    fn wait(&mut self, head: Key) {
+        self.leave();
+        self.waiting.push(Reverse(head));
+        self.current = NO_LANE;
+    }
+
+    /// Readies the current lane for waiting.
+    #[inline]
+    fn leave(&mut self) {
+        if let Some(lane) = self.lanes.get_mut(self.current) {
+            lane.ready = true;
+            if self.owned_bytes > MOST_OWNED_BYTES {
+                self.owned_bytes = self.owned_bytes.saturating_sub(lane.block.owned_bytes());
+                lane.block.release();
+                lane.released = true;
+            }
+        }
+    }
+
+    /// Makes the least waiting lane the current one and says whether it has its head already.
+    fn enter_least(&mut self) -> Option<bool> {
+        let Reverse(least) = self.waiting.pop()?;
+        self.enter(least)
+    }
+
+    fn enter(&mut self, least: Key) -> Option<bool> {
+        self.current = (least & Key::from(u64::MAX)) as usize;
+        self.set_limit();
+        let lane = self.lanes.get_mut(self.current)?;
+        if lane.released {
+            lane.released = false;
+            let entry = self.trace.buffers().get(lane.buffer)?;
+            // What is wrong with it was said when it was loaded first.
+            let _ = lane.block.load(self.trace.source(), entry, self.trace.most_unpacked());
+            self.owned_bytes = self.owned_bytes.saturating_add(lane.block.owned_bytes());
+        }
+        Some(std::mem::take(&mut lane.ready))
+    }
+
+    fn end_lane(&mut self) {
+        if let Some(lane) = self.lanes.get_mut(self.current) {
+            self.owned_bytes = self.owned_bytes.saturating_sub(lane.block.owned_bytes());
+            lane.block.release();
+        }
+        self.current = NO_LANE;
+    }
+
+    fn set_limit(&mut self) {
+        let waiting = self.waiting.peek().map_or(Key::MAX, |&Reverse(head)| head);
+        let aside = self.asides.least().map_or(Key::MAX, |aside| key(aside.stamp, aside.lane));
+        self.limit = waiting.min(aside);
+    }
+
+    /// Whether the least record set aside comes before every head.
+    fn aside_is_next(&self) -> bool {
+        let Some(aside) = self.asides.least() else { return false };
+        let Some(&Reverse(head)) = self.waiting.peek() else { return true };
+        let own = key(aside.stamp, aside.lane);
+        if own != head {
+            return own < head;
+        }
+        let Some(lane) = self.lanes.get(aside.lane).filter(|lane| lane.ready) else {
+            return false;
+        };
+        let sequence = self.trace.buffers().get(lane.buffer).map_or(0, |entry| entry.sequence);
+        (aside.sequence, aside.offset) < (sequence, lane.head.start)
+    }
+
+    /// Walks the current lane to its next timed record. Untimed ones on the way are put aside.
+    fn advance(&mut self) -> Advance {
+        loop {
+            let Some(lane) = self.lanes.get_mut(self.current) else { return Advance::End };
+            if lane.step() {
+                return Advance::Head;
+            }
+            match lane.block.record_at(lane.at) {
+                Some(Ok((_, behind))) => {
+                    let offset = std::mem::replace(&mut lane.at, behind);
+                    if !std::mem::replace(&mut lane.aside, true) {
+                        let buffer = lane.buffer;
+                        self.put_aside(self.current, buffer, offset);
+                    }
+                }
+                Some(Err(error)) => {
+                    lane.at = usize::MAX;
+                    if let Some(entry) = self.trace.buffers().get(lane.buffer) {
+                        return Advance::Damage(self.trace.damage_in(entry, error));
+                    }
+                }
+                None => match self.next_buffer() {
+                    None => return Advance::End,
+                    Some(None) => {}
+                    Some(Some(error)) => return Advance::Damage(error),
+                },
+            }
+        }
+    }
+
+    /// Loads the current lane's next buffer; `None` if there is none, else what is wrong with it.
+    fn next_buffer(&mut self) -> Option<Option<ReadError>> {
+        let lane = self.lanes.get_mut(self.current)?;
+        let turn = *lane.turns.get(lane.turn)?;
+        lane.turn = lane.turn.saturating_add(1);
+        let entry = self.trace.buffers().get(turn.buffer)?;
+
+        let before = lane.block.owned_bytes();
+        let error = lane.block.load(self.trace.source(), entry, self.trace.most_unpacked());
+        let owned = self.owned_bytes.saturating_add(lane.block.owned_bytes());
+        self.owned_bytes = owned.saturating_sub(before);
+        (lane.buffer, lane.at, lane.aside) = (turn.buffer, 0, turn.aside);
+
+        // Point 4 above: may the stamp lie before the records in front of an untimed one?
+        let behind = lane.turns.get(lane.turn..).unwrap_or_default();
+        let next = behind.iter().find_map(|turn| turn.first_ticks);
+        if !turn.aside && next.is_none_or(|next| entry.time_stamp < next) {
+            lane.aside = true;
+            block::touch(lane.block.bytes());
+            if let Some(offset) = first_untimed(lane.block.bytes(), 0) {
+                self.put_aside(self.current, turn.buffer, offset);
+            }
+        }
+        Some(error)
+    }
+
+    /// Sets the untimed records of a buffer aside, from the one at `offset` on.
+    fn put_aside(&mut self, lane: usize, buffer: usize, offset: usize) {
+        let Some(entry) = self.trace.buffers().get(buffer) else { return };
+        if self.from.is_some_and(|from| self.trace.buffer_time(entry) < from) {
+            return;
+        }
+        let (stamp, sequence) = (entry.time_stamp, entry.sequence);
+        self.asides.heap.push(Reverse(Aside { stamp, lane, sequence, offset, buffer }));
+    }
+
+    /// Finds where each buffer of a lane starts in time, and the buffers whose untimed records
+    /// come before their timed ones; passes over what ends before the time sought.
+    fn survey(&mut self, lane_index: usize) {
+        let (trace, most) = (self.trace, self.trace.most_unpacked());
+        let Some(lane) = self.lanes.get_mut(lane_index) else { return };
+        let mut turns = std::mem::take(&mut lane.turns);
+        for turn in &mut turns {
+            let Some(entry) = trace.buffers().get(turn.buffer) else { continue };
+            turn.first_ticks = block::first_ticks(trace.source(), entry, most);
+            if turn.first_ticks.is_none_or(|first| entry.time_stamp < first) {
+                self.put_all_aside(lane_index, turn);
+            }
+        }
+        let begin = first_turn(&turns, self.from_ticks);
+        for turn in turns.iter_mut().take(begin).filter(|turn| !turn.aside) {
+            self.put_all_aside(lane_index, turn);
+        }
+        if let Some(lane) = self.lanes.get_mut(lane_index) {
+            (lane.turns, lane.turn) = (turns, begin);
+        }
+    }
+
+    fn put_all_aside(&mut self, lane: usize, turn: &mut Turn) {
+        let Some(entry) = self.trace.buffers().get(turn.buffer) else { return };
+        turn.aside = true;
+        if self.from.is_some_and(|from| self.trace.buffer_time(entry) < from) {
+            return;
+        }
+        let mut block = Block::default();
+        // What is wrong with it is said when the lane gets there.
+        let _ = block.load(self.trace.source(), entry, self.trace.most_unpacked());
+        if let Some(offset) = first_untimed(block.bytes(), 0) {
+            self.put_aside(lane, turn.buffer, offset);
+        }
+    }
+}
+
+enum Advance {
+    Head,
+    End,
+    Damage(ReadError),
+}
+
+/// One lane: its buffers in order, and its next record.
+#[derive(Debug, Default)]
+struct Lane<'t> {
+    block: Block<'t>,
+    /// Where the record behind the head starts in the block.
+    at: usize,
+    head: Head,
+    /// The buffer that the block holds.
+    buffer: usize,
+    turns: Vec<Turn>,
+    /// The next of `turns` to load.
+    turn: usize,
+    /// The head was not yielded yet.
+    ready: bool,
+    /// The untimed records of this buffer have been put aside.
+    aside: bool,
+    /// The block was given back to keep within the memory allowed.
+    released: bool,
+}
+
+impl Lane<'_> {
+    /// Makes the record at `at` the head, if it is there, whole and timed.
+    #[inline]
+    fn step(&mut self) -> bool {
+        self.block.warm(self.at);
+        let Some(Ok((raw, behind))) = self.block.record_at(self.at) else { return false };
+        let Some(ticks) = record::ticks(&raw) else { return false };
+        self.head = Head { kind: raw.kind, start: self.at, size: raw.bytes.len(), ticks };
+        self.at = behind;
+        true
+    }
+}
+
+/// A record as places in the block of its lane.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    kind: RecordKind,
+    start: usize,
+    size: usize,
+    ticks: u64,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self { kind: RecordKind::Message, start: 0, size: 0, ticks: 0 }
+    }
+}
+
+impl Head {
+    #[inline]
+    fn raw<'b>(&self, bytes: &'b [u8]) -> Option<RawRecord<'b>> {
+        let bytes = bytes.get(self.start..self.start.saturating_add(self.size))?;
+        // No buffer is larger than its 32-bit size.
+        #[expect(clippy::cast_possible_truncation, reason = "the line above")]
+        let offset = self.start as u32;
+        Some(RawRecord { kind: self.kind, offset, bytes })
+    }
+}
+
+/// One buffer of a lane, to be read when it is its turn.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    buffer: usize,
+    /// Stamp of its first timed record.
+    first_ticks: Option<u64>,
+    /// Its untimed records have been put aside, or are known not to be.
+    aside: bool,
+}
+
+/// The buffers of each lane in order of sequence number, then place in the file; lanes by number,
+/// the header buffer before the lane that it names.
+fn lanes_of<'t>(buffers: &[BufferEntry]) -> Vec<Lane<'t>> {
+    let mut order: Vec<(u16, bool, i64, usize)> = buffers
+        .iter()
+        .enumerate()
+        .map(|(index, entry)| (entry.lane, index != 0, entry.sequence, index))
+        .collect();
+    order.sort_unstable();
+    order
+        .chunk_by(|a, b| (a.0, a.1) == (b.0, b.1))
+        .map(|lane| {
+            let turns = lane.iter();
+            let turns = turns.map(|o| Turn { buffer: o.3, first_ticks: None, aside: false });
+            Lane { turns: turns.collect(), ..Lane::default() }
+        })
+        .collect()
+}
+
+/// The first buffer that may hold a record at or after `from_ticks`: a buffer ends before the next
+/// one starts, in a lane whose times do not run backwards. Of any other no buffer is passed over.
+fn first_turn(turns: &[Turn], from_ticks: u64) -> usize {
+    let starts = || turns.iter().filter_map(|turn| turn.first_ticks);
+    if !starts().is_sorted() {
+        return 0;
+    }
+    let later = turns.iter().rposition(|turn| turn.first_ticks.is_some_and(|t| t < from_ticks));
+    later.unwrap_or(0)
+}
+
+/// Records without a time stamp, waiting for the time of their buffer.
+#[derive(Debug, Default)]
+struct Asides<'t> {
+    heap: BinaryHeap<Reverse<Aside>>,
+    block: Block<'t>,
+    /// The buffer that the block holds.
+    loaded: Option<usize>,
+    /// The record taken last.
+    taken: Option<(usize, Head)>,
+}
+
+/// The untimed records of one buffer, from one of them on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Aside {
+    stamp: u64,
+    lane: usize,
+    sequence: i64,
+    offset: usize,
+    buffer: usize,
+}
+
+impl<'t> Asides<'t> {
+    fn least(&self) -> Option<&Aside> {
+        self.heap.peek().map(|Reverse(aside)| aside)
+    }
+
+    /// Takes the least record out, and puts the next one of its buffer in.
+    fn take<S: Source>(&mut self, trace: &'t Trace<S>) {
+        let Some(Reverse(aside)) = self.heap.pop() else { return };
+        if self.loaded != Some(aside.buffer) {
+            let Some(entry) = trace.buffers().get(aside.buffer) else { return };
+            let _ = self.block.load(trace.source(), entry, trace.most_unpacked());
+            self.loaded = Some(aside.buffer);
+        }
+        let bytes = self.block.bytes();
+        let Some(Ok((raw, behind))) = block::record_at(bytes, aside.offset) else { return };
+        let head =
+            Head { kind: raw.kind, start: aside.offset, size: raw.bytes.len(), ticks: aside.stamp };
+        self.taken = Some((aside.buffer, head));
+        if let Some(offset) = first_untimed(bytes, behind) {
+            self.heap.push(Reverse(Aside { offset, ..aside }));
+        }
+    }
+
+    fn record<'a, S>(&'a self, trace: &'a Trace<S>) -> Option<Record<'a>>
+    where
+        S: Source,
+    {
+        let (buffer, head) = self.taken?;
+        let raw = head.raw(self.block.bytes())?;
+        Some(Record::new(raw, trace.buffers().get(buffer)?, buffer))
+    }
+}
+
+/// The first record without a time stamp at or behind `at`.
+fn first_untimed(bytes: &[u8], mut at: usize) -> Option<usize> {
+    while let Some(Ok((raw, behind))) = block::record_at(bytes, at) {
+        if record::ticks(&raw).is_none() {
+            return Some(at);
+        }
+        at = behind;
+    }
+    None
+}

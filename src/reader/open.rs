@@ -1,0 +1,290 @@
+//! A log file, opened: what its header says and where its buffers are.
+
+use crate::codec::{LogfileView, RawRecord, Records, TickClock, buffer::BufferView, checksum};
+use crate::error::{Fault, FormatError, Part};
+use crate::format::{BufferHeader, FileTime, LogFileMode};
+use crate::reader::{
+    BufferEntry, Cursor, Merge, OpenError, Positioned, ReadError, Record, Source, block,
+    index::Index, map,
+};
+use bytes::Bytes;
+use std::{fs::File, io, io::Read, ops::Range, path::Path};
+
+/// A log file whose buffers have been found.
+///
+/// Unfinished files, files of a crashed session, files cut short and files with damaged parts all
+/// open; see [`damage`](Self::damage). Only a file without a readable logfile header does not.
+#[derive(Debug)]
+pub struct Trace<S> {
+    source: S,
+    index: Index,
+    /// The file's first record, kept because a positioned source cannot lend it.
+    first_record: Box<[u8]>,
+    clock: TickClock,
+    most_unpacked: u32,
+}
+
+impl Trace<Bytes> {
+    /// Opens and maps a file. A pipe is read to its end instead.
+    ///
+    /// See [`map`](super::map()) for what happens when another process cuts the file meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if it cannot be read or is no log file.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let mut file = open_file(path.as_ref())?;
+        if file.metadata()?.is_file() {
+            return Self::new(map(&file)?);
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Self::from_bytes(bytes)
+    }
+
+    /// A log file that is in memory already.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if it is no log file.
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Result<Self, OpenError> {
+        Self::new(bytes.into())
+    }
+
+    /// The bytes of a record as [`Bytes`] that keep the map alive, without copying; a record that
+    /// was unpacked from a compressed buffer is copied.
+    #[must_use]
+    pub fn record_bytes(&self, record: &Record<'_>) -> Bytes {
+        let bytes = record.raw().bytes;
+        let (whole, part) = (self.source.as_ptr_range(), bytes.as_ptr_range());
+        if whole.start <= part.start && part.end <= whole.end {
+            self.source.slice_ref(bytes)
+        } else {
+            Bytes::copy_from_slice(bytes)
+        }
+    }
+}
+
+impl Trace<Positioned> {
+    /// Opens a file and reads each buffer when it is needed, without a map: a file that shrinks
+    /// meanwhile gives an error and nothing worse.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if it cannot be read or is no log file.
+    pub fn open_positioned(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::new(Positioned::new(open_file(path.as_ref())?)?)
+    }
+}
+
+impl<'a> Trace<&'a [u8]> {
+    /// A log file in a slice.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if it is no log file.
+    pub fn from_slice(bytes: &'a [u8]) -> Result<Self, OpenError> {
+        Self::new(bytes)
+    }
+}
+
+impl<S: Source> Trace<S> {
+    /// A log file from any source.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if it cannot be read or is no log file.
+    pub fn new(source: S) -> Result<Self, OpenError> {
+        let (first_record, state) = first_record(&source)?;
+        let logfile = parse_logfile(&first_record)?;
+        let compressed = logfile.mode().has(LogFileMode::COMPRESSED);
+        if compressed {
+            supported(state)?;
+        }
+        Ok(Self {
+            clock: logfile.clock(),
+            most_unpacked: block::most_unpacked(logfile.buffer_size()),
+            index: Index::build(&source, logfile.buffer_size(), compressed),
+            first_record,
+            source,
+        })
+    }
+
+    /// Where the bytes come from.
+    #[must_use]
+    pub fn source(&self) -> &S {
+        &self.source
+    }
+
+    /// What the file says of itself.
+    ///
+    /// # Panics
+    ///
+    /// Never: the header was checked when the file was opened.
+    #[must_use]
+    pub fn logfile(&self) -> LogfileView<'_> {
+        #[expect(clippy::expect_used, reason = "the same bytes were parsed by `new`")]
+        parse_logfile(&self.first_record).expect("checked by new")
+    }
+
+    /// What turns the ticks of its records into times.
+    #[must_use]
+    pub fn clock(&self) -> TickClock {
+        self.clock
+    }
+
+    /// Its buffers, as they lie in the file; the first one holds the header.
+    #[must_use]
+    pub fn buffers(&self) -> &[BufferEntry] {
+        &self.index.entries
+    }
+
+    /// What is wrong with its buffers. Records that break off within a buffer are not known here;
+    /// a cursor says so when it gets there.
+    #[must_use]
+    pub fn damage(&self) -> &[ReadError] {
+        &self.index.damage
+    }
+
+    /// Bytes at the end of the file that were allocated in advance and never written.
+    #[must_use]
+    pub fn unused_tail(&self) -> u64 {
+        self.index.unused_tail
+    }
+
+    /// Its records in file order.
+    #[must_use]
+    pub fn records(&self) -> Cursor<'_, S> {
+        Cursor::new(self, 0..usize::MAX)
+    }
+
+    /// The records of some of its buffers, named by their place among [`buffers`](Self::buffers).
+    #[must_use]
+    pub fn records_of(&self, buffers: Range<usize>) -> Cursor<'_, S> {
+        Cursor::new(self, buffers)
+    }
+
+    /// Compares a buffer with the checksum it carries. A buffer without one, cut off by the end of
+    /// the file, or not there, has nothing to compare.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if they differ or the buffer cannot be read.
+    pub fn verify_checksum(&self, buffer_index: usize) -> Result<checksum::State, ReadError> {
+        let Some(entry) = self.buffers().get(buffer_index) else {
+            return Ok(checksum::State::Absent);
+        };
+        let mut copy = Vec::new();
+        let bytes = match self.source.as_slice() {
+            Some(file) => {
+                let from = usize::try_from(entry.position).unwrap_or(usize::MAX);
+                file.get(from..from.saturating_add(entry.size as usize)).unwrap_or_default()
+            }
+            None => {
+                copy.resize(entry.size as usize, 0);
+                let found = self.source.read_at(entry.position, &mut copy);
+                found.map_err(|error| ReadError::io(entry.position, &error))?;
+                &copy
+            }
+        };
+        match BufferView::parse(bytes) {
+            Ok(view) => {
+                view.verify_checksum().map_err(|error| ReadError::in_buffer(entry.position, error))
+            }
+            // Said by the index already.
+            Err(_) => Ok(checksum::State::Absent),
+        }
+    }
+
+    /// Its records in time order.
+    #[must_use]
+    pub fn by_time(&self) -> Merge<'_, S> {
+        Merge::new(self)
+    }
+
+    /// The time of a record: of its own stamp, or of its buffer's if it has none.
+    #[inline]
+    #[must_use]
+    pub fn time(&self, record: &Record<'_>) -> FileTime {
+        match record.ticks() {
+            Some(ticks) => self.clock.file_time(ticks),
+            None => self.buffer_time(record.buffer()),
+        }
+    }
+
+    /// When a buffer was flushed.
+    ///
+    /// The relogger and private loggers write a `FILETIME` where others write ticks.
+    #[must_use]
+    pub fn buffer_time(&self, buffer: &BufferEntry) -> FileTime {
+        let mode = self.logfile().mode();
+        if mode.has(LogFileMode::RELOG) || mode.has(LogFileMode::PRIVATE_LOGGER) {
+            return FileTime::saturating(i128::from(buffer.time_stamp));
+        }
+        self.clock.file_time(buffer.time_stamp)
+    }
+
+    pub(crate) fn most_unpacked(&self) -> u32 {
+        self.most_unpacked
+    }
+
+    /// A fault in the records of a buffer, with its place in the file.
+    pub(crate) fn damage_in(&self, entry: &BufferEntry, error: FormatError) -> ReadError {
+        let error = error.moved(72);
+        if entry.is_compressed() {
+            ReadError::in_compressed(entry.position, error)
+        } else {
+            ReadError::in_buffer(entry.position, error)
+        }
+    }
+}
+
+fn open_file(path: &Path) -> Result<File, OpenError> {
+    let file = File::open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(OpenError::Io(io::Error::from(io::ErrorKind::IsADirectory)));
+    }
+    Ok(file)
+}
+
+/// The first record of the file, and the state word of its first buffer.
+fn first_record(source: &impl Source) -> Result<(Box<[u8]>, u32), OpenError> {
+    const MOST_BYTES: usize = BufferHeader::SIZE + u16::MAX as usize;
+    let mut start = vec![0; MOST_BYTES];
+    let found = source.read_at(0, &mut start)?;
+    start.truncate(found);
+    let (view, error) = BufferView::parse_damaged(&start);
+    let Some(view) = view else {
+        let short = Fault::Truncated(72, 0).at(Part::Buffer, 0);
+        return Err(OpenError::NotALogfile(error.unwrap_or(short)));
+    };
+    let records = start.get(BufferHeader::SIZE..).unwrap_or_default();
+    let missing = Fault::Truncated(8, 0).at(Part::RecordPrefix, 0);
+    let raw = Records::new(records).next().unwrap_or(Err(missing)).map_err(not_a_logfile)?;
+    LogfileView::parse(raw).map_err(not_a_logfile)?;
+    if view.header().is_compressed() {
+        return Err(OpenError::Unsupported("a compressed header buffer"));
+    }
+    Ok((raw.bytes.into(), view.header().state.get()))
+}
+
+/// Reads the logfile header from the bytes of the record that holds it.
+fn parse_logfile(record: &[u8]) -> Result<LogfileView<'_>, OpenError> {
+    let missing = Fault::Truncated(8, 0).at(Part::RecordPrefix, 0);
+    let raw: RawRecord<'_> =
+        Records::new(record).next().unwrap_or(Err(missing)).map_err(not_a_logfile)?;
+    LogfileView::parse(raw).map_err(not_a_logfile)
+}
+
+fn not_a_logfile(error: FormatError) -> OpenError {
+    OpenError::NotALogfile(error.moved(72))
+}
+
+/// In a compressed file the state of the first buffer names the method (`COMPRESSION_FORMAT_*`).
+fn supported(state: u32) -> Result<(), OpenError> {
+    match state & 0xFFFF {
+        2 => Err(OpenError::Unsupported("buffers compressed with LZNT1")),
+        4 => Err(OpenError::Unsupported("buffers compressed with XPRESS Huffman")),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,126 @@
+//! One record and where it came from.
+
+use crate::codec::{MessageView, RawRecord, RecordKind, RecordView};
+use crate::format::{BufferHeader, HeaderType};
+use crate::reader::{BufferEntry, ReadError};
+
+/// One record of a log file, borrowed until the cursor moves on.
+///
+/// Its marker and size are checked. [`view`](Self::view) takes the header apart, for those who need
+/// more than bytes and time.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    raw: RawRecord<'a>,
+    buffer: &'a BufferEntry,
+    buffer_index: usize,
+}
+
+impl<'a> Record<'a> {
+    #[inline]
+    pub(crate) fn new(raw: RawRecord<'a>, buffer: &'a BufferEntry, buffer_index: usize) -> Self {
+        Self { raw, buffer, buffer_index }
+    }
+
+    /// The record as bytes, from its marker to the end of its payload, with its kind; its offset
+    /// counts from the first record of the buffer.
+    #[inline]
+    #[must_use]
+    pub fn raw(&self) -> RawRecord<'a> {
+        self.raw
+    }
+
+    /// The header taken apart, and the payload behind it.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if the record is too small for the header, items or fields that it names. The
+    /// records behind it are not touched by that.
+    #[inline]
+    pub fn view(&self) -> Result<RecordView<'a>, ReadError> {
+        RecordView::parse(self.raw).map_err(|error| {
+            let error = error.moved(HEADER_BYTES);
+            if self.buffer.is_compressed() {
+                ReadError::in_compressed(self.buffer.position, error)
+            } else {
+                ReadError::in_buffer(self.buffer.position, error)
+            }
+        })
+    }
+
+    /// The time stamp, in ticks of the session's clock; `None` for messages without one and for
+    /// unknown headers.
+    #[inline]
+    #[must_use]
+    pub fn ticks(&self) -> Option<u64> {
+        ticks(&self.raw)
+    }
+
+    /// What places the record in time: its stamp, or that of its buffer if it has none.
+    #[inline]
+    #[must_use]
+    pub fn order_ticks(&self) -> u64 {
+        self.ticks().unwrap_or(self.buffer.time_stamp)
+    }
+
+    /// The buffer that holds it, as the index knows it.
+    #[inline]
+    #[must_use]
+    pub fn buffer(&self) -> &'a BufferEntry {
+        self.buffer
+    }
+
+    /// Which buffer of the file that is, counted from 0, the header buffer.
+    #[inline]
+    #[must_use]
+    pub fn buffer_index(&self) -> usize {
+        self.buffer_index
+    }
+
+    /// The lane (processor) that wrote it.
+    #[inline]
+    #[must_use]
+    pub fn lane(&self) -> u16 {
+        self.buffer.lane
+    }
+
+    /// Sequence number of its buffer.
+    #[inline]
+    #[must_use]
+    pub fn sequence(&self) -> i64 {
+        self.buffer.sequence
+    }
+
+    /// Where it starts, in bytes from the start of the file; for a record of a compressed buffer,
+    /// where that buffer starts.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        let offset = if self.buffer.is_compressed() {
+            0
+        } else {
+            u64::from(self.raw.offset).saturating_add(u64::from(HEADER_BYTES))
+        };
+        self.buffer.position.saturating_add(offset)
+    }
+}
+
+/// Bytes of a buffer before its first record.
+const HEADER_BYTES: u32 = 72;
+const _: () = assert!(BufferHeader::SIZE == HEADER_BYTES as usize);
+
+/// The time stamp of a record, without taking the rest of its header apart.
+#[inline]
+pub(crate) fn ticks(raw: &RawRecord<'_>) -> Option<u64> {
+    let at = match raw.kind {
+        RecordKind::Typed(HeaderType::PERFINFO64 | HeaderType::PERFINFO32) => 8,
+        RecordKind::Typed(HeaderType(1..=4 | 10 | 11 | 18..=21)) => 16,
+        RecordKind::Message => return message_ticks(raw),
+        RecordKind::Typed(_) | RecordKind::Other(_) => return None,
+    };
+    let stamp = raw.bytes.get(at..)?.first_chunk::<8>()?;
+    Some(u64::from_le_bytes(*stamp))
+}
+
+#[cold]
+fn message_ticks(raw: &RawRecord<'_>) -> Option<u64> {
+    MessageView::parse(raw.bytes).ok()?.ticks()
+}

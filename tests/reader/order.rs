@@ -1,0 +1,171 @@
+//! Time order is the stable sort of all records by (ticks, lane, sequence, offset).
+
+use crate::log::{Log, START_TIME, classic, untimed};
+use etlring::format::{FileTime, LogFileMode};
+use etlring::reader::{MergeMany, Record, Trace};
+
+/// Ticks that place a record, lane, sequence, offset: what the order is defined by.
+type Key = (u64, u16, i64, u32);
+
+fn key(record: &Record<'_>) -> Key {
+    (record.order_ticks(), record.lane(), record.sequence(), record.raw().offset)
+}
+
+/// The naive twin: all records in file order, sorted.
+fn sorted(file: &[u8]) -> Vec<Key> {
+    let trace = Trace::from_slice(file).unwrap();
+    let mut records = trace.records();
+    let mut keys = Vec::new();
+    while let Some(record) = records.next() {
+        keys.push(key(&record.unwrap()));
+    }
+    keys.sort();
+    keys
+}
+
+fn merged(file: &[u8]) -> Vec<Key> {
+    let trace = Trace::from_slice(file).unwrap();
+    let mut records = trace.by_time();
+    let mut keys = Vec::new();
+    while let Some(record) = records.next() {
+        keys.push(key(&record.unwrap()));
+    }
+    keys
+}
+
+/// A small generator, so that a failure is the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+}
+
+/// Lanes in order, their buffers shuffled in the file, many equal ticks, untimed records, stamps
+/// before, amid and behind the times of their buffers; with or without compression.
+fn random_log(seed: u64, compressed: bool) -> Vec<u8> {
+    let mut random = Random(seed);
+    let mode = if compressed { LogFileMode::COMPRESSED.0 } else { 1 };
+    let mut log = Log::with_mode(4096, mode);
+    let mut buffers = Vec::new();
+    let mut ticks = [1_000u64; 5];
+    for sequence in 1..=random.below(24) {
+        let lane = random.below(5);
+        let clock = &mut ticks[usize::try_from(lane).unwrap()];
+        let first = *clock;
+        let records: Vec<_> = (0..random.below(12))
+            .map(|n| {
+                if random.below(5) == 0 {
+                    return untimed(u16::try_from(n).unwrap());
+                }
+                *clock += random.below(4);
+                classic(*clock, 1, usize::try_from(random.below(40)).unwrap())
+            })
+            .collect();
+        let stamp = match random.below(6) {
+            0 => 0,
+            1 => first.saturating_sub(random.below(30)),
+            2 => first + random.below(20),
+            3 => 132_000_000_000_000_000,
+            _ => *clock,
+        };
+        buffers.push((
+            u16::try_from(lane).unwrap(),
+            i64::try_from(sequence).unwrap(),
+            stamp,
+            records,
+        ));
+    }
+    while !buffers.is_empty() {
+        let at = usize::try_from(random.below(buffers.len() as u64)).unwrap();
+        let (lane, sequence, stamp, records) = buffers.swap_remove(at);
+        if compressed && random.below(3) > 0 {
+            log.compressed(lane, sequence, stamp, &records);
+        } else {
+            log.buffer(lane, sequence, stamp, &records);
+        }
+    }
+    log.bytes
+}
+
+#[test]
+fn the_merge_is_the_sort() {
+    for seed in 0..3_000 {
+        let log = random_log(seed, false);
+        assert_eq!(merged(&log), sorted(&log), "seed {seed}");
+    }
+}
+
+#[test]
+fn the_merge_of_compressed_lanes_is_the_sort() {
+    for seed in 0..1_000 {
+        let log = random_log(seed, true);
+        assert_eq!(merged(&log), sorted(&log), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_seek_is_the_merge_without_what_is_earlier() {
+    for seed in 0..500 {
+        let log = random_log(seed, seed % 2 == 1);
+        for after in [0, 1, 7, 20, 1_000_000] {
+            let time = FileTime(START_TIME + after);
+            let trace = Trace::from_slice(&log).unwrap();
+            let later = |record: &Record<'_>| trace.time(record) >= time;
+
+            let mut all = trace.by_time();
+            let mut expected = Vec::new();
+            while let Some(record) = all.next() {
+                let record = record.unwrap();
+                expected.extend(Some(key(&record)).filter(|_| later(&record)));
+            }
+            let mut sought = trace.by_time().seek(time);
+            let mut found = Vec::new();
+            while let Some(record) = sought.next() {
+                found.push(key(&record.unwrap()));
+            }
+            assert_eq!(found, expected, "seed {seed}, {after} ticks");
+        }
+    }
+}
+
+#[test]
+fn a_lane_that_runs_backwards_keeps_its_order() {
+    let mut log = Log::new(4096);
+    log.buffer(1, 1, 5_000, &[classic(2_000, 1, 0), classic(1_500, 2, 0), classic(2_100, 3, 0)]);
+    log.buffer(2, 2, 5_000, &[classic(1_700, 4, 0), classic(2_050, 5, 0)]);
+    let trace = Trace::from_slice(&log.bytes).unwrap();
+    let mut records = trace.by_time();
+    let mut marks = Vec::new();
+    while let Some(record) = records.next() {
+        marks.push(record.unwrap().view().unwrap().opcode().unwrap());
+    }
+    assert_eq!(marks, [0, 4, 1, 2, 5, 3]);
+}
+
+#[test]
+fn several_files_are_merged_by_time() {
+    let logs: Vec<_> = (0..3).map(|seed| random_log(seed + 40, false)).collect();
+    let traces: Vec<_> = logs.iter().map(|log| Trace::from_slice(log).unwrap()).collect();
+    let mut expected = Vec::new();
+    for (file, trace) in traces.iter().enumerate() {
+        let mut records = trace.by_time();
+        let mut place = 0;
+        while let Some(record) = records.next() {
+            expected.push((trace.time(&record.unwrap()), file, place));
+            place += 1;
+        }
+    }
+    expected.sort();
+    let mut records = MergeMany::new(&traces);
+    let mut found = Vec::new();
+    let mut places = [0; 3];
+    while let Some((file, record)) = records.next() {
+        found.push((traces[file].time(&record.unwrap()), file, places[file]));
+        places[file] += 1;
+    }
+    assert_eq!(found, expected);
+}
