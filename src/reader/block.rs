@@ -14,11 +14,9 @@ pub(crate) struct Block<'t> {
     len: usize,
     /// Up to here the bytes have been brought into the cache.
     warm: usize,
-    /// Records since bytes were last brought in: how large records are, in effect.
-    steps: usize,
 }
 
-/// Records at least this large on average profit from bringing bytes in.
+/// Records at least this large profit from bringing bytes in.
 const LARGE_BYTES: usize = 160;
 /// Bytes brought into the cache at once. See [`Block::warm`].
 const WARM_BYTES: usize = 16 * 1024;
@@ -56,7 +54,6 @@ impl<'t> Block<'t> {
     /// saves.
     #[inline]
     pub(crate) fn warm(&mut self, at: usize) {
-        self.steps = self.steps.wrapping_add(1);
         if at >= self.warm {
             self.warm_more(at);
         }
@@ -70,10 +67,12 @@ impl<'t> Block<'t> {
             return;
         };
         let end = at.saturating_add(WARM_BYTES);
-        if self.steps.saturating_mul(LARGE_BYTES) <= WARM_BYTES {
+        // The next record stands for all of the stretch.
+        let large = |(raw, _): (RawRecord<'_>, usize)| raw.bytes.len() >= LARGE_BYTES;
+        if record_at(bytes, at).is_some_and(|next| next.is_ok_and(large)) {
             touch(bytes.get(at..end.min(bytes.len())).unwrap_or_default());
         }
-        (self.warm, self.steps) = (end, 0);
+        self.warm = end;
     }
 
     /// Bytes of memory that the block holds itself.
