@@ -13,8 +13,9 @@ use std::hint::black_box;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
-/// Events of one burst and thread: 2 threads' largest records fill a quarter of the default ring.
-const BURST: u64 = 40_000;
+/// Events of one burst and thread: about a buffer full, so that a burst meets the caches as it
+/// would in a service and not as a flood would leave them.
+const BURST: u64 = 1_000;
 const CLASS: ClassicEvent =
     ClassicEvent::new(Guid::from_u128(0x0b1e5a7c_94d1_4c57_bd0e_6f1f3a9a7701), 10, 4);
 const EVENT: Event<'static> =

@@ -38,7 +38,8 @@
 //! ```
 //!
 //! No read-modify-write: only the thread that owns a lane enters it, and `busy` keeps it from
-//! entering twice (a signal handler, a `Debug` that logs): the inner event gets another lane.
+//! entering twice (a signal handler, a `Debug` that logs): the inner event goes through one of a few
+//! lanes that nobody owns and whoever sets `busy` first has.
 //!
 //! # Taking a buffer back
 //!
@@ -128,8 +129,6 @@ pub(crate) struct Lane {
     hand: AtomicU64,
     /// Whether a thread owns the lane.
     owned: AtomicU32,
-    /// Whether it does so for one event only.
-    transient: AtomicU32,
     /// The owner, as written into records.
     pub(crate) thread_id: AtomicU32,
     /// What the owner counts; see `writer`.
@@ -183,7 +182,6 @@ impl Lane {
             closed: AtomicU32::new(0),
             hand: AtomicU64::new(EMPTY_HAND),
             owned: AtomicU32::new(0),
-            transient: AtomicU32::new(0),
             thread_id: AtomicU32::new(0),
             tally: Tally {
                 accepted: AtomicU64::new(0),
@@ -328,6 +326,15 @@ impl Ring {
         self.barrier.light();
         Some(Entered { ring: self, lane, _not_send: PhantomData })
     }
+
+    /// Enters `lane`, one of those that nobody owns, for one event, unless somebody is in it.
+    fn enter_shared<'a>(&'a self, lane: &'a Lane, thread_id: u32) -> Option<Entered<'a>> {
+        // Acquire pairs with the release of who left it last.
+        lane.busy.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        lane.thread_id.store(thread_id, Ordering::Relaxed);
+        self.barrier.light();
+        Some(Entered { ring: self, lane, _not_send: PhantomData })
+    }
 }
 
 /// The right to write into a lane. Dropping it leaves the lane.
@@ -342,13 +349,8 @@ pub(crate) struct Entered<'a> {
 impl Drop for Entered<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        let transient = self.lane.transient.load(Ordering::Relaxed) != 0;
         // Release pairs with the acquire loads of `busy` in the collector.
         self.lane.busy.store(0, Ordering::Release);
-        if transient {
-            self.lane.transient.store(0, Ordering::Relaxed);
-            self.lane.disown();
-        }
     }
 }
 
@@ -462,16 +464,15 @@ impl<'a> Space<'a> {
         self.entered.lane
     }
 
-    /// Publishes the first `len` bytes as one record: from here on it survives a kill.
+    /// Publishes the bytes as one record: from here on it survives a kill.
     ///
     /// # Errors
     ///
     /// [`Discarded::Stopped`] if the session was stopped, and closed without it, meanwhile.
     #[inline(always)]
-    pub(crate) fn commit(self, len: u32) -> Result<Entered<'a>, Discarded> {
+    pub(crate) fn commit_all(self) -> Result<Entered<'a>, Discarded> {
         let Self { entered, buffer, start, need } = self;
-        debug_assert!(len <= need);
-        let end = start + len.next_multiple_of(8).min(need);
+        let end = start + need;
         // Release pairs with the acquire load in `Collector::peek` and in the readers of a ring:
         // whoever sees `end` sees the record.
         buffer.store_filled(end, Ordering::Release);
@@ -481,6 +482,18 @@ impl<'a> Space<'a> {
             return closed_out(entered, end);
         }
         Ok(entered)
+    }
+
+    /// Publishes the first `len` bytes as one record; the others are free again.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit_all`](Self::commit_all).
+    #[inline(always)]
+    pub(crate) fn commit(self, len: u32) -> Result<Entered<'a>, Discarded> {
+        debug_assert!(len <= self.need);
+        let need = len.next_multiple_of(8).min(self.need);
+        Self { need, ..self }.commit_all()
     }
 }
 

@@ -3,10 +3,10 @@
 //! The common case is one compare: the thread's last session is this one. Else the thread's short
 //! list is searched, and only then a lane is claimed, lowest free first. When a thread ends its
 //! lanes are given back; an event after that (from another thread-local's destructor), or inside
-//! another event, gets a lane for itself alone.
+//! another event, goes through a lane that nobody owns.
 
 use super::{Entered, Lane, Ring};
-use crate::session::{clock, stats::Discarded, sync::Ordering};
+use crate::session::{clock, stats::Discarded};
 use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::sync::{Arc, OnceLock, Weak};
@@ -16,19 +16,26 @@ const CHUNK: usize = 64;
 /// Most groups: 65,536 threads at a time in one session.
 const CHUNKS: usize = 1024;
 
+/// Lanes that nobody owns.
+const SHARED: usize = 64;
+
 /// The lanes of a ring. They are never removed, so that their counters stay.
 #[derive(Debug)]
 pub(super) struct Lanes {
     chunks: Box<[OnceLock<Box<[Lane]>>]>,
+    shared: Box<[Lane]>,
 }
 
 impl Lanes {
     pub(super) fn new() -> Self {
-        Self { chunks: (0..CHUNKS).map(|_| OnceLock::new()).collect() }
+        Self {
+            chunks: (0..CHUNKS).map(|_| OnceLock::new()).collect(),
+            shared: (0..SHARED).map(|_| Lane::new()).collect(),
+        }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Lane> {
-        self.chunks.iter().map_while(OnceLock::get).flatten()
+        self.chunks.iter().map_while(OnceLock::get).flatten().chain(&self.shared)
     }
 
     fn get(&self, index: u32) -> Option<&Lane> {
@@ -98,11 +105,9 @@ impl Ring {
             }
         }
         // Within another event of this thread, or after its thread-locals are gone.
-        let (_, lane) = self.lanes.claim(clock::thread_id()).ok_or(Discarded::NoLane)?;
-        // SAFETY: claimed in the line above.
-        let entered = unsafe { self.enter_lane(lane) }.ok_or(Discarded::NoLane)?;
-        lane.transient.store(1, Ordering::Relaxed);
-        Ok(entered)
+        let thread_id = clock::thread_id();
+        let mut lanes = self.lanes.shared.iter();
+        lanes.find_map(|lane| self.enter_shared(lane, thread_id)).ok_or(Discarded::NoLane)
     }
 
     /// The lane that this thread owns, claimed now if need be. `None` while the list is in use (a
