@@ -1,0 +1,148 @@
+//! What reaches a new file when a producer runs flat out, against a bare `write(2)`.
+//!
+//! Not a criterion bench: each round is one whole recording of ten million events, alternating with
+//! the same number of bytes written in 64 KiB blocks to another new file, because a page cache
+//! changes its mind from minute to minute. Printed per round and as medians: kept bytes per second
+//! against the bare write's, CPU of the whole process per kept event against one clock read, events
+//! lost. A second series paces the producer at half of the median rate: nothing may be lost there.
+//!
+//! `cargo bench --bench new_file`; files go to the current directory's file system, `target/`.
+
+use etlring::format::Guid;
+use etlring::session::{ClassicEvent, Session, SessionStats};
+use std::fs::File;
+use std::hint::black_box;
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const EVENTS: u64 = 10_000_000;
+const ROUNDS: usize = 7;
+const EVENT: ClassicEvent =
+    ClassicEvent::new(Guid::from_u128(0x0b1e5a7c_94d1_4c57_bd0e_6f1f3a9a7701), 10, 4);
+const PAYLOAD: [u8; 28] = [0x5A; 28];
+const RECORD_BYTES: u64 = 80;
+
+struct Round {
+    stats: SessionStats,
+    seconds: f64,
+    cpu_seconds: f64,
+}
+
+fn main() {
+    // `cargo test --benches` runs this too, with `--test`: then one short round shows that it runs.
+    let events = if std::env::args().any(|arg| arg == "--test") { 10_000 } else { EVENTS };
+    let rounds = if events == EVENTS { ROUNDS } else { 1 };
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+    let path = directory.path().join("new.etl");
+    let clock_ns = clock_ns();
+    println!("clock read {clock_ns:.2} ns; {events} events of {RECORD_BYTES} bytes");
+
+    let (mut kept_ratios, mut cpu_ratios, mut rates) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 1..=rounds {
+        let log = record(&path, events, None);
+        let kept = log.stats.events_accepted as f64;
+        let bytes = kept * RECORD_BYTES as f64;
+        let bare_rate = bytes / bare_write(&path, bytes as u64);
+        let rate = bytes / log.seconds;
+        let cpu_ns = log.cpu_seconds * 1e9 / kept;
+        println!(
+            "round {round}: kept {:5.1} M/s, {:5.0} MB/s, bare write {:5.0} MB/s, ratio {:.2}; \
+             lost {:4.1} %; cpu {:5.1} ns per kept event, {:.2} clock reads",
+            kept / log.seconds / 1e6,
+            rate / 1e6,
+            bare_rate / 1e6,
+            rate / bare_rate,
+            100.0 * log.stats.lost.total() as f64 / log.stats.attempted() as f64,
+            cpu_ns,
+            cpu_ns / clock_ns,
+        );
+        kept_ratios.push(rate / bare_rate);
+        cpu_ratios.push(cpu_ns / clock_ns);
+        rates.push(kept / log.seconds);
+    }
+    println!(
+        "medians: kept {:.2} of the bare write, cpu {:.2} clock reads per kept event",
+        median(&mut kept_ratios),
+        median(&mut cpu_ratios)
+    );
+
+    let half = median(&mut rates) / 2.0;
+    for round in 1..=rounds.min(3) {
+        let log = record(&path, events, Some(half));
+        println!(
+            "half rate {round}: {:.1} M/s, lost {} of {}",
+            log.stats.events_accepted as f64 / log.seconds / 1e6,
+            log.stats.lost.total(),
+            log.stats.attempted()
+        );
+    }
+}
+
+/// One recording with default settings; the stop is part of it.
+fn record(path: &Path, events: u64, per_second: Option<f64>) -> Round {
+    let _ = std::fs::remove_file(path);
+    let (start, cpu) = (Instant::now(), cpu_seconds());
+    let session = Session::builder("new file").log_file(path).start().expect("starts");
+    match per_second {
+        None => (0..events).for_each(|_| write(&session)),
+        Some(rate) => {
+            // A hundred at a time, when they are due.
+            for block in 0..events / 100 {
+                let due = Duration::from_secs_f64(block as f64 * 100.0 / rate);
+                while start.elapsed() < due {
+                    std::hint::spin_loop();
+                }
+                (0..100).for_each(|_| write(&session));
+            }
+        }
+    }
+    let stats = session.stop().expect("the log is whole");
+    Round { stats, seconds: start.elapsed().as_secs_f64(), cpu_seconds: cpu_seconds() - cpu }
+}
+
+fn write(session: &Session) {
+    // What is refused is counted by the session.
+    let _ = session.write_classic(black_box(&EVENT), black_box(&PAYLOAD));
+}
+
+/// Seconds for as many bytes in 64 KiB blocks to a new file.
+fn bare_write(path: &Path, bytes: u64) -> f64 {
+    let _ = std::fs::remove_file(path);
+    let block = vec![0x5A; 64 * 1024];
+    let start = Instant::now();
+    let mut file = File::create(path).expect("a file");
+    for _ in 0..bytes.div_ceil(block.len() as u64) {
+        file.write_all(&block).expect("room");
+    }
+    start.elapsed().as_secs_f64()
+}
+
+/// The cheapest of many rounds of clock reads.
+fn clock_ns() -> f64 {
+    #[cfg(target_arch = "x86_64")]
+    #[allow(unsafe_code)]
+    // SAFETY: every x86-64 processor has the instruction.
+    let read = || unsafe { core::arch::x86_64::_rdtsc() };
+    #[cfg(not(target_arch = "x86_64"))]
+    let read = Instant::now;
+    let round = |_| {
+        let start = Instant::now();
+        for _ in 0..100_000 {
+            black_box(read());
+        }
+        start.elapsed().as_secs_f64() * 1e9 / 100_000.0
+    };
+    (0..20).map(round).fold(f64::INFINITY, f64::min)
+}
+
+/// CPU time of the whole process.
+fn cpu_seconds() -> f64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
