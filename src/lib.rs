@@ -1,12 +1,47 @@
 //! The Windows `.etl` trace-buffer format as a lock-free recorder and a zero-copy reader.
 //!
+//! Event Tracing for Windows writes its logs as *buffers*: a 72-byte header and *records* behind it
+//! that never span two buffers. This crate writes such files from any program on any system, and
+//! reads those that Windows wrote where there is no Windows. The bytes in a session's memory, in the
+//! file and under the reader's map are the same bytes: recording copies once, replaying not at all.
+//!
+//! ```
+//! use etlring::format::Guid;
+//! use etlring::reader::Trace;
+//! use etlring::session::{ClassicEvent, Session};
+//!
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("orders.etl");
+//! let session = Session::builder("orders").log_file(&path).start()?;
+//! let placed = ClassicEvent::new(Guid::from_u128(0x6f1f_3a9a_7701), 10, 4);
+//! session.write_classic(&placed, b"one coffee")?;
+//! assert_eq!(session.stop()?.events_accepted, 1);
+//!
+//! let trace = Trace::open(&path)?;
+//! let mut records = trace.by_time();
+//! let mut payloads = Vec::new();
+//! while let Some(record) = records.next() {
+//!     let view = record?.view()?;
+//!     if view.provider() == Some(placed.class) {
+//!         payloads.push(view.payload().to_vec()); // it lives until the next call
+//!     }
+//! }
+//! assert_eq!(payloads, [*b"one coffee"]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Where things are
 //!
-//! | module | what | needs |
+//! | module | what | without `std` |
 //! |---|---|---|
-//! | [`error`] | what can be wrong with bytes | - |
-//! | [`format`](mod@format) | the wire structs, one table each | - |
-//! | [`codec`] | bytes to checked views and back | - |
+//! | [`session`] | record: sessions, lanes, the flusher | - |
+//! | [`sink`] | where full buffers go: a file, memory | - |
+//! | [`reader`] | replay: files opened, indexed, read in file order and by time | - |
+//! | [`codec`] | bytes to checked views and back | yes |
+//! | [`mod@format`] | the wire structs, one table each | yes |
+//! | [`error`] | what can be wrong with bytes | yes |
+//!
+//! The format itself is specified in `spec/` of the repository, every byte of it.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -19,3 +54,8 @@ pub mod reader;
 pub mod session;
 #[cfg(feature = "std")]
 pub mod sink;
+
+/// The examples of the README, compiled.
+#[cfg(all(doctest, feature = "std"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
