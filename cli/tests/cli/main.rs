@@ -175,3 +175,62 @@ fn help_has_an_example_and_usage_errors_are_status_2() {
     }
     assert_eq!(etlring(&["dump", "--format", "csv", "x.etl"]).status.code(), Some(2));
 }
+
+#[test]
+fn demo_balances_and_leaves_a_log_that_the_other_commands_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("demo.etl");
+    let log = log.to_str().unwrap();
+    let roomy = ["--threads", "3", "--events", "30000", "--payload", "100"];
+    let tight = ["--events", "30000", "--buffers", "2", "--buffer-size", "4096"];
+    for options in [&roomy[..], &tight[..]] {
+        let output = etlring(&[&["demo", "--json", "--out", log], options].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let number = |key: &str| report[key].as_u64().unwrap_or_else(|| panic!("no {key}"));
+        assert_eq!(number("attempted"), 30_000);
+        assert_eq!(number("accepted") + number("lost"), 30_000);
+        assert_eq!(number("replayed"), number("accepted"));
+        assert!(report["ns_per_event"].as_f64() > Some(0.0));
+        assert!(report["seconds"].as_f64() > Some(0.0));
+        assert_eq!(number("bytes"), std::fs::metadata(log).unwrap().len());
+        assert_eq!(number("lost") > 0, number("loss_records") > 0);
+
+        let info = etlring(&["info", "--json", log]);
+        let info: Value = serde_json::from_slice(&info.stdout).unwrap();
+        assert!(
+            info.to_string().contains(&format!("\"events_lost\":{}", number("lost"))),
+            "{info}"
+        );
+        assert_eq!(etlring(&["verify", log]).status.code(), Some(0));
+        let dump = etlring(&["dump", "--format", "jsonl", "--order", "file", log]);
+        let records = String::from_utf8(dump.stdout).unwrap().lines().count() as u64;
+        // The logfile header is a record, too.
+        assert_eq!(records, number("accepted") + number("loss_records") + 1);
+    }
+}
+
+#[test]
+fn demo_refuses_what_cannot_be_recorded() {
+    for (options, reason) in [
+        (&["--threads", "0"][..], "1..=1024"),
+        (&["--payload", "7"], "8..=65487"),
+        (&["--buffer-size", "1000"], "buffer_size is 1000 bytes, must be 4096 to 16777216"),
+        (&["--buffers", "1"], "maximum_buffers is 1 buffers, must be 2 to 1048576"),
+        (&["--out", "/nonexistent/demo.etl"], "cannot create /nonexistent/demo.etl"),
+        (&["--out", "/"], "is not a regular file"),
+    ] {
+        let output = etlring(&[&["demo"], options].concat());
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{options:?}: {complaint}");
+        assert!(complaint.contains(reason), "{options:?}: {complaint}");
+        assert!(output.stdout.is_empty());
+    }
+    // Nothing of what is there is touched.
+    let directory = tempfile::tempdir().unwrap();
+    let letter = directory.path().join("letter.txt");
+    std::fs::write(&letter, "a letter").unwrap();
+    let output = etlring(&["demo", "--out", letter.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(std::fs::read_to_string(&letter).unwrap(), "a letter");
+}
