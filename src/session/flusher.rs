@@ -16,7 +16,7 @@ use crate::format::{
     LogfileHeader64, SystemTraceHeader, TimeZoneInformation,
 };
 use crate::session::{
-    clock::{self, Anchor, Source},
+    clock::{self, Anchor, Clock, Source},
     config::Config,
     lane::{Collector, HEADER_BYTES, Lane, Loss, Published, Sealed, Stolen},
     stats::LossCause,
@@ -566,10 +566,12 @@ impl Header {
         fields.buffers_written = 1.into();
         fields.start_buffers = 1.into();
         fields.pointer_size = 8.into();
-        fields.cpu_speed_mhz = match clock {
-            Source::Counter | Source::Monotonic => mhz(rate).into(),
-            Source::SystemTime => 10.into(),
-        };
+        // Of the clock itself where records count its ticks; else of the processor, to be read.
+        fields.cpu_speed_mhz = mhz(match clock {
+            Source::Counter | Source::Monotonic => rate,
+            Source::SystemTime => clock::frequency(Source::of(Clock::PerformanceCounter)),
+        })
+        .into();
         fields.time_zone = utc();
         fields.boot_time = clock::boot_time().0.into();
         fields.perf_freq = rate.into();
