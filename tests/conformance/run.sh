@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# What foreign readers make of our logs: bash tests/conformance/run.sh
+#
+#   ETLRING_BIN     the command; default: target/release/etlring
+#   ETLRING_PYTHON  an interpreter that has dissect.etl; default: /tmp/w/venv/bin/python or python3
+#   ETLRING_EVENTS  of each of the four threads of the large log; default: 250000
+#
+# A line for each check, with its figures. Exits non-zero if any reader disagrees. The reference
+# reader lies outside the repository, in ../shared/peers; without it its checks are skipped, but with
+# CI=true they fail.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+BIN=${ETLRING_BIN:-${CARGO_TARGET_DIR:-target}/release/etlring}
+PYTHON=${ETLRING_PYTHON:-/tmp/w/venv/bin/python}
+EVENTS=${ETLRING_EVENTS:-250000}
+command -v "$PYTHON" >/dev/null || PYTHON=python3
+[[ -x $BIN ]] || { echo "no $BIN; build it: cargo build --release --workspace" >&2; exit 2; }
+"$PYTHON" -c 'import dissect.etl' || { echo "$PYTHON lacks dissect.etl" >&2; exit 2; }
+
+WORK=$(mktemp -d)
+trap 'rm -rf "$WORK"' EXIT
+
+# record NAME EVENTS: a log of four threads, and its manifest.
+record() {
+    printf '%-9s ' record
+    nice cargo run --quiet --release --locked --example mixed_log -- "$WORK/$1.etl" \
+        --manifest "$WORK/$1.txt" --events "$2"
+}
+
+record large "$EVENTS"
+record small 25000
+nice "$PYTHON" tests/conformance/agree.py "$BIN" "$WORK"
