@@ -9,10 +9,12 @@ import re
 import struct
 import sys
 from pathlib import Path
+from random import Random
 
 FUZZ = Path(__file__).resolve().parent
 ROOT = FUZZ.parent
 MOST = 4096  # bytes of a seed: longer ones make every mutation slow
+MOST_FILE = 16384  # bytes of a whole file: less holds no second buffer
 PER_FILE = 6  # buffers of a log file
 LINE = re.compile(r"^\s*([0-9A-Fa-f]+)\s*:\s*((?:[0-9A-Fa-f]{2}\s*)*)")
 
@@ -29,8 +31,8 @@ def vector(path):
     return bytes(out)
 
 
-def seed(target, data):
-    data = data[:MOST]
+def seed(target, data, most=MOST):
+    data = data[:most]
     directory = FUZZ / "corpus" / target
     directory.mkdir(parents=True, exist_ok=True)
     (directory / hashlib.sha1(data).hexdigest()).write_bytes(data)
@@ -74,7 +76,17 @@ def stream(data, size):
     seed("xpress", struct.pack("<H", min(size, 0xFFFF)) + data)
 
 
+def programs():
+    """Programs of any bytes, of sizes that libFuzzer alone takes long to come to."""
+    random = Random(1)
+    for size in (100, 400, 1000, 2000, MOST):
+        for _ in range(8):
+            seed("session", random.randbytes(size))
+
+
 def log_file(data):
+    """Seeds from a log file and from what its first buffers hold."""
+    seed("reader", data, MOST_FILE)
     for _, (buffer, filled, flags) in zip(range(PER_FILE), buffers(data)):
         seed("buffer", buffer)
         seed("checksum", bytes(6) + buffer)
@@ -96,6 +108,7 @@ def main():
         for path in sorted(Path(directory).glob("*.etl")):
             with path.open("rb") as file:
                 log_file(file.read(8 << 20))
+    programs()
     for target in sorted((FUZZ / "corpus").glob("*")):
         print(f"{target.name}: {sum(1 for _ in target.iterdir())} seeds")
 

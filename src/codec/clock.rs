@@ -66,6 +66,10 @@ impl TickClock {
     /// The first stamp whose time is not before `time`: where a seek starts.
     #[must_use]
     pub fn first_ticks(&self, time: FileTime) -> u64 {
+        // Times that lie before all that a `FileTime` can say read as this one.
+        if time.0 == i64::MIN {
+            return 0;
+        }
         let (units, per) = self.rate();
         let passed = i128::from(time.0).saturating_sub(i128::from(self.start_time.0));
         let scaled = passed.saturating_mul(per);

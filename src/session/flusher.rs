@@ -606,8 +606,11 @@ impl Header {
         header.buffer_type = BufferType::HEADER.0.into();
         let flags = BufferFlags::FLUSH_MARKER.with(BufferFlags::PROC_INDEX);
         header.buffer_flags = flags.0.into();
-        // The buffer holds a header: `seal` cannot fail.
+        // The buffer holds a header: neither can fail.
         let _ = encode::seal(&mut self.buffer, &header);
+        if let Ok(field) = checksum::field(&self.buffer, 0) {
+            self.buffer[0x38..0x48].copy_from_slice(&field);
+        }
         &self.buffer
     }
 }

@@ -1,7 +1,8 @@
 //! Time order is the stable sort of all records by (ticks, lane, sequence, offset).
 
 use crate::log::{Log, START_TIME, classic, untimed};
-use etlring::format::{FileTime, LogFileMode};
+use etlring::codec::TickClock;
+use etlring::format::{ClockType, FileTime, LogFileMode};
 use etlring::reader::{MergeMany, Record, Trace};
 
 /// Ticks that place a record, lane, sequence, offset: what the order is defined by.
@@ -130,6 +131,21 @@ fn a_seek_is_the_merge_without_what_is_earlier() {
             assert_eq!(found, expected, "seed {seed}, {after} ticks");
         }
     }
+}
+
+#[test]
+fn a_seek_to_the_least_time_passes_nothing_over() {
+    // Times before the least that a `FileTime` can say read as that one.
+    let (start_ticks, start_time) = (u64::MAX, FileTime(i64::MIN + 5));
+    let (perf_freq, cpu_speed_mhz) = (10_000_000, 0);
+    let clock_type = ClockType::QPC;
+    let clock = TickClock { clock_type, start_ticks, start_time, perf_freq, cpu_speed_mhz };
+    for ticks in [0, 1, u64::MAX - 6] {
+        let time = clock.file_time(ticks);
+        assert_eq!(time, FileTime(i64::MIN));
+        assert!(clock.first_ticks(time) <= ticks, "{ticks}");
+    }
+    assert_eq!(clock.first_ticks(FileTime(i64::MIN + 1)), u64::MAX - 4);
 }
 
 #[test]

@@ -34,12 +34,12 @@ pub(crate) fn read(log: &[u8]) -> (LogfileView<'_>, Vec<Buffer<'_>>) {
         assert_eq!(view.header().saved_offset.get() as usize, filled);
         let records: Vec<_> =
             view.records().map(|raw| RecordView::parse(raw.unwrap()).unwrap()).collect();
+        let Ok(checksum::State::Valid { events_lost }) = view.verify_checksum() else {
+            panic!("no valid checksum")
+        };
         if header.is_none() {
             header = Some(LogfileView::parse(records[0].raw()).unwrap());
         } else {
-            let Ok(checksum::State::Valid { events_lost }) = view.verify_checksum() else {
-                panic!("no valid checksum")
-            };
             let flagged = view.header().flags().has(BufferFlags::EVENTS_LOST);
             assert_eq!(flagged, events_lost != 0);
             buffers.push(Buffer { header: view.header(), records, events_lost });
