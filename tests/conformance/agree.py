@@ -251,13 +251,20 @@ def expected_of_dissect(record):
 def reference_in_file_order(command, path):
     if not REFERENCE.exists():
         return no_reference()
-    # As a module, it gives one record after another instead of all in a list.
-    spec = importlib.util.spec_from_file_location("etlref", REFERENCE)
-    etlref = importlib.util.module_from_spec(spec)
-    sys.dont_write_bytecode = True
-    spec.loader.exec_module(etlref)
+    etlref = reference_module()
     theirs = (record for _, record in etlref.records(memoryview(path.read_bytes())))
     return same_keys(theirs, command.dump(path, "file"), path, "file")
+
+
+def reference_module():
+    """The reference reader as a module, which gives one record after another, not all in a list."""
+    spec = importlib.util.spec_from_file_location("etlref", REFERENCE)
+    etlref = importlib.util.module_from_spec(spec)
+    arguments, sys.argv, sys.dont_write_bytecode = sys.argv, [str(REFERENCE), os.devnull], True
+    # It reads the file it is given even when imported: an empty one.
+    spec.loader.exec_module(etlref)
+    sys.argv = arguments
+    return etlref
 
 
 def reference_in_time_order(command, path):
