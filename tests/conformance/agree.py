@@ -163,8 +163,8 @@ def described(record):
     return " ".join([*common, *more, str(record["len"]), record["crc32"]])
 
 
-# dissect.etl: wrong in two things, which are undone here. It shows the provider of an event with
-# its bytes swapped, and it leaves extended items in front of the payload.
+# dissect.etl: wrong in two things. It shows the provider of an event with its bytes swapped, so
+# the bytes are compared; it leaves extended items in front of the payload, so they are skipped.
 
 
 def dissect(command, path):
@@ -199,21 +199,23 @@ def dissect(command, path):
 def seen_by_dissect(header):
     raw = header.header
     if isinstance(header, EventHeader):
-        provider = header.provider_id.bytes
         related, payload = behind_items(raw.Flags, header.payload)
-        activity = header.activity_id.bytes_le
         facts = (raw.Id, raw.Version, raw.Level, raw.OpCode, raw.Channel, raw.Task, raw.Keywords)
-        more = (activity, related)
+        more = (raw.ActivityId, related)
     else:
-        provider, payload = header.provider_id.bytes_le, bytes(header.payload)
+        payload = bytes(header.payload)
         if isinstance(header, EventTraceHeader):
             # Type, level and version are one number to it.
             kind, level, version = struct.unpack("<BBH", struct.pack("<I", raw.Version))
             facts, more = (0, version, level, kind), ()
         elif isinstance(header, SystemHeader):
             facts, more = (raw.OpCode,), (raw.Group,)
+            provider = header.provider_id.bytes_le
+            return (raw.TimeDelta, raw.ProcessId, raw.ThreadId, provider, facts, more, payload)
         else:
             raise Disagreement(f"dissect found a {type(header).__name__}")
+    # The bytes themselves; as text, dissect would swap those of an event's provider.
+    provider = raw.ProviderId
     return (raw.TimeDelta, raw.ProcessId, raw.ThreadId, provider, facts, more, payload)
 
 
@@ -228,14 +230,20 @@ def behind_items(flags, payload):
     return related, bytes(payload[at:])
 
 
+def guid_bytes(text):
+    """As the file has them. uuid.UUID takes longer than all else here."""
+    b = bytes.fromhex(text.replace("-", ""))
+    return b[3::-1] + b[5:3:-1] + b[7:5:-1] + b[8:]
+
+
 def expected_of_dissect(record):
-    provider = uuid.UUID(record["provider"]).bytes_le
+    provider = guid_bytes(record["provider"])
     if record["header"] == "event":
         keys = ("id", "version", "level", "opcode", "channel", "task")
         facts = (*(record[key] for key in keys), int(record["keyword"], 16))
-        activity = uuid.UUID(record.get("activity", ZERO)).bytes_le
+        activity = guid_bytes(record.get("activity", ZERO))
         related = record.get("related")
-        more = (activity, related and uuid.UUID(related).bytes_le)
+        more = (activity, related and guid_bytes(related))
     elif record["header"] == "classic":
         facts, more = tuple(record[key] for key in ("id", "version", "level", "opcode")), ()
     else:
@@ -251,13 +259,20 @@ def expected_of_dissect(record):
 def reference_in_file_order(command, path):
     if not REFERENCE.exists():
         return no_reference()
-    # As a module, it gives one record after another instead of all in a list.
-    spec = importlib.util.spec_from_file_location("etlref", REFERENCE)
-    etlref = importlib.util.module_from_spec(spec)
-    sys.dont_write_bytecode = True
-    spec.loader.exec_module(etlref)
+    etlref = reference_module()
     theirs = (record for _, record in etlref.records(memoryview(path.read_bytes())))
     return same_keys(theirs, command.dump(path, "file"), path, "file")
+
+
+def reference_module():
+    """The reference reader as a module, which gives one record after another, not all in a list."""
+    spec = importlib.util.spec_from_file_location("etlref", REFERENCE)
+    etlref = importlib.util.module_from_spec(spec)
+    arguments, sys.argv, sys.dont_write_bytecode = sys.argv, [str(REFERENCE), os.devnull], True
+    # It reads the file it is given even when imported: an empty one.
+    spec.loader.exec_module(etlref)
+    sys.argv = arguments
+    return etlref
 
 
 def reference_in_time_order(command, path):

@@ -6,8 +6,8 @@
 #   ETLRING_EVENTS  of each of the four threads of the large log; default: 250000
 #
 # A line for each check, with its figures. Exits non-zero if any reader disagrees. The reference
-# reader lies outside the repository, in ../shared/peers; without it its checks are skipped, but with
-# CI=true they fail.
+# reader lies outside the repository, in ../shared/peers; without it its checks are skipped, but
+# with CI=true they fail.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
