@@ -42,9 +42,9 @@ fn main() {
     for round in 1..=rounds {
         let log = record(&path, events, None);
         let kept = log.stats.events_accepted as f64;
-        let bytes = kept * RECORD_BYTES as f64;
-        let bare_rate = bytes / bare_write(&path, bytes as u64);
-        let rate = bytes / log.seconds;
+        let bytes = log.stats.events_accepted * RECORD_BYTES;
+        let bare_rate = bytes as f64 / bare_write(&path, bytes);
+        let rate = bytes as f64 / log.seconds;
         let cpu_ns = log.cpu_seconds * 1e9 / kept;
         println!(
             "round {round}: kept {:5.1} M/s, {:5.0} MB/s, bare write {:5.0} MB/s, ratio {:.2}; \

@@ -134,7 +134,7 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Most lanes that can hold a buffer at a time.
+    /// Lanes that are to be expected: each holds a buffer.
     pub(crate) fn lanes(&self) -> u32 {
         self.maximum_buffers.min(u32::from(MAX_LANES))
     }

@@ -120,7 +120,6 @@ impl Session {
             buffer_size: config.buffer_size,
             buffers: config.maximum_buffers,
             resident: config.minimum_buffers,
-            lanes: config.lanes(),
             logger_id: config.logger_id,
         };
         let (ring, collector) = Ring::new(id, size).map_err(failed("map the ring"))?;

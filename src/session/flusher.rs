@@ -214,6 +214,8 @@ impl Flusher {
             let due = !self.flush_interval.is_zero() && Instant::now() >= next_flush;
             if due || self.shared.control().flushes_done < asked {
                 self.write_partial();
+                self.write_given_up_meanwhile();
+                self.update_header(None);
                 next_flush = Instant::now() + self.flush_interval;
                 self.answer(asked);
             }
@@ -247,6 +249,18 @@ impl Flusher {
         worked
     }
 
+    /// Writes what was in hand when the turn began and given up before its lane was looked at.
+    fn write_given_up_meanwhile(&mut self) {
+        let ring = Arc::clone(self.collector.ring());
+        for lane in ring.lanes() {
+            // No writer stays there for long.
+            while self.collector.is_switching(lane) {
+                thread::yield_now();
+            }
+        }
+        self.write_full();
+    }
+
     /// Takes buffers back from lanes without an owner and from lanes that were quiet since the last
     /// look, while less than a quarter of the buffers is free. Tells whether it took one.
     fn take_back_quiet(&mut self) -> bool {
@@ -276,8 +290,7 @@ impl Flusher {
         worked
     }
 
-    /// Writes what is published of the buffers in use, each to the place it has or now gets, and
-    /// the counts of the header.
+    /// Writes what is published of the buffers in use, each to the place it has or now gets.
     fn write_partial(&mut self) {
         let ring = Arc::clone(self.collector.ring());
         for lane in ring.lanes() {
@@ -297,7 +310,6 @@ impl Flusher {
                 Err(error) => self.shared.note_error(error),
             }
         }
-        self.update_header(None);
     }
 
     /// Seals a buffer, writes it and frees it.
@@ -439,7 +451,7 @@ impl Flusher {
         let mut chunks = losses.chunks(per_buffer).peekable();
         while let Some(chunk) = chunks.next() {
             let Some(mut sealed) = self.collector.own_buffer(0) else { return };
-            let ticks = self.clock.now();
+            let ticks = self.clock.now().max(self.collector.ring().latest_ticks());
             let bytes = self.collector.bytes_mut(&mut sealed);
             let mut at = HEADER_BYTES as usize;
             for &(lost, thread_id) in chunk {
@@ -470,6 +482,8 @@ impl Flusher {
         fields.events_lost = clamp(lost).into();
         fields.buffers_lost = clamp(self.shared.buffers_lost.load(Ordering::Relaxed)).into();
         fields.buffers_written = clamp(self.next_position).into();
+        let lanes = fields.number_of_processors.get().max(ring.lanes_used());
+        fields.number_of_processors = lanes.into();
         if let Some(stop) = stop {
             fields.number_of_processors = ring.lanes_used().max(1).into();
             if let Some(rate) = clock::refined_frequency(self.clock, &self.start, stop) {

@@ -71,7 +71,7 @@ mod thread;
 
 pub use reservation::Reservation;
 
-use crate::format::{BufferFlags, BufferHeader, BufferState};
+use crate::format::{BufferFlags, BufferHeader, BufferState, MAX_LANES};
 use crate::session::{
     pool::{IndexList, IndexSet},
     stats::Discarded,
@@ -200,10 +200,12 @@ impl Lane {
         let claimed = self.owned.load(Ordering::Relaxed) == 0
             && self.busy.load(Ordering::Relaxed) == 0
             && self.owned.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok();
-        if claimed {
-            self.thread_id.store(thread_id, Ordering::Relaxed);
+        // Once more, now that all of the last owner is seen: then it stays owned by nobody alive.
+        if !claimed || self.busy.load(Ordering::Relaxed) != 0 {
+            return false;
         }
-        claimed
+        self.thread_id.store(thread_id, Ordering::Relaxed);
+        true
     }
 
     /// Ends the ownership. A buffer in hand stays: the next owner goes on filling it, or the
@@ -236,6 +238,8 @@ struct Exchange {
     /// One more than the highest number handed out.
     numbers_used: AtomicU32,
     next_sequence: AtomicU64,
+    /// The last stamp of any buffer given up, where the clock may be set back.
+    latest: AtomicU64,
 }
 
 /// Sizes of a ring.
@@ -247,8 +251,6 @@ pub(crate) struct RingSize {
     pub(crate) buffers: u32,
     /// How many of them have their memory from the start.
     pub(crate) resident: u32,
-    /// Most lanes that may hold a buffer at a time.
-    pub(crate) lanes: u32,
     /// Number of the session, written into every buffer.
     pub(crate) logger_id: u16,
 }
@@ -266,7 +268,8 @@ impl Ring {
             exchange: Exchange {
                 free: IndexSet::full(size.buffers),
                 full: IndexList::new(size.buffers),
-                numbers: IndexSet::full(size.lanes.min(size.buffers)),
+                numbers: IndexSet::full(u32::from(MAX_LANES)),
+                latest: AtomicU64::new(0),
                 numbers_used: AtomicU32::new(0),
                 next_sequence: AtomicU64::new(1),
             },
@@ -304,6 +307,19 @@ impl Ring {
     pub(crate) fn set_paused(&self, paused: bool) {
         let (from, to) = if paused { (RUNNING, PAUSED) } else { (PAUSED, RUNNING) };
         let _ = self.state.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Keeps the last stamp of `lane` for whoever gets its number next.
+    fn note_latest(&self, lane: &Lane) {
+        let last = lane.tally.last_ticks.load(Ordering::Relaxed);
+        if last != 0 {
+            self.exchange.latest.fetch_max(last, Ordering::Relaxed);
+        }
+    }
+
+    /// The last stamp of any buffer given up, where the clock may be set back; else 0.
+    pub(crate) fn latest_ticks(&self) -> u64 {
+        self.exchange.latest.load(Ordering::Relaxed)
     }
 
     /// Every lane that ever had an owner.
@@ -361,7 +377,7 @@ impl<'a> Entered<'a> {
         self.lane
     }
 
-    /// The ring's state; it holds until this entry is left.
+    /// The ring's state. That it is not stopped holds until this entry is left.
     #[inline(always)]
     pub(crate) fn state(&self) -> u32 {
         self.ring.state.load(Ordering::Relaxed)
@@ -401,6 +417,7 @@ impl<'a> Entered<'a> {
         let mut number = None;
         if old != EMPTY_HAND {
             let old = Hand::unpack(old);
+            self.ring.note_latest(self.lane);
             exchange.full.push(old.buffer);
             number = Some(old.number);
         }
@@ -426,8 +443,18 @@ impl<'a> Entered<'a> {
         if pushed_out != EMPTY_HAND {
             // The collector found this lane busy and put the old hand back. It was given up.
             let old = Hand::unpack(pushed_out);
-            exchange.full.push(old.buffer);
             exchange.numbers.put(old.number);
+            exchange.full.push(old.buffer);
+        }
+        let last = &self.lane.tally.last_ticks;
+        let latest = exchange.latest.load(Ordering::Relaxed);
+        last.store(last.load(Ordering::Relaxed).max(latest), Ordering::Relaxed);
+
+        self.ring.barrier.light();
+        // Pairs, through the barrier, with the look at the hand in `Collector::close`: a lane that was
+        // closed with its old buffer gets no event into a new one.
+        if self.lane.closed.load(Ordering::Relaxed) != 0 {
+            return Err(Discarded::Stopped);
         }
         Ok(())
     }
@@ -656,6 +683,7 @@ impl Collector {
             return Stolen::Busy;
         }
         let hand = Hand::unpack(word);
+        self.ring.note_latest(lane);
         self.ring.exchange.numbers.put(hand.number);
         Stolen::Buffer(Sealed { buffer: hand.buffer })
     }
@@ -675,6 +703,13 @@ impl Collector {
     /// Whether `lane` holds a buffer; if its owner is busy without one, it is between two.
     pub(crate) fn has_buffer(&self, lane: &Lane) -> bool {
         lane.hand.load(Ordering::Relaxed) != EMPTY_HAND
+    }
+
+    /// Whether the owner of `lane` may be between two buffers, the old one on its way to the full
+    /// ones.
+    pub(crate) fn is_switching(&self, lane: &Lane) -> bool {
+        // Acquire pairs with the release that clears it: then the old buffer is in the list.
+        lane.busy.load(Ordering::Acquire) != 0 && !self.has_buffer(lane)
     }
 
     /// Closes out a lane whose owner holds a reservation after [`stop`](Self::stop): what it

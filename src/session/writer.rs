@@ -286,8 +286,9 @@ impl SessionHandle {
             Ok(entered) => entered,
             Err(discarded) => return Err(self.without_lane(discarded)),
         };
-        if entered.state() != RUNNING || len > self.most as usize {
-            return Err(self.refuse(&entered));
+        let state = entered.state();
+        if state != RUNNING || len > self.most as usize {
+            return Err(self.refuse(&entered, state));
         }
         #[expect(clippy::cast_possible_truncation, reason = "compared with a 32-bit number")]
         let len = len as u32;
@@ -320,9 +321,16 @@ impl SessionHandle {
         let tell = untold != 0 && untold * LOSS_RECORD + (len as usize).next_multiple_of(8) <= room;
         let lost = if tell { losses.iter().map(Loss::untold).sum() } else { 0 };
 
-        if let Err(discarded) = entered.switch(u32::try_from(lost).unwrap_or(u32::MAX)) {
-            self.lose(entered.lane(), discarded);
-            return Err(discarded);
+        match entered.switch(u32::try_from(lost).unwrap_or(u32::MAX)) {
+            Ok(()) => {}
+            Err(Discarded::Stopped) => {
+                add(&entered.lane().tally.stopped, 1);
+                return Err(Discarded::Stopped);
+            }
+            Err(discarded) => {
+                self.lose(entered.lane(), discarded);
+                return Err(discarded);
+            }
         }
         if tell {
             entered = self.tell_losses(entered)?;
@@ -362,9 +370,9 @@ impl SessionHandle {
 
     /// Says why an event is not even tried, and counts it.
     #[cold]
-    fn refuse(&self, entered: &Entered<'_>) -> Discarded {
+    fn refuse(&self, entered: &Entered<'_>, state: u32) -> Discarded {
         let tally = &entered.lane().tally;
-        match entered.state() {
+        match state {
             RUNNING => {
                 self.lose(entered.lane(), Discarded::TooLarge);
                 Discarded::TooLarge

@@ -158,6 +158,24 @@ fn close_out_an_open_reservation() {
     });
 }
 
+/// The same, but the writer needs a new buffer at that moment.
+#[test]
+fn close_out_a_writer_that_switches() {
+    explore(|race| {
+        let (model, collected) = Model::new(2, 1, 1);
+        model.write(0, 10).unwrap();
+        let writer = |model: &Model| model.write(0, 11);
+        let collector = |collected: &mut Collected| {
+            let published = collected.stop_and_close(0);
+            collected.collect();
+            [collected.events(), published].concat()
+        };
+        let (result, in_log, _) = race.run(&model, collected, writer, collector);
+        assert!(in_log.contains(&10), "{in_log:?}");
+        assert_eq!(in_log.contains(&11), result.is_ok());
+    });
+}
+
 /// Two writers and the collector: what was accepted and what is in the log.
 fn two_writers(buffers: u32, collector: fn(&mut Collected)) {
     let (model, mut collected) = Model::new(buffers, 1, 2);

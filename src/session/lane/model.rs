@@ -34,7 +34,6 @@ impl Model {
             buffer_size: super::HEADER_BYTES + 8 * events,
             buffers,
             resident: 0,
-            lanes: buffers,
             logger_id: 1,
         };
         let (ring, collector) = Ring::new(1, size).expect("memory");
@@ -131,6 +130,9 @@ impl Collected {
     pub fn stop_and_close(&mut self, lane: usize) -> Vec<u64> {
         self.collector.stop();
         let model = Arc::clone(&self.model);
+        while self.collector.is_switching(&model.lanes[lane]) {
+            loom::thread::yield_now();
+        }
         let published = self.collector.close(&model.lanes[lane]);
         published.map_or(Vec::new(), |p| events(p.records))
     }
