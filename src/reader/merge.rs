@@ -24,7 +24,8 @@
 //!    memory, whatever the records.
 //! 4. An entry must be made before anything later than its stamp has been yielded. That is so of
 //!    itself if the stamp is not before the records in front of the untimed one. Where it may be,
-//!    the buffer is looked through in advance: when it is loaded, if its stamp lies before the first
+//!    the buffer is looked through in advance: when it is loaded, if its stamp lies before the
+//!    first
 //!    record of the lane's next buffer; when the merge is made, if it even lies before the buffer's
 //!    own first record (a stamp of zero, for example).
 //!

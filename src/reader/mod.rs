@@ -7,8 +7,8 @@
 //!            slice      damage
 //! ```
 //!
-//! [`Trace::open`] looks at every buffer's header once; records are found while a cursor walks. They
-//! are borrowed: from the map or slice itself, and where a buffer is compressed or comes by
+//! [`Trace::open`] looks at every buffer's header once; records are found while a cursor walks.
+//! They are borrowed: from the map or slice itself, and where a buffer is compressed or comes by
 //! positioned reads, from a block that the cursor reuses. So cursors lend: a record lives until the
 //! next call of `next`. Nothing is allocated per record.
 //!

@@ -367,10 +367,9 @@ impl Flusher {
                     {
                         thread::sleep(PAUSE.0);
                     }
-                    Stolen::Busy => {
-                        self.close_out(lane);
-                        break;
-                    }
+                    // Unless its writer went on to another buffer at this very moment.
+                    Stolen::Busy if self.close_out(lane) => break,
+                    Stolen::Busy => {}
                 }
             }
         }
@@ -396,9 +395,10 @@ impl Flusher {
         }
     }
 
-    /// Takes what a lane published whose writer holds on to a reservation.
-    fn close_out(&mut self, lane: &Lane) {
-        let Some(published) = self.collector.close(lane) else { return };
+    /// Takes what a lane published whose writer holds on to a reservation. Tells whether the lane
+    /// had a buffer.
+    fn close_out(&mut self, lane: &Lane) -> bool {
+        let Some(published) = self.collector.close(lane) else { return false };
         let index = published.index as usize;
         let filled = published.header.filled_bytes.get();
         let lost = copy_published(&published, &mut self.scratch);
@@ -413,6 +413,7 @@ impl Flusher {
                 self.shared.note_error(error);
             }
         }
+        true
     }
 
     /// The losses that no record has told of: writers are gone, nobody else will.

@@ -1,4 +1,4 @@
-//! One lane: a buffer in the hand of one writer at a time. The protocol of the ring, and its memory.
+//! One lane: a buffer in the hand of one writer at a time. The ring's protocol, and its memory.
 //!
 //! ```text
 //!   buffer  0 ........ 72 ............ filled ............ size
@@ -38,8 +38,8 @@
 //! ```
 //!
 //! No read-modify-write: only the thread that owns a lane enters it, and `busy` keeps it from
-//! entering twice (a signal handler, a `Debug` that logs): the inner event goes through one of a few
-//! lanes that nobody owns and whoever sets `busy` first has.
+//! entering twice (a signal handler, a `Debug` that logs): the inner event goes through one of a
+//! few lanes that nobody owns and whoever sets `busy` first has.
 //!
 //! # Taking a buffer back
 //!
@@ -56,9 +56,10 @@
 //!
 //! # Stopping
 //!
-//! The collector sets `state`, passes the heavy barrier and takes each lane's buffer, as above. A busy
-//! lane is asked again: its owner may be in the middle of an event, or only finding out. A
-//! writer that holds a reservation for longer than the grace period is closed out: `closed` says so,
+//! The collector sets `state`, passes the heavy barrier and takes each lane's buffer, as above. A
+//! busy lane is asked again: its owner may be in the middle of an event, or only finding out. A
+//! writer that holds a reservation for longer than the grace period is closed out: `closed` says
+//! so,
 //! what it had published is taken, and its `commit`, which looks at `closed` after it publishes,
 //! learns whether its record made it.
 
@@ -451,8 +452,8 @@ impl<'a> Entered<'a> {
         last.store(last.load(Ordering::Relaxed).max(latest), Ordering::Relaxed);
 
         self.ring.barrier.light();
-        // Pairs, through the barrier, with the look at the hand in `Collector::close`: a lane that was
-        // closed with its old buffer gets no event into a new one.
+        // Pairs, through the barrier, with the look at the hand in `Collector::close`: a lane that
+        // was closed with its old buffer gets no event into a new one.
         if self.lane.closed.load(Ordering::Relaxed) != 0 {
             return Err(Discarded::Stopped);
         }

@@ -1,7 +1,8 @@
 //! The live side: sessions and the ring of buffers they fill.
 //!
 //! A *provider* logs an event; the *session* gives it space in a *buffer*; the *flusher* takes full
-//! buffers to a *sink*. Writers never wait. When no buffer is free the event is discarded and counted.
+//! buffers to a *sink*. Writers never wait: when no buffer is free the event is discarded and
+//! counted.
 //!
 //! ```text
 //!  provider threads              session                          flusher thread
@@ -15,8 +16,8 @@
 //! # Promises
 //!
 //! - A record never spans two buffers. One that does not fit an empty buffer is refused whole.
-//! - Memory is mapped at start, `maximum_buffers * buffer_size` bytes. Logging allocates nothing and
-//!   makes no system call, but for the first event of a thread, which takes a lane.
+//! - Memory is mapped at start, `maximum_buffers * buffer_size` bytes. Logging allocates nothing
+//!   and makes no system call, but for the first event of a thread, which takes a lane.
 //! - Every event that was attempted is in the log or in exactly one counter of [`SessionStats`].
 //! - Records of one thread keep their order. Across lanes only time stamps order them.
 //! - A lane's losses stand in the log where they happened: spec/12-loss.md.

@@ -130,11 +130,16 @@ impl Collected {
     pub fn stop_and_close(&mut self, lane: usize) -> Vec<u64> {
         self.collector.stop();
         let model = Arc::clone(&self.model);
-        while self.collector.is_switching(&model.lanes[lane]) {
+        let lane = &model.lanes[lane];
+        loop {
+            if let Some(published) = self.collector.close(lane) {
+                return events(published.records);
+            }
+            if !self.collector.is_switching(lane) && !self.collector.has_buffer(lane) {
+                return Vec::new();
+            }
             loom::thread::yield_now();
         }
-        let published = self.collector.close(&model.lanes[lane]);
-        published.map_or(Vec::new(), |p| events(p.records))
     }
 
     /// Everything collected, in the order of filling.
