@@ -3,8 +3,8 @@
 //! Event Tracing for Windows writes its logs as *buffers*: a 72-byte header and *records* behind it
 //! that never span two buffers. This crate writes such files from any program on any system, and
 //! reads those that Windows wrote where there is no Windows. The bytes in a session's memory, in
-//! the
-//! file and under the reader's map are the same bytes: recording copies once, replaying not at all.
+//! the file and under the reader's map are the same bytes: recording copies once, replaying not at
+//! all.
 //!
 //! ```
 //! use etlring::format::Guid;

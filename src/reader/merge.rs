@@ -25,9 +25,8 @@
 //! 4. An entry must be made before anything later than its stamp has been yielded. That is so of
 //!    itself if the stamp is not before the records in front of the untimed one. Where it may be,
 //!    the buffer is looked through in advance: when it is loaded, if its stamp lies before the
-//!    first
-//!    record of the lane's next buffer; when the merge is made, if it even lies before the buffer's
-//!    own first record (a stamp of zero, for example).
+//!    first record of the lane's next buffer; when the merge is made, if it even lies before the
+//!    buffer's own first record (a stamp of zero, for example).
 //!
 //! Cost: a step parses a marker, a size and a stamp. Memory: one block per lane for compressed
 //! buffers and positioned sources; nothing for a map. Should these blocks pass
