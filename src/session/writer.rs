@@ -101,15 +101,14 @@ impl<'a> Event<'a> {
 #[derive(Clone, Copy, Debug)]
 struct Stamp {
     ticks: u64,
-    thread_id: u32,
-    process_id: u32,
+    /// Thread and process, as headers have them in one word.
+    ids: u64,
 }
 
 impl Stamp {
-    /// Thread and process as headers have them.
     #[inline(always)]
-    fn ids(self) -> u64 {
-        u64::from(self.process_id) << 32 | u64::from(self.thread_id)
+    fn new(ticks: u64, thread_id: u32, process_id: u32) -> Self {
+        Self { ticks, ids: u64::from(process_id) << 32 | u64::from(thread_id) }
     }
 }
 
@@ -141,7 +140,11 @@ impl SessionHandle {
     /// Why it was [`Discarded`].
     #[inline]
     pub fn write_classic(&self, event: &ClassicEvent, payload: &[u8]) -> Result<(), Discarded> {
-        self.write_classic_parts(event, &[payload])
+        let len = payload.len().saturating_add(EventTraceHeader::SIZE);
+        self.record(len, |bytes, stamp| {
+            put_classic(bytes, len, event, stamp);
+            put_payload(&mut bytes[EventTraceHeader::SIZE..len], payload);
+        })
     }
 
     /// Records a classic event whose payload lies in several places.
@@ -185,7 +188,12 @@ impl SessionHandle {
     /// Why it was [`Discarded`].
     #[inline]
     pub fn write_event(&self, event: &Event<'_>, payload: &[u8]) -> Result<(), Discarded> {
-        self.write_event_parts(event, &[payload])
+        let header = event.items_size().saturating_add(EventHeader::SIZE);
+        let len = payload.len().saturating_add(header);
+        self.record(len, |bytes, stamp| {
+            put_event(bytes, len, event, stamp);
+            put_payload(&mut bytes[header..len], payload);
+        })
     }
 
     /// Records an event whose payload lies in several places.
@@ -302,8 +310,7 @@ impl SessionHandle {
         } else {
             self.clock.now()
         };
-        let thread_id = lane.thread_id.load(Ordering::Relaxed);
-        Stamp { ticks, thread_id, process_id: self.process_id }
+        Stamp::new(ticks, lane.thread_id.load(Ordering::Relaxed), self.process_id)
     }
 
     /// Goes on in a new buffer, which first tells what was lost before it.
@@ -354,7 +361,8 @@ impl SessionHandle {
                 Err(entered) => return Ok(entered),
             };
             let stamp = self.stamp(lane);
-            put_loss(space.bytes(), LostEvents::of(loss, cause), stamp.ticks, stamp.thread_id);
+            let thread_id = lane.thread_id.load(Ordering::Relaxed);
+            put_loss(space.bytes(), LostEvents::of(loss, cause), stamp.ticks, thread_id);
             entered = space.commit(LOSS_RECORD_BYTES)?;
             loss.told.store(loss.count.load(Ordering::Relaxed), Ordering::Relaxed);
         }
@@ -463,7 +471,7 @@ impl LostEvents {
 /// Writes a loss record at the start of `bytes`: spec/12-loss.md.
 pub(crate) fn put_loss(bytes: &mut [u8], lost: LostEvents, ticks: u64, thread_id: u32) {
     let event = ClassicEvent::new(LOST_EVENT_GUID, lost.class_type, 0);
-    let stamp = Stamp { ticks, thread_id, process_id: std::process::id() };
+    let stamp = Stamp::new(ticks, thread_id, std::process::id());
     put_classic(bytes, LOSS_RECORD, &event, stamp);
     let count = u32::try_from(lost.count).unwrap_or(u32::MAX);
     let parts: [&[u8]; 4] = [
@@ -485,7 +493,7 @@ fn put_classic(bytes: &mut [u8], len: usize, event: &ClassicEvent, stamp: Stamp)
         bytes,
         [
             word(size16(len), marker, class, event.version),
-            stamp.ids(),
+            stamp.ids,
             stamp.ticks,
             guid_low,
             guid_high,
@@ -507,7 +515,7 @@ fn put_event(bytes: &mut [u8], len: usize, event: &Event<'_>, stamp: Stamp) {
         bytes,
         [
             word(size16(len), marker, flags.to_le_bytes(), 0),
-            stamp.ids(),
+            stamp.ids,
             stamp.ticks,
             provider_low,
             provider_high,
@@ -561,6 +569,23 @@ fn put_items(bytes: &mut [u8], event: &Event<'_>) {
         left -= 1;
         let size = encode::item(rest, item, left != 0).unwrap_or_default();
         rest = &mut rest[size..];
+    }
+}
+
+/// Copies a payload into as much space. Two overlapping halves spare the usual sizes a call.
+#[inline(always)]
+fn put_payload(target: &mut [u8], payload: &[u8]) {
+    if let (16..=32, Some(first), Some(last)) =
+        (payload.len(), payload.first_chunk::<16>(), payload.last_chunk::<16>())
+    {
+        if let Some(target) = target.first_chunk_mut() {
+            *target = *first;
+        }
+        if let Some(target) = target.last_chunk_mut() {
+            *target = *last;
+        }
+    } else {
+        target.copy_from_slice(payload);
     }
 }
 
