@@ -5,21 +5,34 @@
 //! its writer's order, and no byte may be read that another thread is writing. `planted.sh` shows
 //! that the models notice what they are there for.
 //!
-//! No bound is set on preemptions. loom remembers one last access of each atomic and so misses some
+//! Two models are too large to be explored whole and are bounded in how often a thread is preempted;
+//! the others are not. loom remembers one last access of each atomic and so misses some
 //! orders, depending on who runs first: each model of two threads is therefore explored twice, with
 //! either one as the thread that loom starts with.
 #![cfg(loom)]
 
 use etlring::session::Discarded;
 use etlring::session::model::{Collected, Model};
+use loom::model::Builder;
 use loom::thread;
 use std::sync::Arc;
 
 /// Explores `model` with either thread first.
 fn explore(model: fn(Race)) {
+    explore_within(None, model);
+}
+
+/// The same with at most so many preemptions.
+fn explore_within(preemptions: Option<usize>, model: fn(Race)) {
     for writer_first in [false, true] {
-        loom::model(move || model(Race { writer_first }));
+        check(preemptions, move || model(Race { writer_first }));
     }
+}
+
+fn check(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = Builder::new();
+    builder.preemption_bound = preemptions;
+    builder.check(model);
 }
 
 /// Runs a writer against the collector.
@@ -109,7 +122,7 @@ fn steal_from_a_waking_lane() {
 /// The same while the owner switches buffers.
 #[test]
 fn steal_from_a_switching_lane() {
-    explore(|race| {
+    explore_within(Some(4), |race| {
         let (model, collected) = Model::new(2, 1, 1);
         model.write(0, 10).unwrap();
         let writer = |model: &Model| write_all(model, 0, &[11, 12]);
@@ -201,13 +214,13 @@ fn two_writers(buffers: u32, collector: fn(&mut Collected)) {
 /// More writers than buffers: somebody is refused, nobody waits, nothing is lost unsaid.
 #[test]
 fn exhaustion_balances() {
-    loom::model(|| two_writers(1, Collected::collect));
+    check(None, || two_writers(1, Collected::collect));
 }
 
 /// Two writers, two buffers, a collector that does everything it can.
 #[test]
 fn everything_at_once() {
-    loom::model(|| {
+    check(Some(3), || {
         two_writers(2, |collected| {
             collected.steal(0);
             collected.collect();
