@@ -109,6 +109,13 @@ impl Shared {
         self.control().error.take()
     }
 
+    /// Counts a buffer that did not reach the log, with the events that are only in it.
+    fn lose_buffer(&self, events: u64, error: io::Error) {
+        self.events_lost_io.fetch_add(events, Ordering::Relaxed);
+        self.buffers_lost.fetch_add(1, Ordering::Relaxed);
+        self.note_error(error);
+    }
+
     fn note_error(&self, error: io::Error) {
         let mut control = self.control();
         control.errors += 1;
@@ -300,13 +307,11 @@ impl Flusher {
             if filled <= self.places[index].written.max(HEADER_BYTES) {
                 continue;
             }
-            let lost = copy_published(&published, &mut self.scratch);
-            complete(&mut self.scratch, filled, self.clock.now(), BufferFlags::default(), lost);
-            let position = self.places[index].position.unwrap_or(self.next_position);
-            let written = self.sink.write(position, &self.scratch);
-            // Not lost yet: the buffer comes again when it is full.
-            match written {
+            put_together(&published, &mut self.scratch, self.clock.now());
+            let position = self.position_of(index);
+            match self.sink.write(position, &self.scratch) {
                 Ok(()) => self.placed(index, position, filled),
+                // Not lost yet: the buffer comes again when it is full.
                 Err(error) => self.shared.note_error(error),
             }
         }
@@ -322,7 +327,7 @@ impl Flusher {
         let bytes = self.collector.bytes_mut(&mut sealed);
         let lost = lost_field(bytes);
         complete(bytes, filled, self.clock.now(), flags, lost);
-        let position = self.places[index].position.unwrap_or(self.next_position);
+        let position = self.position_of(index);
         match self.sink.write(position, bytes) {
             Ok(()) => {
                 self.placed(index, position, filled);
@@ -330,14 +335,17 @@ impl Flusher {
             }
             Err(error) => {
                 let events = events_behind(bytes, self.places[index].written);
-                self.shared.events_lost_io.fetch_add(events, Ordering::Relaxed);
-                self.shared.buffers_lost.fetch_add(1, Ordering::Relaxed);
-                self.shared.note_error(error);
+                self.shared.lose_buffer(events, error);
                 self.buffers_missing = true;
             }
         }
         self.places[index] = Place::default();
         self.collector.release(sealed);
+    }
+
+    /// The place in the log that a buffer of the ring has, or gets if it is written now.
+    fn position_of(&self, index: usize) -> u64 {
+        self.places[index].position.unwrap_or(self.next_position)
     }
 
     fn placed(&mut self, index: usize, position: u64, filled: u32) {
@@ -401,16 +409,13 @@ impl Flusher {
         let Some(published) = self.collector.close(lane) else { return false };
         let index = published.index as usize;
         let filled = published.header.filled_bytes.get();
-        let lost = copy_published(&published, &mut self.scratch);
-        complete(&mut self.scratch, filled, self.clock.now(), BufferFlags::default(), lost);
-        let position = self.places[index].position.unwrap_or(self.next_position);
+        put_together(&published, &mut self.scratch, self.clock.now());
+        let position = self.position_of(index);
         match self.sink.write(position, &self.scratch) {
             Ok(()) => self.placed(index, position, filled),
             Err(error) => {
                 let events = events_behind(&self.scratch, self.places[index].written);
-                self.shared.events_lost_io.fetch_add(events, Ordering::Relaxed);
-                self.shared.buffers_lost.fetch_add(1, Ordering::Relaxed);
-                self.shared.note_error(error);
+                self.shared.lose_buffer(events, error);
             }
         }
         true
@@ -509,12 +514,14 @@ impl Flusher {
     }
 }
 
-/// Copies the published part of a buffer; gives its count of lost events.
-fn copy_published(published: &Published<'_>, scratch: &mut [u8]) -> u32 {
+/// Puts a buffer that is still being filled together as the log has it.
+fn put_together(published: &Published<'_>, scratch: &mut [u8], ticks: u64) {
     let (header, rest) = scratch.split_at_mut(BufferHeader::SIZE);
     header.copy_from_slice(published.header.as_bytes());
     rest[..published.records.len()].copy_from_slice(published.records);
-    lost_field(scratch)
+    let lost = lost_field(scratch);
+    let filled = published.header.filled_bytes.get();
+    complete(scratch, filled, ticks, BufferFlags::default(), lost);
 }
 
 /// Events lost before this buffer, where the writer began it: spec/11-checksum.md.
