@@ -422,19 +422,20 @@ impl Flusher {
     }
 
     /// The losses that no record has told of: writers are gone, nobody else will.
-    fn untold(&self) -> Vec<(LostEvents, u32)> {
+    fn untold(&self) -> Vec<(LostEvents, u64)> {
         let mut losses = Vec::new();
         for lane in self.collector.ring().lanes() {
             for (loss, cause) in lane.tally.losses.iter().zip(Loss::CAUSES) {
                 let lost = LostEvents::of(loss, cause);
                 if lost.count != 0 {
-                    losses.push((lost, lane.thread_id.load(Ordering::Relaxed)));
+                    losses.push((lost, lane.ids()));
                 }
             }
         }
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let ids = u64::from(std::process::id()) << 32;
         let lost = |first, last, count, cause, class_type| {
-            (LostEvents { first, last, count, cause, class_type }, 0)
+            (LostEvents { first, last, count, cause, class_type }, ids)
         };
         let shared = &self.shared;
         if load(&shared.no_lane) != 0 {
@@ -451,7 +452,7 @@ impl Flusher {
     }
 
     /// Writes loss records into buffers of the flusher's own.
-    fn tell(&mut self, losses: &[(LostEvents, u32)]) {
+    fn tell(&mut self, losses: &[(LostEvents, u64)]) {
         let size = self.collector.ring().buffer_size() as usize;
         let per_buffer = (size - HEADER_BYTES as usize) / LOSS_RECORD;
         let mut chunks = losses.chunks(per_buffer).peekable();
@@ -460,8 +461,8 @@ impl Flusher {
             let ticks = self.clock.now().max(self.collector.ring().latest_ticks());
             let bytes = self.collector.bytes_mut(&mut sealed);
             let mut at = HEADER_BYTES as usize;
-            for &(lost, thread_id) in chunk {
-                put_loss(&mut bytes[at..at + LOSS_RECORD], lost, ticks, thread_id);
+            for &(lost, ids) in chunk {
+                put_loss(&mut bytes[at..at + LOSS_RECORD], lost, ticks, ids);
                 at += LOSS_RECORD;
             }
             self.collector.fill(&sealed, u32::try_from(at).unwrap_or(HEADER_BYTES));

@@ -67,6 +67,7 @@ mod memory;
 #[cfg(loom)]
 #[allow(missing_docs, clippy::missing_errors_doc, reason = "for tests/loom only")]
 pub mod model;
+mod quick;
 mod reservation;
 mod thread;
 
@@ -95,32 +96,38 @@ pub(crate) const PAUSED: u32 = 1;
 /// The session is over.
 pub(crate) const STOPPED: u32 = 2;
 
+/// In the state of a ring whose writers must fence although the platform knows better: the cheap
+/// barrier was refused. It keeps events off the quick path, which does without.
+const FENCED: u32 = 4;
+
 /// `hand` of a lane that holds no buffer.
 const EMPTY_HAND: u64 = u64::MAX;
 
 /// What a lane holds: the buffer and, with it, its number among the lanes of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Hand {
-    buffer: u32,
+    /// Where the buffer starts in the ring's memory.
+    offset: u64,
     number: u32,
 }
 
 impl Hand {
+    /// Number in the low 16 bits, offset above: one shift is all that the hot path needs.
     const fn pack(self) -> u64 {
-        (self.number as u64) << 32 | self.buffer as u64
+        self.offset << 16 | self.number as u64
     }
 
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "takes the two halves apart")]
+    #[expect(clippy::cast_possible_truncation, reason = "takes the two parts apart")]
     const fn unpack(word: u64) -> Self {
-        Self { buffer: word as u32, number: (word >> 32) as u32 }
+        Self { offset: word >> 16, number: word as u16 as u32 }
     }
 }
 
 /// One writer's place. Fields of one line are written by the owner alone, but for `hand` and
 /// `closed`, which the collector may exchange.
 #[derive(Debug)]
-#[repr(align(128))]
+#[repr(C, align(128))]
 pub(crate) struct Lane {
     /// Whether the owner is between `enter` and leaving.
     busy: AtomicU32,
@@ -128,16 +135,17 @@ pub(crate) struct Lane {
     closed: AtomicU32,
     /// [`Hand`], or [`EMPTY_HAND`].
     hand: AtomicU64,
-    /// Whether a thread owns the lane.
-    owned: AtomicU32,
-    /// The owner, as written into records.
-    pub(crate) thread_id: AtomicU32,
+    /// The owner as records have it: thread, and process in the upper half.
+    ids: AtomicU64,
     /// What the owner counts; see `writer`.
     pub(crate) tally: Tally,
+    /// Whether a thread owns the lane.
+    owned: AtomicU32,
 }
 
 /// Counters of one lane. Only its owner writes them, so adding is a load and a store.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Tally {
     /// Events committed.
     pub(crate) accepted: AtomicU64,
@@ -182,8 +190,7 @@ impl Lane {
             busy: AtomicU32::new(0),
             closed: AtomicU32::new(0),
             hand: AtomicU64::new(EMPTY_HAND),
-            owned: AtomicU32::new(0),
-            thread_id: AtomicU32::new(0),
+            ids: AtomicU64::new(0),
             tally: Tally {
                 accepted: AtomicU64::new(0),
                 disabled: AtomicU64::new(0),
@@ -191,11 +198,12 @@ impl Lane {
                 last_ticks: AtomicU64::new(0),
                 losses: [loss(), loss(), loss()],
             },
+            owned: AtomicU32::new(0),
         }
     }
 
     /// Makes the calling thread the owner, if the lane has none.
-    fn claim(&self, thread_id: u32) -> bool {
+    fn claim(&self, ids: u64) -> bool {
         // Acquire pairs with the release in `disown`: all that the last owner did is seen.
         // A lane that is busy and has no owner was left by `mem::forget`; it stays out of use.
         let claimed = self.owned.load(Ordering::Relaxed) == 0
@@ -205,8 +213,14 @@ impl Lane {
         if !claimed || self.busy.load(Ordering::Relaxed) != 0 {
             return false;
         }
-        self.thread_id.store(thread_id, Ordering::Relaxed);
+        self.ids.store(ids, Ordering::Relaxed);
         true
+    }
+
+    /// Thread and process of the owner, as records have them.
+    #[inline(always)]
+    pub(crate) fn ids(&self) -> u64 {
+        self.ids.load(Ordering::Relaxed)
     }
 
     /// Ends the ownership. A buffer in hand stays: the next owner goes on filling it, or the
@@ -218,6 +232,7 @@ impl Lane {
 
 /// The buffers of a session and everything its writers share.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Ring {
     /// Which session, unlike any other of this process.
     id: u64,
@@ -256,18 +271,29 @@ pub(crate) struct RingSize {
     pub(crate) logger_id: u16,
 }
 
+impl RingSize {
+    /// How many buffers take turns from the start: as many as leave the caches of one processor,
+    /// and stay in the one that all share, before it is their turn again. Measured: with 2 an
+    /// event costs twice as much as with 32, with 512 half as much again.
+    fn in_turns(&self) -> u32 {
+        const BYTES: u32 = 2 << 20;
+        self.resident.min((BYTES / self.buffer_size).max(4))
+    }
+}
+
 impl Ring {
     /// A ring and the one collector that may empty it.
     pub(crate) fn new(id: u64, size: RingSize) -> std::io::Result<(Arc<Self>, Collector)> {
         let memory = Memory::new(size)?;
+        let barrier = Barrier::new();
         let ring = Arc::new(Self {
             id,
-            state: AtomicU32::new(RUNNING),
-            barrier: Barrier::new(),
+            state: AtomicU32::new(RUNNING | if barrier.is_usual() { 0 } else { FENCED }),
+            barrier,
             memory,
             lanes: Lanes::new(),
             exchange: Exchange {
-                free: IndexSet::full(size.buffers),
+                free: IndexSet::full(size.buffers).with_turns(size.in_turns()),
                 full: IndexList::new(size.buffers),
                 numbers: IndexSet::full(u32::from(MAX_LANES)),
                 latest: AtomicU64::new(0),
@@ -300,14 +326,28 @@ impl Ring {
     }
 
     /// [`RUNNING`], [`PAUSED`] or [`STOPPED`].
+    #[inline(always)]
     pub(crate) fn state(&self) -> u32 {
-        self.state.load(Ordering::Relaxed)
+        self.state.load(Ordering::Relaxed) & !FENCED
+    }
+
+    /// Whether it is [`RUNNING`], and the barrier the platform's usual one.
+    #[inline(always)]
+    fn is_plain(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == RUNNING
+    }
+
+    fn set_state(&self, from: Option<u32>, to: u32) {
+        let _ = self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |state| {
+            let fenced = state & FENCED;
+            from.is_none_or(|from| state == from | fenced).then_some(to | fenced)
+        });
     }
 
     /// Pauses or resumes; a stopped ring stays stopped.
     pub(crate) fn set_paused(&self, paused: bool) {
         let (from, to) = if paused { (RUNNING, PAUSED) } else { (PAUSED, RUNNING) };
-        let _ = self.state.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+        self.set_state(Some(from), to);
     }
 
     /// Keeps the last stamp of `lane` for whoever gets its number next.
@@ -333,24 +373,26 @@ impl Ring {
     /// # Safety
     ///
     /// - The calling thread owns `lane`, which is a lane of this ring.
+    /// - `barrier` is the ring's, or nothing is done with the entry before
+    ///   [`is_plain`](Self::is_plain) said yes.
     #[inline(always)]
-    unsafe fn enter_lane<'a>(&'a self, lane: &'a Lane) -> Option<Entered<'a>> {
+    unsafe fn enter_lane<'a>(&'a self, lane: &'a Lane, barrier: Barrier) -> Option<Entered<'a>> {
         if lane.busy.load(Ordering::Relaxed) != 0 {
             return None;
         }
         // Pairs, through the barrier, with the loads of `busy` in `Collector::steal` and `stop`.
         lane.busy.store(1, Ordering::Relaxed);
-        self.barrier.light();
-        Some(Entered { ring: self, lane, _not_send: PhantomData })
+        barrier.light();
+        Some(Entered { ring: self, lane, barrier, _not_send: PhantomData })
     }
 
     /// Enters `lane`, one of those that nobody owns, for one event, unless somebody is in it.
-    fn enter_shared<'a>(&'a self, lane: &'a Lane, thread_id: u32) -> Option<Entered<'a>> {
+    fn enter_shared<'a>(&'a self, lane: &'a Lane, ids: u64) -> Option<Entered<'a>> {
         // Acquire pairs with the release of who left it last.
         lane.busy.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).ok()?;
-        lane.thread_id.store(thread_id, Ordering::Relaxed);
+        lane.ids.store(ids, Ordering::Relaxed);
         self.barrier.light();
-        Some(Entered { ring: self, lane, _not_send: PhantomData })
+        Some(Entered { ring: self, lane, barrier: self.barrier, _not_send: PhantomData })
     }
 }
 
@@ -359,6 +401,8 @@ impl Ring {
 pub(crate) struct Entered<'a> {
     ring: &'a Ring,
     lane: &'a Lane,
+    /// The ring's, or the usual one where that is known to be it: then it costs no test.
+    barrier: Barrier,
     /// The thread that entered must leave: its next entry relies on its own order.
     _not_send: PhantomData<*const ()>,
 }
@@ -381,14 +425,14 @@ impl<'a> Entered<'a> {
     /// The ring's state. That it is not stopped holds until this entry is left.
     #[inline(always)]
     pub(crate) fn state(&self) -> u32 {
-        self.ring.state.load(Ordering::Relaxed)
+        self.ring.state()
     }
 
     /// Space for `len` bytes at the end of the buffer in hand. If they do not fit, or the hand is
     /// empty, it is time to [`switch`](Self::switch).
     #[inline(always)]
     pub(crate) fn reserve(self, len: u32) -> Result<Space<'a>, Self> {
-        let need = len.next_multiple_of(8);
+        let need = (len + 7) & !7;
         match self.place(need) {
             Some((buffer, start)) => Ok(Space { entered: self, buffer, start, need }),
             None => Err(self),
@@ -401,11 +445,11 @@ impl<'a> Entered<'a> {
         if hand == EMPTY_HAND {
             return None;
         }
-        let buffer = self.ring.memory.at(Hand::unpack(hand).buffer);
+        let buffer = self.ring.memory.at(Hand::unpack(hand).offset);
         // Relaxed: this thread stored it last, or a former owner before `disown`.
         let start = buffer.load_filled(Ordering::Relaxed);
-        let room = self.ring.memory.buffer_size().checked_sub(start)?;
-        (need <= room).then_some((buffer, start))
+        let end = u64::from(start) + u64::from(need);
+        (end <= u64::from(self.ring.memory.buffer_size())).then_some((buffer, start))
     }
 
     /// Gives up the buffer in hand and takes a free one, whose header says that `lost` events went
@@ -419,10 +463,10 @@ impl<'a> Entered<'a> {
         if old != EMPTY_HAND {
             let old = Hand::unpack(old);
             self.ring.note_latest(self.lane);
-            exchange.full.push(old.buffer);
+            exchange.full.push(self.ring.memory.index(old.offset));
             number = Some(old.number);
         }
-        let Some(buffer) = exchange.free.take() else {
+        let Some(buffer) = exchange.free.take_turns() else {
             if let Some(number) = number {
                 exchange.numbers.put(number);
             }
@@ -435,23 +479,24 @@ impl<'a> Entered<'a> {
         exchange.numbers_used.fetch_max(number + 1, Ordering::Relaxed);
 
         let sequence = exchange.next_sequence.fetch_add(1, Ordering::Relaxed);
+        let offset = self.ring.memory.offset(buffer);
         // SAFETY: `buffer` came from the free set, so it is this thread's alone.
-        unsafe { self.ring.memory.at(buffer).begin(number, sequence, lost) };
+        unsafe { self.ring.memory.at(offset).begin(number, sequence, lost) };
 
-        let hand = Hand { buffer, number }.pack();
+        let hand = Hand { offset, number }.pack();
         // Release pairs with the acquire in `Collector::peek`: the header is there.
         let pushed_out = self.lane.hand.swap(hand, Ordering::AcqRel);
         if pushed_out != EMPTY_HAND {
             // The collector found this lane busy and put the old hand back. It was given up.
             let old = Hand::unpack(pushed_out);
             exchange.numbers.put(old.number);
-            exchange.full.push(old.buffer);
+            exchange.full.push(self.ring.memory.index(old.offset));
         }
         let last = &self.lane.tally.last_ticks;
         let latest = exchange.latest.load(Ordering::Relaxed);
         last.store(last.load(Ordering::Relaxed).max(latest), Ordering::Relaxed);
 
-        self.ring.barrier.light();
+        self.barrier.light();
         // Pairs, through the barrier, with the look at the hand in `Collector::close`: a lane that
         // was closed with its old buffer gets no event into a new one.
         if self.lane.closed.load(Ordering::Relaxed) != 0 {
@@ -504,7 +549,7 @@ impl<'a> Space<'a> {
         // Release pairs with the acquire load in `Collector::peek` and in the readers of a ring:
         // whoever sees `end` sees the record.
         buffer.store_filled(end, Ordering::Release);
-        entered.ring.barrier.light();
+        entered.barrier.light();
         // Pairs, through the barrier, with the load of `FilledBytes` in `Collector::close`.
         if entered.lane.closed.load(Ordering::Relaxed) != 0 {
             return closed_out(entered, end);
@@ -608,19 +653,19 @@ impl Collector {
     pub(crate) fn bytes_mut<'b>(&'b self, sealed: &'b mut Sealed) -> &'b mut [u8] {
         let range = 0..self.ring.memory.buffer_size();
         // SAFETY: a `Sealed` is the only way to a buffer that is in no hand, no list and no set.
-        unsafe { self.ring.memory.at(sealed.buffer).bytes_mut(range) }
+        unsafe { self.ring.memory.nth(sealed.buffer).bytes_mut(range) }
     }
 
     /// `FilledBytes` of a buffer.
     pub(crate) fn filled(&self, sealed: &Sealed) -> u32 {
         // Relaxed: acquired with the buffer.
-        self.ring.memory.at(sealed.buffer).load_filled(Ordering::Relaxed)
+        self.ring.memory.nth(sealed.buffer).load_filled(Ordering::Relaxed)
     }
 
     /// Sets `FilledBytes` of a buffer whose records the collector wrote itself.
     pub(crate) fn fill(&self, sealed: &Sealed, filled: u32) {
         // Relaxed: nobody else looks before the buffer is free again.
-        self.ring.memory.at(sealed.buffer).store_filled(filled, Ordering::Relaxed);
+        self.ring.memory.nth(sealed.buffer).store_filled(filled, Ordering::Relaxed);
     }
 
     /// Where a buffer stands in the order of filling.
@@ -631,7 +676,7 @@ impl Collector {
     /// Empties a buffer and makes it free.
     pub(crate) fn release(&mut self, sealed: Sealed) {
         // SAFETY: as in `bytes_mut`; the token ends here.
-        unsafe { self.ring.memory.at(sealed.buffer).reset() };
+        unsafe { self.ring.memory.nth(sealed.buffer).reset() };
         self.ring.exchange.free.put(sealed.buffer);
     }
 
@@ -642,12 +687,12 @@ impl Collector {
     pub(crate) fn peek<'a>(&'a self, lane: &Lane) -> Option<Published<'a>> {
         // Acquire pairs with the swap in `Entered::switch`: the header is there.
         let hand = lane.hand.load(Ordering::Acquire);
-        (hand != EMPTY_HAND).then(|| self.view(Hand::unpack(hand).buffer))
+        (hand != EMPTY_HAND).then(|| self.view(self.ring.memory.index(Hand::unpack(hand).offset)))
     }
 
     fn view(&self, index: u32) -> Published<'_> {
         // Acquire pairs with the release in `Space::commit`.
-        let buffer = self.ring.memory.at(index);
+        let buffer = self.ring.memory.nth(index);
         let filled = buffer.load_filled(Ordering::Acquire);
         // SAFETY:
         // - What lies below `FilledBytes` does not change until the buffer is recycled, and that
@@ -686,7 +731,7 @@ impl Collector {
         let hand = Hand::unpack(word);
         self.ring.note_latest(lane);
         self.ring.exchange.numbers.put(hand.number);
-        Stolen::Buffer(Sealed { buffer: hand.buffer })
+        Stolen::Buffer(Sealed { buffer: self.ring.memory.index(hand.offset) })
     }
 
     /// Whether a thread owns `lane`.
@@ -697,7 +742,7 @@ impl Collector {
     /// Ends writing: no reservation succeeds after this returns.
     pub(crate) fn stop(&mut self) {
         // Pairs, through the barrier, with the load in `Entered::state`.
-        self.ring.state.store(STOPPED, Ordering::Relaxed);
+        self.ring.set_state(None, STOPPED);
         self.ring.barrier.heavy();
     }
 
@@ -727,10 +772,10 @@ impl Collector {
 
     /// A free buffer for the collector's own records, with its header begun, under lane `number`.
     pub(crate) fn own_buffer(&mut self, number: u32) -> Option<Sealed> {
-        let buffer = self.ring.exchange.free.take()?;
+        let buffer = self.ring.exchange.free.take_turns()?;
         let sequence = self.ring.exchange.next_sequence.fetch_add(1, Ordering::Relaxed);
         // SAFETY: `buffer` came from the free set, so it is this thread's alone.
-        unsafe { self.ring.memory.at(buffer).begin(number, sequence, 0) };
+        unsafe { self.ring.memory.nth(buffer).begin(number, sequence, 0) };
         Some(Sealed { buffer })
     }
 }

@@ -5,17 +5,22 @@
 //! exchanged under a reader.
 
 use crate::session::sync::{AtomicU32, AtomicU64, Ordering};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32 as Hint, Ordering::Relaxed};
 
 /// No number: the end of a list.
 const NONE: u32 = u32::MAX;
 
-/// A set of small numbers; any thread takes the lowest and puts it back.
-///
-/// Lowest first keeps the buffers in use few and warm in the cache, and leaves memory that a
-/// session never needs untouched.
+/// A set of small numbers; any thread takes one and puts it back.
 #[derive(Debug)]
 pub(crate) struct IndexSet {
     words: Box<[AtomicU64]>,
+    count: u32,
+    /// Where the next search of [`take_turns`](Self::take_turns) starts. A hint: any value is
+    /// right, so it is no atomic that loom needs to know of.
+    turn: Hint,
+    /// The numbers below this one take turns; the others are for when none of them is there.
+    turns: u32,
 }
 
 impl IndexSet {
@@ -27,23 +32,54 @@ impl IndexSet {
                 AtomicU64::new(u64::MAX >> (64 - bits))
             })
             .collect();
-        Self { words }
+        Self { words, count, turn: Hint::new(0), turns: 0 }
+    }
+
+    /// Makes the first `count` numbers the ones that take turns.
+    pub(crate) fn with_turns(self, count: u32) -> Self {
+        Self { turns: count.min(self.count), ..self }
     }
 
     /// Takes the lowest number out of the set.
     pub(crate) fn take(&self) -> Option<u32> {
-        for (at, word) in (0..).zip(&self.words) {
+        self.take_within(0..self.count)
+    }
+
+    /// Takes the next number in turn out of the set, or the lowest of the others.
+    ///
+    /// A buffer that was just emptied lies in the cache of the flusher's processor, and to write
+    /// there costs the writer twice an event. By its next turn it has left that cache; and with few
+    /// that take turns it is still in the cache that all processors share. Buffers that a session
+    /// never needs stay untouched.
+    pub(crate) fn take_turns(&self) -> Option<u32> {
+        let turn = self.turn.load(Relaxed);
+        let in_turn = self.take_within(turn..self.turns).or_else(|| self.take_within(0..turn));
+        if let Some(index) = in_turn {
+            self.turn.store(index + 1, Relaxed);
+            return Some(index);
+        }
+        self.take_within(self.turns..self.count)
+    }
+
+    /// Takes the lowest number of `range` out of the set.
+    fn take_within(&self, range: Range<u32>) -> Option<u32> {
+        let words = range.start / 64..range.end.div_ceil(64);
+        for at in words {
+            let word = self.words.get(at as usize)?;
+            let above = u64::MAX << range.start.saturating_sub(at * 64);
+            let below = u64::MAX >> 64u32.saturating_sub(range.end - at * 64);
             let mut bits = word.load(Ordering::Relaxed);
-            while bits != 0 {
+            while bits & above & below != 0 {
+                let bit = (bits & above & below).trailing_zeros();
                 // Acquire pairs with the release in `put`: what the last owner did with the
                 // buffer is done.
                 match word.compare_exchange_weak(
                     bits,
-                    bits & (bits - 1),
+                    bits & !(1 << bit),
                     Ordering::Acquire,
                     Ordering::Relaxed,
                 ) {
-                    Ok(_) => return Some(at * 64 + bits.trailing_zeros()),
+                    Ok(_) => return Some(at * 64 + bit),
                     Err(now) => bits = now,
                 }
             }

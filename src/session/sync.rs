@@ -29,6 +29,14 @@ pub(crate) struct Barrier {
 }
 
 impl Barrier {
+    /// The kind that nearly every system of this platform has.
+    pub(crate) const USUAL: Self = Self { asymmetric: cfg!(all(target_os = "linux", not(loom))) };
+
+    /// Whether this is that kind.
+    pub(crate) fn is_usual(self) -> bool {
+        self.asymmetric == Self::USUAL.asymmetric
+    }
+
     /// Asks the system for the cheap kind.
     pub(crate) fn new() -> Self {
         Self { asymmetric: register() }

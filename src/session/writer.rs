@@ -20,7 +20,10 @@ use std::sync::Arc;
 use zerocopy::IntoBytes;
 
 /// A classic event, recorded as `TraceEvent` does: a 48-byte `EVENT_TRACE_HEADER`.
+///
+/// Its fields lie as a record has them, so that a header takes them whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct ClassicEvent {
     /// Class of the event: what a consumer shows as its provider.
     pub class: Guid,
@@ -86,6 +89,12 @@ impl<'a> Event<'a> {
         Self { items, ..self }
     }
 
+    /// Whether the record has extended items.
+    #[inline(always)]
+    fn is_extended(&self) -> bool {
+        self.related_activity_id.is_some() || !self.items.is_empty()
+    }
+
     /// Bytes of the extended items.
     fn items_size(&self) -> usize {
         let related = if self.related_activity_id.is_some() { 24 } else { 0 };
@@ -105,13 +114,6 @@ struct Stamp {
     ids: u64,
 }
 
-impl Stamp {
-    #[inline(always)]
-    fn new(ticks: u64, thread_id: u32, process_id: u32) -> Self {
-        Self { ticks, ids: u64::from(process_id) << 32 | u64::from(thread_id) }
-    }
-}
-
 /// The writing side of a [`Session`](crate::session::Session): cheap to clone, for any thread.
 ///
 /// Writing never waits, allocates nothing and makes no system call, but for a thread's first event
@@ -121,7 +123,6 @@ impl Stamp {
 pub struct SessionHandle {
     ring: Arc<Ring>,
     clock: Source,
-    process_id: u32,
     /// Bytes of the largest record.
     most: u32,
     shared: Arc<Shared>,
@@ -130,7 +131,7 @@ pub struct SessionHandle {
 impl SessionHandle {
     pub(crate) fn new(ring: Arc<Ring>, clock: Source, shared: Arc<Shared>) -> Self {
         let most = (ring.buffer_size() - HEADER_BYTES).min(u32::from(u16::MAX));
-        Self { ring, clock, process_id: std::process::id(), most, shared }
+        Self { ring, clock, most, shared }
     }
 
     /// Records a classic event.
@@ -140,11 +141,7 @@ impl SessionHandle {
     /// Why it was [`Discarded`].
     #[inline]
     pub fn write_classic(&self, event: &ClassicEvent, payload: &[u8]) -> Result<(), Discarded> {
-        let len = payload.len().saturating_add(EventTraceHeader::SIZE);
-        self.record(len, |bytes, stamp| {
-            put_classic(bytes, len, event, stamp);
-            put_payload(&mut bytes[EventTraceHeader::SIZE..len], payload);
-        })
+        self.record(payload, |len, stamp| classic_header(len, event, stamp))
     }
 
     /// Records a classic event whose payload lies in several places.
@@ -159,8 +156,8 @@ impl SessionHandle {
         payload: &[&[u8]],
     ) -> Result<(), Discarded> {
         let len = total(payload).saturating_add(EventTraceHeader::SIZE);
-        self.record(len, |bytes, stamp| {
-            put_classic(bytes, len, event, stamp);
+        self.record_in_place(len, |bytes, stamp| {
+            put_words(bytes, classic_header(len, event, stamp));
             put_parts(&mut bytes[EventTraceHeader::SIZE..], payload);
         })
     }
@@ -177,7 +174,7 @@ impl SessionHandle {
     ) -> Result<Reservation<'_>, Discarded> {
         let mut space = self.space(EventTraceHeader::SIZE.saturating_add(capacity))?;
         let stamp = self.stamp(space.lane());
-        put_classic(space.bytes(), EventTraceHeader::SIZE, event, stamp);
+        put_words(space.bytes(), classic_header(EventTraceHeader::SIZE, event, stamp));
         Ok(Reservation::new(space, EventTraceHeader::SIZE, capacity))
     }
 
@@ -188,12 +185,10 @@ impl SessionHandle {
     /// Why it was [`Discarded`].
     #[inline]
     pub fn write_event(&self, event: &Event<'_>, payload: &[u8]) -> Result<(), Discarded> {
-        let header = event.items_size().saturating_add(EventHeader::SIZE);
-        let len = payload.len().saturating_add(header);
-        self.record(len, |bytes, stamp| {
-            put_event(bytes, len, event, stamp);
-            put_payload(&mut bytes[header..len], payload);
-        })
+        if event.is_extended() {
+            return self.write_event_parts(event, &[payload]);
+        }
+        self.record(payload, |len, stamp| event_header(len, event, stamp))
     }
 
     /// Records an event whose payload lies in several places.
@@ -205,7 +200,7 @@ impl SessionHandle {
     pub fn write_event_parts(&self, event: &Event<'_>, payload: &[&[u8]]) -> Result<(), Discarded> {
         let header = event.items_size().saturating_add(EventHeader::SIZE);
         let len = total(payload).saturating_add(header);
-        self.record(len, |bytes, stamp| {
+        self.record_in_place(len, |bytes, stamp| {
             put_event(bytes, len, event, stamp);
             put_parts(&mut bytes[header..], payload);
         })
@@ -272,9 +267,45 @@ impl SessionHandle {
         stats
     }
 
-    /// Takes space for `len` bytes, stamps, fills, commits.
+    /// Records a header, made of its record's length and stamp, and the payload behind it.
     #[inline(always)]
-    fn record(&self, len: usize, fill: impl FnOnce(&mut [u8], Stamp)) -> Result<(), Discarded> {
+    fn record<const N: usize>(
+        &self,
+        payload: &[u8],
+        header: impl Fn(usize, Stamp) -> [u64; N],
+    ) -> Result<(), Discarded> {
+        if let Source::Counter = self.clock {
+            let done = self.ring.record_quickly(payload, |lane| {
+                let stamp = Stamp { ticks: Source::Counter.now(), ids: lane.ids() };
+                header(8 * N + payload.len(), stamp)
+            });
+            if let Some(result) = done {
+                return result;
+            }
+        }
+        self.record_generally(payload, header)
+    }
+
+    /// As [`record`](Self::record), whatever the clock, the payload and the lane are like.
+    #[inline(never)]
+    fn record_generally<const N: usize>(
+        &self,
+        payload: &[u8],
+        header: impl Fn(usize, Stamp) -> [u64; N],
+    ) -> Result<(), Discarded> {
+        let len = payload.len().saturating_add(8 * N);
+        self.record_in_place(len, |bytes, stamp| {
+            put_words(bytes, header(len, stamp));
+            bytes[8 * N..len].copy_from_slice(payload);
+        })
+    }
+
+    /// Takes space for `len` bytes, stamps, fills, commits.
+    fn record_in_place(
+        &self,
+        len: usize,
+        fill: impl FnOnce(&mut [u8], Stamp),
+    ) -> Result<(), Discarded> {
         let mut space = self.space(len)?;
         let stamp = self.stamp(space.lane());
         let bytes = space.bytes();
@@ -310,7 +341,7 @@ impl SessionHandle {
         } else {
             self.clock.now()
         };
-        Stamp::new(ticks, lane.thread_id.load(Ordering::Relaxed), self.process_id)
+        Stamp { ticks, ids: lane.ids() }
     }
 
     /// Goes on in a new buffer, which first tells what was lost before it.
@@ -361,8 +392,7 @@ impl SessionHandle {
                 Err(entered) => return Ok(entered),
             };
             let stamp = self.stamp(lane);
-            let thread_id = lane.thread_id.load(Ordering::Relaxed);
-            put_loss(space.bytes(), LostEvents::of(loss, cause), stamp.ticks, thread_id);
+            put_loss(space.bytes(), LostEvents::of(loss, cause), stamp.ticks, stamp.ids);
             entered = space.commit(LOSS_RECORD_BYTES)?;
             loss.told.store(loss.count.load(Ordering::Relaxed), Ordering::Relaxed);
         }
@@ -469,10 +499,9 @@ impl LostEvents {
 }
 
 /// Writes a loss record at the start of `bytes`: spec/12-loss.md.
-pub(crate) fn put_loss(bytes: &mut [u8], lost: LostEvents, ticks: u64, thread_id: u32) {
+pub(crate) fn put_loss(bytes: &mut [u8], lost: LostEvents, ticks: u64, ids: u64) {
     let event = ClassicEvent::new(LOST_EVENT_GUID, lost.class_type, 0);
-    let stamp = Stamp::new(ticks, thread_id, std::process::id());
-    put_classic(bytes, LOSS_RECORD, &event, stamp);
+    put_words(bytes, classic_header(LOSS_RECORD, &event, Stamp { ticks, ids }));
     let count = u32::try_from(lost.count).unwrap_or(u32::MAX);
     let parts: [&[u8]; 4] = [
         &lost.first.to_le_bytes(),
@@ -483,50 +512,48 @@ pub(crate) fn put_loss(bytes: &mut [u8], lost: LostEvents, ticks: u64, thread_id
     put_parts(&mut bytes[EventTraceHeader::SIZE..], &parts);
 }
 
-/// Writes the header of a classic record of `len` bytes.
+/// The header of a classic record of `len` bytes.
 #[inline(always)]
-fn put_classic(bytes: &mut [u8], len: usize, event: &ClassicEvent, stamp: Stamp) {
+fn classic_header(len: usize, event: &ClassicEvent, stamp: Stamp) -> [u64; 6] {
     let marker = [HeaderType::FULL_HEADER64.0, TYPED_MARKER_FLAGS];
     let class = [event.class_type, event.level];
     let [guid_low, guid_high] = halves(event.class);
-    put_words(
-        bytes,
-        [
-            word(size16(len), marker, class, event.version),
-            stamp.ids,
-            stamp.ticks,
-            guid_low,
-            guid_high,
-            0,
-        ],
-    );
+    [
+        word(size16(len), marker, class, event.version),
+        stamp.ids,
+        stamp.ticks,
+        guid_low,
+        guid_high,
+        0,
+    ]
 }
 
-/// Writes the header and the extended items of an event record of `len` bytes.
+/// The header of an event record of `len` bytes.
 #[inline(always)]
-fn put_event(bytes: &mut [u8], len: usize, event: &Event<'_>, stamp: Stamp) {
-    let extended = event.related_activity_id.is_some() || !event.items.is_empty();
+fn event_header(len: usize, event: &Event<'_>, stamp: Stamp) -> [u64; 10] {
     let marker = [HeaderType::EVENT_HEADER64.0, TYPED_MARKER_FLAGS];
-    let flags = if extended { EventFlags::EXTENDED_INFO.0 } else { 0 };
+    let flags = if event.is_extended() { EventFlags::EXTENDED_INFO.0 } else { 0 };
     let [provider_low, provider_high] = halves(event.provider);
     let [activity_low, activity_high] = halves(event.activity_id);
     let EventDescriptor { id, version, channel, level, opcode, task, keyword } = event.descriptor;
-    put_words(
-        bytes,
-        [
-            word(size16(len), marker, flags.to_le_bytes(), 0),
-            stamp.ids,
-            stamp.ticks,
-            provider_low,
-            provider_high,
-            word(id.get(), [version, channel], [level, opcode], task.get()),
-            keyword.get(),
-            0,
-            activity_low,
-            activity_high,
-        ],
-    );
-    if extended {
+    [
+        word(size16(len), marker, flags.to_le_bytes(), 0),
+        stamp.ids,
+        stamp.ticks,
+        provider_low,
+        provider_high,
+        word(id.get(), [version, channel], [level, opcode], task.get()),
+        keyword.get(),
+        0,
+        activity_low,
+        activity_high,
+    ]
+}
+
+/// Writes the header and the extended items of an event record of `len` bytes.
+fn put_event(bytes: &mut [u8], len: usize, event: &Event<'_>, stamp: Stamp) {
+    put_words(bytes, event_header(len, event, stamp));
+    if event.is_extended() {
         put_items(&mut bytes[EventHeader::SIZE..], event);
     }
 }
@@ -569,23 +596,6 @@ fn put_items(bytes: &mut [u8], event: &Event<'_>) {
         left -= 1;
         let size = encode::item(rest, item, left != 0).unwrap_or_default();
         rest = &mut rest[size..];
-    }
-}
-
-/// Copies a payload into as much space. Two overlapping halves spare the usual sizes a call.
-#[inline(always)]
-fn put_payload(target: &mut [u8], payload: &[u8]) {
-    if let (16..=32, Some(first), Some(last)) =
-        (payload.len(), payload.first_chunk::<16>(), payload.last_chunk::<16>())
-    {
-        if let Some(target) = target.first_chunk_mut() {
-            *target = *first;
-        }
-        if let Some(target) = target.last_chunk_mut() {
-            *target = *last;
-        }
-    } else {
-        target.copy_from_slice(payload);
     }
 }
 

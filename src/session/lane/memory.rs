@@ -3,13 +3,19 @@
 use super::{BufferFlags, BufferState, HEADER_BYTES, Range, RingSize};
 use crate::format::{BufferHeader, BufferType};
 use crate::session::sync::{AtomicU32, Ordering};
+use std::ptr;
+use std::sync::atomic::compiler_fence;
 use zerocopy::{FromBytes, IntoBytes};
 
 /// Where `FilledBytes` lies in a buffer, and the first byte behind it.
 const FILLED: Range<usize> = 0x30..0x34;
 
+/// Bytes of the longest payload that [`Buffer::put_record`] takes.
+pub(super) const SMALL: usize = 64;
+
 /// The buffers. Which thread may touch which bytes is the business of `lane`.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Memory {
     base: *mut u8,
     size: RingSize,
@@ -32,7 +38,7 @@ impl Memory {
         let memory = Self::map(size)?;
         for buffer in 0..size.buffers {
             // SAFETY: nobody else knows of the memory yet.
-            unsafe { memory.at(buffer).reset() };
+            unsafe { memory.nth(buffer).reset() };
         }
         Ok(memory)
     }
@@ -67,13 +73,31 @@ impl Memory {
         self.size.buffers
     }
 
-    /// Finds a buffer. Everything that is done to one starts here.
-    #[inline(always)]
-    pub(super) fn at(&self, index: u32) -> Buffer<'_> {
+    /// Where the buffer with this number starts.
+    pub(super) fn offset(&self, index: u32) -> u64 {
         assert!(index < self.size.buffers, "no such buffer");
-        let offset = index as usize * self.size.buffer_size as usize;
+        u64::from(index) * u64::from(self.size.buffer_size)
+    }
+
+    /// The number of the buffer that starts at `offset`.
+    #[expect(clippy::cast_possible_truncation, reason = "an offset of `offset`")]
+    pub(super) fn index(&self, offset: u64) -> u32 {
+        (offset / u64::from(self.size.buffer_size)) as u32
+    }
+
+    /// The buffer with this number.
+    pub(super) fn nth(&self, index: u32) -> Buffer<'_> {
+        self.at(self.offset(index))
+    }
+
+    /// The buffer at an offset that [`offset`](Self::offset) gave. Everything that is done to one
+    /// starts here.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "an offset in a mapping")]
+    pub(super) fn at(&self, offset: u64) -> Buffer<'_> {
+        debug_assert!(offset < u64::from(self.size.buffers) * u64::from(self.size.buffer_size));
         // Wrapping, because it needs no promise: every use states its own.
-        Buffer { memory: self, index, start: self.base.wrapping_add(offset) }
+        Buffer { memory: self, start: self.base.wrapping_add(offset as usize) }
     }
 
     fn empty_header(&self, state: BufferState) -> BufferHeader {
@@ -100,8 +124,6 @@ impl Memory {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Buffer<'a> {
     memory: &'a Memory,
-    #[cfg_attr(not(loom), expect(dead_code, reason = "the model goes by number"))]
-    index: u32,
     start: *mut u8,
 }
 
@@ -131,7 +153,13 @@ impl<'a> Buffer<'a> {
 
     #[cfg(loom)]
     fn filled(self) -> &'a AtomicU32 {
-        self.memory.model.filled(self.index)
+        self.memory.model.filled(self.number())
+    }
+
+    /// The model goes by number.
+    #[cfg(loom)]
+    fn number(self) -> u32 {
+        self.memory.index(self.start.addr() as u64 - self.memory.base.addr() as u64)
     }
 
     /// Bytes of the buffer, to write.
@@ -144,7 +172,7 @@ impl<'a> Buffer<'a> {
     pub(super) unsafe fn bytes_mut(self, range: Range<u32>) -> &'a mut [u8] {
         debug_assert!(range.start <= range.end && range.end <= self.memory.size.buffer_size);
         #[cfg(loom)]
-        self.memory.model.written(self.index, range.clone());
+        self.memory.model.written(self.number(), range.clone());
         let start = self.start.wrapping_add(range.start as usize);
         // SAFETY:
         // - The range lies in the mapping: the caller's promise.
@@ -162,7 +190,7 @@ impl<'a> Buffer<'a> {
     unsafe fn bytes(self, range: Range<u32>) -> &'a [u8] {
         debug_assert!(range.start <= range.end && range.end <= self.memory.size.buffer_size);
         #[cfg(loom)]
-        self.memory.model.read(self.index, range.clone());
+        self.memory.model.read(self.number(), range.clone());
         let start = self.start.wrapping_add(range.start as usize);
         // SAFETY: as in `bytes_mut`, shared.
         unsafe { std::slice::from_raw_parts(start, (range.end - range.start) as usize) }
@@ -185,6 +213,71 @@ impl<'a> Buffer<'a> {
         let header = BufferHeader::read_from_bytes(&header).unwrap_or_else(|_| unreachable!());
         // SAFETY: the caller's promise.
         (header, unsafe { self.bytes(records) })
+    }
+
+    /// Writes a record with a payload of at most [`SMALL`] bytes, and clears its padding.
+    ///
+    /// The payload is copied as pieces that overlap: no loop and no call, so that the path of an
+    /// event needs no registers saved.
+    ///
+    /// # Safety
+    ///
+    /// - The range from `start`, `need` bytes long, lies within the buffer, and nobody else reads
+    ///   or writes it.
+    /// - `need` is the length of header and payload, up to the next multiple of 8, and the payload
+    ///   is not longer than [`SMALL`].
+    #[inline(always)]
+    pub(super) unsafe fn put_record<const N: usize>(
+        self,
+        (start, need): (u32, u32),
+        header: [u64; N],
+        payload: &[u8],
+    ) {
+        #[cfg(loom)]
+        self.memory.model.written(self.number(), start..start + need);
+        let len = payload.len();
+        debug_assert!(len <= SMALL && (8 * N + len).next_multiple_of(8) == need as usize);
+        let target = self.start.wrapping_add(start as usize);
+        // SAFETY: the last eight bytes of the range: it is as long as the header at least.
+        unsafe { target.wrapping_add(need as usize - 8).cast::<u64>().write_unaligned(0) };
+        // What of these eight bytes is header or payload is written now.
+        // SAFETY: the first bytes of the range, which is as long as the header at least.
+        unsafe { target.cast::<[u64; N]>().write_unaligned(header.map(u64::to_le)) };
+        let (from, body) = (payload.as_ptr(), target.wrapping_add(8 * N));
+        let copy = |at: usize, count: usize| {
+            let (from, to) = (from.wrapping_add(at), body.wrapping_add(at));
+            // SAFETY:
+            // - In each arm `at + count` is at most `len`, so the piece lies in the payload, and in
+            //   the range behind the header.
+            // - A payload is borrowed and the range is the caller's alone: they do not overlap.
+            unsafe { ptr::copy_nonoverlapping(from, to, count) };
+        };
+        match len {
+            16..=32 => {
+                copy(0, 16);
+                copy(len - 16, 16);
+            }
+            33.. => {
+                copy(0, 16);
+                copy(16, 16);
+                copy(len - 32, 16);
+                copy(len - 16, 16);
+            }
+            8.. => {
+                copy(0, 8);
+                copy(len - 8, 8);
+            }
+            4.. => {
+                copy(0, 4);
+                copy(len - 4, 4);
+            }
+            2.. => {
+                copy(0, 2);
+                copy(len - 2, 2);
+            }
+            1 => copy(0, 1),
+            0 => {}
+        }
     }
 
     /// Writes everything of a header but `FilledBytes`.
@@ -223,10 +316,12 @@ impl<'a> Buffer<'a> {
     ///
     /// - The buffer is the caller's alone.
     pub(super) unsafe fn reset(self) {
+        // First, so that a process that is killed in between leaves no old records under a new
+        // header. Relaxed: the free set's release publishes it.
+        self.store_filled(HEADER_BYTES, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
         // SAFETY: the caller's promise.
         unsafe { self.put_header(&self.memory.empty_header(BufferState::FREE)) };
-        // Relaxed: the free set's release publishes it.
-        self.store_filled(HEADER_BYTES, Ordering::Relaxed);
     }
 }
 

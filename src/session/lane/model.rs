@@ -44,7 +44,8 @@ impl Model {
 
     fn enter(&self, lane: usize) -> Entered<'_> {
         // SAFETY: each test gives a lane to one thread.
-        unsafe { self.ring.enter_lane(&self.lanes[lane]) }.expect("not entered twice")
+        unsafe { self.ring.enter_lane(&self.lanes[lane], self.ring.barrier) }
+            .expect("not entered twice")
     }
 
     /// Takes space for one event in `lane`, as `SessionHandle` does.

@@ -6,7 +6,7 @@
 //! another event, goes through a lane that nobody owns.
 
 use super::{Entered, Lane, Ring};
-use crate::session::{clock, stats::Discarded};
+use crate::session::{clock, stats::Discarded, sync::Barrier};
 use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::sync::{Arc, OnceLock, Weak};
@@ -44,12 +44,17 @@ impl Lanes {
     }
 
     /// Makes the calling thread the owner of the lowest free lane.
-    fn claim(&self, thread_id: u32) -> Option<(u32, &Lane)> {
+    fn claim(&self, ids: u64) -> Option<(u32, &Lane)> {
         let lanes = self.chunks.iter().flat_map(|chunk| {
             chunk.get_or_init(|| (0..CHUNK).map(|_| Lane::new()).collect()).iter()
         });
-        (0..).zip(lanes).find(|(_, lane)| lane.claim(thread_id))
+        (0..).zip(lanes).find(|(_, lane)| lane.claim(ids))
     }
+}
+
+/// The calling thread and its process, as records have them.
+fn ids() -> u64 {
+    u64::from(std::process::id()) << 32 | u64::from(clock::thread_id())
 }
 
 thread_local! {
@@ -75,22 +80,32 @@ impl Drop for Held {
 }
 
 impl Ring {
+    /// Enters the lane that the calling thread used last, if it is one of this ring and free.
+    ///
+    /// # Safety
+    ///
+    /// - `barrier` is as [`enter_lane`](Self::enter_lane) wants it.
+    #[inline(always)]
+    pub(super) unsafe fn enter_last(&self, barrier: Barrier) -> Option<Entered<'_>> {
+        let (id, lane) = LAST.get();
+        if id != self.id {
+            return None;
+        }
+        // SAFETY:
+        // - The pointer was set with this ring's id, which no other ring ever has, from a lane of
+        //   this ring; lanes are removed with the ring, which the caller holds.
+        let lane = unsafe { &*lane };
+        // SAFETY:
+        // - This thread claimed the lane and gives it back no sooner than it resets `LAST`.
+        // - The caller's promise.
+        unsafe { self.enter_lane(lane, barrier) }
+    }
+
     /// Enters a lane of the calling thread.
     #[inline(always)]
     pub(crate) fn enter(self: &Arc<Self>) -> Result<Entered<'_>, Discarded> {
-        let (id, lane) = LAST.get();
-        if id == self.id {
-            // SAFETY:
-            // - The pointer was set with this ring's id, which no other ring ever has, from a lane
-            //   of this ring; lanes are removed with the ring, which the caller holds.
-            let lane = unsafe { &*lane };
-            // SAFETY: this thread claimed the lane and gives it back no sooner than it resets
-            // `LAST`.
-            if let Some(entered) = unsafe { self.enter_lane(lane) } {
-                return Ok(entered);
-            }
-        }
-        self.enter_slowly()
+        // SAFETY: the barrier is the ring's.
+        unsafe { self.enter_last(self.barrier) }.map_or_else(|| self.enter_slowly(), Ok)
     }
 
     #[cold]
@@ -98,16 +113,16 @@ impl Ring {
         if let Some(index) = self.own_lane() {
             if let Some(lane) = self.lanes.get(index) {
                 LAST.set((self.id, ptr::from_ref(lane)));
-                // SAFETY: the lane is in `HELD`, so this thread owns it.
-                if let Some(entered) = unsafe { self.enter_lane(lane) } {
+                // SAFETY: the lane is in `HELD`, so this thread owns it; the barrier is the ring's.
+                if let Some(entered) = unsafe { self.enter_lane(lane, self.barrier) } {
                     return Ok(entered);
                 }
             }
         }
         // Within another event of this thread, or after its thread-locals are gone.
-        let thread_id = clock::thread_id();
+        let ids = ids();
         let mut lanes = self.lanes.shared.iter();
-        lanes.find_map(|lane| self.enter_shared(lane, thread_id)).ok_or(Discarded::NoLane)
+        lanes.find_map(|lane| self.enter_shared(lane, ids)).ok_or(Discarded::NoLane)
     }
 
     /// The lane that this thread owns, claimed now if need be. `None` while the list is in use (a
@@ -119,7 +134,7 @@ impl Ring {
                 return Some(*index);
             }
             held.retain(|(_, _, ring)| ring.strong_count() != 0);
-            let (index, _) = self.lanes.claim(clock::thread_id())?;
+            let (index, _) = self.lanes.claim(ids())?;
             held.push((self.id, index, Arc::downgrade(self)));
             Some(index)
         })
