@@ -31,6 +31,10 @@ pub enum Clock {
     SystemTime,
     /// Clock type 3: the cycle counter, its rate known in whole megahertz.
     CpuCycles,
+    /// Clock type 1 as the session's flusher last looked at it: the cheapest stamp, a load. It
+    /// stands still between two turns of the flusher, 2 ms when it has little to do and as long as
+    /// the disk takes when it has much.
+    FlusherTick,
 }
 
 impl Clock {
@@ -38,7 +42,7 @@ impl Clock {
     #[must_use]
     pub fn clock_type(self) -> ClockType {
         match self {
-            Self::PerformanceCounter => ClockType::QPC,
+            Self::PerformanceCounter | Self::FlusherTick => ClockType::QPC,
             Self::SystemTime => ClockType::SYSTEM_TIME,
             Self::CpuCycles => ClockType::CPU_CYCLES,
         }
@@ -50,6 +54,8 @@ impl Clock {
 pub(crate) enum Source {
     /// The processor's invariant counter.
     Counter,
+    /// The same, read by the flusher for everybody.
+    Tick,
     /// Nanoseconds of the monotonic clock.
     Monotonic,
     /// A `FILETIME`.
@@ -61,6 +67,7 @@ impl Source {
     pub(crate) fn of(clock: Clock) -> Self {
         match clock {
             Clock::SystemTime => Self::SystemTime,
+            Clock::FlusherTick if counter::is_invariant() => Self::Tick,
             _ if counter::is_invariant() => Self::Counter,
             _ => Self::Monotonic,
         }
@@ -69,14 +76,20 @@ impl Source {
     /// The time now, in ticks.
     #[inline(always)]
     pub(crate) fn now(self) -> u64 {
-        if let Self::Counter = self { counter::read() } else { self.ask_the_system() }
+        if self.is_quick() { counter::read() } else { self.ask_the_system() }
+    }
+
+    /// Whether a stamp is had without a call.
+    #[inline(always)]
+    pub(crate) fn is_quick(self) -> bool {
+        matches!(self, Self::Counter | Self::Tick)
     }
 
     /// Apart, so that the hot path stays small where it is inlined.
     #[inline(never)]
     fn ask_the_system(self) -> u64 {
         match self {
-            Self::Counter => counter::read(),
+            Self::Counter | Self::Tick => counter::read(),
             Self::Monotonic => monotonic_nanos(),
             Self::SystemTime => u64::try_from(wall_clock().0).unwrap_or_default(),
         }
@@ -114,7 +127,7 @@ impl Anchor {
 /// Ticks per second of `source`, as well as this process knows it by now.
 pub(crate) fn frequency(source: Source) -> u64 {
     match source {
-        Source::Counter => counter_frequency(),
+        Source::Counter | Source::Tick => counter_frequency(),
         Source::Monotonic => 1_000_000_000,
         Source::SystemTime => 10_000_000,
     }
@@ -126,7 +139,7 @@ pub(crate) fn frequency(source: Source) -> u64 {
 /// if somebody set the wall clock in between. `None` if the anchors are too close to do better
 /// than `frequency`.
 pub(crate) fn refined_frequency(source: Source, start: &Anchor, stop: &Anchor) -> Option<u64> {
-    if !matches!(source, Source::Counter) {
+    if !source.is_quick() {
         return None;
     }
     let ticks = u128::from(stop.ticks.checked_sub(start.ticks)?);

@@ -4,7 +4,7 @@ use crate::session::{
     clock::Source,
     config::{Config, ConfigError, SessionBuilder},
     flusher::{Flusher, Shared},
-    lane::{Ring, RingSize},
+    lane::{Backing, Policy, Ring, RingSize},
     stats::SessionStats,
     writer::SessionHandle,
 };
@@ -122,7 +122,8 @@ impl Session {
             resident: config.minimum_buffers,
             logger_id: config.logger_id,
         };
-        let (ring, collector) = Ring::new(id, size).map_err(failed("map the ring"))?;
+        let (ring, collector) = Ring::new(id, size, Policy::Collect, Backing::Anonymous)
+            .map_err(failed("map the ring"))?;
         let clock = Source::of(config.clock);
         let shared = Arc::new(Shared::default());
         let flusher = Flusher::new(collector, sink, &config, clock, Arc::clone(&shared))

@@ -591,7 +591,7 @@ impl Header {
         fields.pointer_size = 8.into();
         // Of the clock itself where records count its ticks; else of the processor, to be read.
         fields.cpu_speed_mhz = mhz(match clock {
-            Source::Counter | Source::Monotonic => rate,
+            Source::Counter | Source::Tick | Source::Monotonic => rate,
             Source::SystemTime => clock::frequency(Source::of(Clock::PerformanceCounter)),
         })
         .into();

@@ -67,10 +67,13 @@ mod memory;
 #[cfg(loom)]
 #[allow(missing_docs, clippy::missing_errors_doc, reason = "for tests/loom only")]
 pub mod model;
+mod pin;
 mod quick;
 mod reservation;
 mod thread;
 
+pub(crate) use memory::Backing;
+pub(crate) use pin::Pinned;
 pub use reservation::Reservation;
 
 use crate::format::{BufferFlags, BufferHeader, BufferState, MAX_LANES};
@@ -239,8 +242,21 @@ pub(crate) struct Ring {
     state: AtomicU32,
     barrier: Barrier,
     memory: Memory,
+    /// The time as the flusher last looked; for sessions that are content with that.
+    tick: AtomicU64,
+    /// Who takes the buffers that writers give up.
+    policy: Policy,
     lanes: Lanes,
     exchange: Exchange,
+}
+
+/// What becomes of a buffer that a writer gives up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Policy {
+    /// The collector takes it, empties it and sets it free.
+    Collect,
+    /// It stays as it is until a writer needs it: the oldest one is overwritten.
+    Overwrite,
 }
 
 /// What is touched once per buffer, away from what is read at every event.
@@ -254,6 +270,8 @@ struct Exchange {
     /// One more than the highest number handed out.
     numbers_used: AtomicU32,
     next_sequence: AtomicU64,
+    /// By buffer, where the oldest are overwritten: who keeps it from that. See `pin`.
+    claims: Box<[AtomicU32]>,
     /// The last stamp of any buffer given up, where the clock may be set back.
     latest: AtomicU64,
 }
@@ -283,17 +301,30 @@ impl RingSize {
 
 impl Ring {
     /// A ring and the one collector that may empty it.
-    pub(crate) fn new(id: u64, size: RingSize) -> std::io::Result<(Arc<Self>, Collector)> {
-        let memory = Memory::new(size)?;
+    pub(crate) fn new(
+        id: u64,
+        size: RingSize,
+        policy: Policy,
+        backing: Backing,
+    ) -> std::io::Result<(Arc<Self>, Collector)> {
+        let memory = Memory::new(size, backing)?;
+        // Where the oldest is overwritten every buffer takes its turn, or it is not the oldest.
+        let (turns, claims) = match policy {
+            Policy::Collect => (size.in_turns(), 0),
+            Policy::Overwrite => (size.buffers, size.buffers),
+        };
         let barrier = Barrier::new();
         let ring = Arc::new(Self {
             id,
             state: AtomicU32::new(RUNNING | if barrier.is_usual() { 0 } else { FENCED }),
             barrier,
             memory,
+            tick: AtomicU64::new(0),
+            policy,
             lanes: Lanes::new(),
             exchange: Exchange {
-                free: IndexSet::full(size.buffers).with_turns(size.in_turns()),
+                free: IndexSet::full(size.buffers).with_turns(turns),
+                claims: (0..claims).map(|_| AtomicU32::new(0)).collect(),
                 full: IndexList::new(size.buffers),
                 numbers: IndexSet::full(u32::from(MAX_LANES)),
                 latest: AtomicU64::new(0),
@@ -348,6 +379,47 @@ impl Ring {
     pub(crate) fn set_paused(&self, paused: bool) {
         let (from, to) = if paused { (RUNNING, PAUSED) } else { (PAUSED, RUNNING) };
         self.set_state(Some(from), to);
+    }
+
+    /// The time of the flusher's last look.
+    #[inline(always)]
+    pub(crate) fn tick(&self) -> u64 {
+        self.tick.load(Ordering::Relaxed)
+    }
+
+    /// Sets the time for writers that read [`tick`](Self::tick).
+    pub(crate) fn set_tick(&self, ticks: u64) {
+        self.tick.store(ticks, Ordering::Relaxed);
+    }
+
+    /// Passes on a buffer that its writer is done with.
+    fn give_up(&self, index: u32, ticks: u64) {
+        match self.policy {
+            Policy::Collect => self.exchange.full.push(index),
+            Policy::Overwrite => {
+                // SAFETY: the buffer is the caller's, who took it from a lane's hand. Whoever has
+                // it pinned reads nothing that this writes.
+                unsafe { self.memory.nth(index).close(ticks) };
+                self.exchange.free.put(index);
+            }
+        }
+    }
+
+    /// An empty buffer for the caller alone, to be begun. With [`Policy::Overwrite`] nobody can pin
+    /// it before [`begun`](Self::begun) is called.
+    fn take_empty(&self) -> Option<u32> {
+        if self.policy == Policy::Collect {
+            return self.exchange.free.take_turns();
+        }
+        loop {
+            let index = self.exchange.free.take_turns()?;
+            // If somebody reads it at this moment, they put it back; there are others.
+            if self.claim(index) {
+                // SAFETY: `index` came from the set and nobody has it pinned.
+                unsafe { self.memory.nth(index).reset() };
+                return Some(index);
+            }
+        }
     }
 
     /// Keeps the last stamp of `lane` for whoever gets its number next.
@@ -453,9 +525,9 @@ impl<'a> Entered<'a> {
     }
 
     /// Gives up the buffer in hand and takes a free one, whose header says that `lost` events went
-    /// missing before it.
+    /// missing before it. `ticks` is the time now.
     #[cold]
-    pub(crate) fn switch(&mut self, lost: u32) -> Result<(), Discarded> {
+    pub(crate) fn switch(&mut self, lost: u32, ticks: u64) -> Result<(), Discarded> {
         let exchange = &self.ring.exchange;
         // AcqRel pairs with the swaps in `Collector::steal`: each hand is seen by one side.
         let old = self.lane.hand.swap(EMPTY_HAND, Ordering::AcqRel);
@@ -463,16 +535,17 @@ impl<'a> Entered<'a> {
         if old != EMPTY_HAND {
             let old = Hand::unpack(old);
             self.ring.note_latest(self.lane);
-            exchange.full.push(self.ring.memory.index(old.offset));
+            self.ring.give_up(self.ring.memory.index(old.offset), ticks);
             number = Some(old.number);
         }
-        let Some(buffer) = exchange.free.take_turns() else {
+        let Some(buffer) = self.ring.take_empty() else {
             if let Some(number) = number {
                 exchange.numbers.put(number);
             }
             return Err(Discarded::NoFreeBuffer);
         };
         let Some(number) = number.or_else(|| exchange.numbers.take()) else {
+            self.ring.begun(buffer);
             exchange.free.put(buffer);
             return Err(Discarded::NoLane);
         };
@@ -482,6 +555,7 @@ impl<'a> Entered<'a> {
         let offset = self.ring.memory.offset(buffer);
         // SAFETY: `buffer` came from the free set, so it is this thread's alone.
         unsafe { self.ring.memory.at(offset).begin(number, sequence, lost) };
+        self.ring.begun(buffer);
 
         let hand = Hand { offset, number }.pack();
         // Release pairs with the acquire in `Collector::peek`: the header is there.
@@ -490,7 +564,7 @@ impl<'a> Entered<'a> {
             // The collector found this lane busy and put the old hand back. It was given up.
             let old = Hand::unpack(pushed_out);
             exchange.numbers.put(old.number);
-            exchange.full.push(self.ring.memory.index(old.offset));
+            self.ring.give_up(self.ring.memory.index(old.offset), ticks);
         }
         let last = &self.lane.tally.last_ticks;
         let latest = exchange.latest.load(Ordering::Relaxed);
@@ -680,11 +754,38 @@ impl Collector {
         self.ring.exchange.free.put(sealed.buffer);
     }
 
-    /// What the writer of `lane` has published of the buffer in its hand.
+    /// Leaves a buffer where the oldest are overwritten, to be so in its turn.
+    pub(crate) fn keep(&mut self, sealed: Sealed, ticks: u64) {
+        self.ring.give_up(sealed.buffer, ticks);
+    }
+
+    /// Takes any buffer that is in no hand, as it is.
+    pub(crate) fn take_any(&mut self) -> Option<Sealed> {
+        self.ring.exchange.free.take().map(|buffer| Sealed { buffer })
+    }
+
+    /// Puts the log's header buffer in front of the ring, if that is in a file.
+    pub(crate) fn put_log_header(&mut self, header: &[u8]) {
+        self.ring.memory.put_log_header(header);
+    }
+
+    /// The buffer in the hand of `lane` and its `FilledBytes`, at some moment.
+    pub(crate) fn glance(&self, lane: &Lane) -> Option<(u32, u32)> {
+        let hand = lane.hand.load(Ordering::Relaxed);
+        (hand != EMPTY_HAND).then(|| {
+            let offset = Hand::unpack(hand).offset;
+            let buffer = self.ring.memory.at(offset);
+            (self.ring.memory.index(offset), buffer.load_filled(Ordering::Relaxed))
+        })
+    }
+
+    /// What the writer of `lane` has published of the buffer in its hand. Not for
+    /// [`Policy::Overwrite`], where a writer may take that buffer again: see [`Ring::pin_hand`].
     ///
     /// The writer may go on, and may even give the buffer up: it is recycled by this collector
     /// alone, which is borrowed until the view is gone.
     pub(crate) fn peek<'a>(&'a self, lane: &Lane) -> Option<Published<'a>> {
+        debug_assert_eq!(self.ring.policy, Policy::Collect);
         // Acquire pairs with the swap in `Entered::switch`: the header is there.
         let hand = lane.hand.load(Ordering::Acquire);
         (hand != EMPTY_HAND).then(|| self.view(self.ring.memory.index(Hand::unpack(hand).offset)))
@@ -772,10 +873,11 @@ impl Collector {
 
     /// A free buffer for the collector's own records, with its header begun, under lane `number`.
     pub(crate) fn own_buffer(&mut self, number: u32) -> Option<Sealed> {
-        let buffer = self.ring.exchange.free.take_turns()?;
+        let buffer = self.ring.take_empty()?;
         let sequence = self.ring.exchange.next_sequence.fetch_add(1, Ordering::Relaxed);
         // SAFETY: `buffer` came from the free set, so it is this thread's alone.
         unsafe { self.ring.memory.nth(buffer).begin(number, sequence, 0) };
+        self.ring.begun(buffer);
         Some(Sealed { buffer })
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::session::sync::{AtomicU32, AtomicU64, Ordering};
 use std::ops::Range;
-use std::sync::atomic::{AtomicU32 as Hint, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64 as Hint, Ordering::Relaxed};
 
 /// No number: the end of a list.
 const NONE: u32 = u32::MAX;
@@ -16,8 +16,9 @@ const NONE: u32 = u32::MAX;
 pub(crate) struct IndexSet {
     words: Box<[AtomicU64]>,
     count: u32,
-    /// Where the next search of [`take_turns`](Self::take_turns) starts. A hint: any value is
-    /// right, so it is no atomic that loom needs to know of.
+    /// How far [`take_turns`](Self::take_turns) has come, counted on from round to round. A hint:
+    /// any value is right, so it is no atomic that loom needs to know of. It only grows: set back
+    /// by a thread that was asleep, it would let the youngest buffer be taken for the oldest.
     turn: Hint,
     /// The numbers below this one take turns; the others are for when none of them is there.
     turns: u32,
@@ -52,10 +53,17 @@ impl IndexSet {
     /// that take turns it is still in the cache that all processors share. Buffers that a session
     /// never needs stay untouched.
     pub(crate) fn take_turns(&self) -> Option<u32> {
-        let turn = self.turn.load(Relaxed);
-        let in_turn = self.take_within(turn..self.turns).or_else(|| self.take_within(0..turn));
-        if let Some(index) = in_turn {
-            self.turn.store(index + 1, Relaxed);
+        let turns = u64::from(self.turns.max(1));
+        let come = self.turn.load(Relaxed);
+        #[expect(clippy::cast_possible_truncation, reason = "less than `turns`")]
+        let next = (come % turns) as u32;
+        let round = come - u64::from(next);
+        if let Some(index) = self.take_within(next..self.turns) {
+            self.turn.fetch_max(round + u64::from(index) + 1, Relaxed);
+            return Some(index);
+        }
+        if let Some(index) = self.take_within(0..next) {
+            self.turn.fetch_max(round + turns + u64::from(index) + 1, Relaxed);
             return Some(index);
         }
         self.take_within(self.turns..self.count)

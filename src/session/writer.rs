@@ -274,10 +274,13 @@ impl SessionHandle {
         payload: &[u8],
         header: impl Fn(usize, Stamp) -> [u64; N],
     ) -> Result<(), Discarded> {
-        if let Source::Counter = self.clock {
+        if self.clock.is_quick() {
             let done = self.ring.record_quickly(payload, |lane| {
-                let stamp = Stamp { ticks: Source::Counter.now(), ids: lane.ids() };
-                header(8 * N + payload.len(), stamp)
+                let ticks = match self.clock {
+                    Source::Tick => self.ring.tick(),
+                    _ => Source::Counter.now(),
+                };
+                header(8 * N + payload.len(), Stamp { ticks, ids: lane.ids() })
             });
             if let Some(result) = done {
                 return result;
@@ -336,10 +339,10 @@ impl SessionHandle {
 
     #[inline(always)]
     fn stamp(&self, lane: &Lane) -> Stamp {
-        let ticks = if let Source::SystemTime = self.clock {
-            forward(self.clock.now(), lane)
-        } else {
-            self.clock.now()
+        let ticks = match self.clock {
+            Source::SystemTime => forward(self.clock.now(), lane),
+            Source::Tick => self.ring.tick(),
+            _ => self.clock.now(),
         };
         Stamp { ticks, ids: lane.ids() }
     }
@@ -359,7 +362,8 @@ impl SessionHandle {
         let tell = untold != 0 && untold * LOSS_RECORD + (len as usize).next_multiple_of(8) <= room;
         let lost = if tell { losses.iter().map(Loss::untold).sum() } else { 0 };
 
-        match entered.switch(u32::try_from(lost).unwrap_or(u32::MAX)) {
+        let ticks = self.stamp(entered.lane()).ticks;
+        match entered.switch(u32::try_from(lost).unwrap_or(u32::MAX), ticks) {
             Ok(()) => {}
             Err(Discarded::Stopped) => {
                 add(&entered.lane().tally.stopped, 1);

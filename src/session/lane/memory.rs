@@ -17,10 +17,13 @@ pub(super) const SMALL: usize = 64;
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Memory {
+    /// Where the first buffer starts.
     base: *mut u8,
     size: RingSize,
+    /// Bytes in front of the first buffer: the log's header buffer, where there is one.
+    front: usize,
     #[cfg(not(loom))]
-    _map: memmap2::MmapMut,
+    map: memmap2::MmapRaw,
     #[cfg(loom)]
     model: model::Model,
 }
@@ -32,10 +35,21 @@ unsafe impl Send for Memory {}
 // SAFETY: as above; `FilledBytes` is only ever touched as an atomic while it is shared.
 unsafe impl Sync for Memory {}
 
+/// Where the bytes of a ring lie.
+#[derive(Debug)]
+pub(crate) enum Backing {
+    /// In memory of the process.
+    Anonymous,
+    /// In a file, behind a header buffer: place 0 of a log, the buffers are the others. The file is
+    /// that long already, and its blocks are allocated: a store into a hole of a file kills the
+    /// process when the disk is full.
+    File(std::fs::File),
+}
+
 impl Memory {
     /// Every buffer empty and free, its header in place.
-    pub(super) fn new(size: RingSize) -> std::io::Result<Self> {
-        let memory = Self::map(size)?;
+    pub(super) fn new(size: RingSize, backing: Backing) -> std::io::Result<Self> {
+        let memory = Self::map(size, backing)?;
         for buffer in 0..size.buffers {
             // SAFETY: nobody else knows of the memory yet.
             unsafe { memory.nth(buffer).reset() };
@@ -44,24 +58,46 @@ impl Memory {
     }
 
     #[cfg(not(loom))]
-    fn map(size: RingSize) -> std::io::Result<Self> {
-        let bytes = size.buffer_size as usize * size.buffers as usize;
-        let mut map = memmap2::MmapOptions::new().len(bytes).map_anon()?;
+    fn map(size: RingSize, backing: Backing) -> std::io::Result<Self> {
+        let buffer_size = size.buffer_size as usize;
+        let ring = buffer_size * size.buffers as usize;
+        let (front, map) = match backing {
+            Backing::Anonymous => {
+                (0, memmap2::MmapRaw::from(memmap2::MmapOptions::new().len(ring).map_anon()?))
+            }
+            Backing::File(file) => {
+                let whole = buffer_size + ring;
+                (buffer_size, memmap2::MmapOptions::new().len(whole).map_raw(&file)?)
+            }
+        };
         #[cfg(target_os = "linux")]
         {
             // Without this the first pass over the ring pays for its page faults. A kernel older
             // than 5.14 says no, and the faults are paid.
-            let resident = size.buffer_size as usize * size.resident as usize;
+            let resident = front + buffer_size * size.resident as usize;
             let _ = map.advise_range(memmap2::Advice::PopulateWrite, 0, resident);
         }
-        Ok(Self { base: map.as_mut_ptr(), size, _map: map })
+        Ok(Self { base: map.as_mut_ptr().wrapping_add(front), size, front, map })
     }
 
     #[cfg(loom)]
-    fn map(size: RingSize) -> std::io::Result<Self> {
-        debug_assert!(size.resident <= size.buffers);
+    fn map(size: RingSize, backing: Backing) -> std::io::Result<Self> {
+        debug_assert!(size.resident <= size.buffers && matches!(backing, Backing::Anonymous));
         let mut model = model::Model::new(size);
-        Ok(Self { base: model.base(), size, model })
+        Ok(Self { base: model.base(), size, front: 0, model })
+    }
+
+    /// Writes the log's header buffer in front of the ring, if there is room for it.
+    pub(super) fn put_log_header(&self, header: &[u8]) {
+        debug_assert!(self.front == 0 || header.len() == self.front);
+        #[cfg(not(loom))]
+        if header.len() == self.front {
+            // SAFETY:
+            // - The first `front` bytes lie in the mapping.
+            // - They belong to the collector, of which there is one, and this is its only way to
+            //   them; other processes read them as bytes that may change.
+            unsafe { ptr::copy(header.as_ptr(), self.map.as_mut_ptr(), header.len()) };
+        }
     }
 
     #[inline(always)]
@@ -308,6 +344,53 @@ impl<'a> Buffer<'a> {
         header.reserved[8..12].copy_from_slice(&lost.to_le_bytes());
         // SAFETY: the caller's promise.
         unsafe { self.put_header(&header) };
+    }
+
+    /// Ends the filling of a buffer that stays in the ring. Without a checksum: that would cost
+    /// the writer as much as the records did.
+    ///
+    /// # Safety
+    ///
+    /// - Nobody else writes the buffer, or reads what this writes.
+    pub(super) unsafe fn close(self, ticks: u64) {
+        let filled = self.load_filled(Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { self.bytes_mut(0x04..0x08) }.copy_from_slice(&filled.to_le_bytes());
+        // SAFETY: the caller's promise.
+        unsafe { self.bytes_mut(0x08..0x0C) }.copy_from_slice(&filled.to_le_bytes());
+        // SAFETY: the caller's promise.
+        unsafe { self.bytes_mut(0x10..0x18) }.copy_from_slice(&ticks.to_le_bytes());
+        compiler_fence(Ordering::SeqCst);
+        let state = BufferState::FLUSH.0.to_le_bytes();
+        // SAFETY: the caller's promise.
+        unsafe { self.bytes_mut(0x2C..0x2E) }.copy_from_slice(&state);
+    }
+
+    /// The header as the buffer was begun, without `FilledBytes`; what [`close`](Self::close)
+    /// writes is left out.
+    ///
+    /// # Safety
+    ///
+    /// - The buffer is not begun or emptied meanwhile.
+    pub(super) unsafe fn begun_header(self) -> BufferHeader {
+        let mut header = self.memory.empty_header(BufferState::GENERAL_LOGGING);
+        let bytes = header.as_mut_bytes();
+        for range in [0x18..0x20, 0x28..0x2C, 0x34..HEADER_BYTES] {
+            let (start, end) = (range.start as usize, range.end as usize);
+            // SAFETY: the caller's promise.
+            bytes[start..end].copy_from_slice(unsafe { self.bytes(range) });
+        }
+        header
+    }
+
+    /// Published records.
+    ///
+    /// # Safety
+    ///
+    /// - The range lies between header and `FilledBytes`; the buffer is not begun meanwhile.
+    pub(super) unsafe fn records(self, range: Range<u32>) -> &'a [u8] {
+        // SAFETY: the caller's promise: published bytes do not change.
+        unsafe { self.bytes(range) }
     }
 
     /// Empties a buffer.

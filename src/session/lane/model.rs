@@ -36,7 +36,8 @@ impl Model {
             resident: 0,
             logger_id: 1,
         };
-        let (ring, collector) = Ring::new(1, size).expect("memory");
+        let (ring, collector) =
+            Ring::new(1, size, Policy::Collect, Backing::Anonymous).expect("memory");
         let model = Arc::new(Self { ring, lanes: (0..lanes).map(|_| Lane::new()).collect() });
         let collected = Collected { collector, model: Arc::clone(&model), buffers: Vec::new() };
         (model, collected)
@@ -58,7 +59,7 @@ impl Model {
             Ok(space) => return Ok(Open(space)),
             Err(entered) => entered,
         };
-        entered.switch(0)?;
+        entered.switch(0, 0)?;
         entered.reserve(8).map(Open).map_err(|_| Discarded::TooLarge)
     }
 

@@ -1,0 +1,108 @@
+//! Reading a ring whose oldest buffers are overwritten, while writers go on.
+//!
+//! Whoever reads a buffer *pins* it. A writer whose turn has come to overwrite a pinned buffer
+//! leaves it and takes the next one: it neither waits nor disturbs the reader. The reader gives the
+//! buffer back when it is done.
+//!
+//! ```text
+//!            pin                   a writer wants it
+//!     0 ───────────► PINNED ────────────────────────► PINNED | LEFT
+//!     ▲ ◄────unpin────┘                                    │
+//!     │ ◄────unpin, and back into the set─────────────────┘
+//!     │
+//!     └───────────► TAKEN   by the writer that begins it, until it has
+//! ```
+//!
+//! A pinned buffer may still be in a lane's hand and grow: what `FilledBytes` covers when it is
+//! loaded is whole and stays. It may be given up meanwhile too, which changes header fields that no
+//! reader of a pin looks at.
+
+use super::{BufferHeader, EMPTY_HAND, HEADER_BYTES, Hand, Lane, Ring, memory::Buffer};
+use crate::session::sync::Ordering;
+
+/// In a claim: somebody reads the buffer.
+const PINNED: u32 = 1;
+/// In a claim: a writer came to overwrite it and went on to another.
+const LEFT: u32 = 2;
+/// In a claim: a writer is about to begin it.
+const TAKEN: u32 = 4;
+
+/// A buffer that nobody overwrites until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Pinned<'a> {
+    ring: &'a Ring,
+    index: u32,
+}
+
+impl Ring {
+    /// Takes the claim on a buffer that comes next, unless it is pinned.
+    pub(super) fn claim(&self, index: u32) -> bool {
+        let Some(claim) = self.exchange.claims.get(index as usize) else { return true };
+        // Acquire pairs with the release in `Pinned::drop`: the reader is done with it.
+        let taken = claim.fetch_update(Ordering::Acquire, Ordering::Acquire, |claim| {
+            Some(if claim == PINNED { PINNED | LEFT } else { TAKEN })
+        });
+        taken.is_ok_and(|before| before != PINNED)
+    }
+
+    /// Ends the claim: the buffer is begun, and may be read.
+    pub(super) fn begun(&self, index: u32) {
+        if let Some(claim) = self.exchange.claims.get(index as usize) {
+            // Release pairs with the acquire in `pin`: the header is there.
+            claim.store(0, Ordering::Release);
+        }
+    }
+
+    /// Keeps a buffer from being overwritten. `None` if a writer is about to do so, or somebody
+    /// else reads it.
+    pub(crate) fn pin(&self, index: u32) -> Option<Pinned<'_>> {
+        let claim = self.exchange.claims.get(index as usize)?;
+        // Acquire pairs with the release in `begun`.
+        claim.compare_exchange(0, PINNED, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        Some(Pinned { ring: self, index })
+    }
+
+    /// Pins the buffer in the hand of `lane`.
+    pub(crate) fn pin_hand(&self, lane: &Lane) -> Option<Pinned<'_>> {
+        let hand = lane.hand.load(Ordering::Acquire);
+        if hand == EMPTY_HAND {
+            return None;
+        }
+        self.pin(self.memory.index(Hand::unpack(hand).offset))
+    }
+}
+
+impl Pinned<'_> {
+    fn buffer(&self) -> Buffer<'_> {
+        self.ring.memory.nth(self.index)
+    }
+
+    /// Where the buffer stands in the order of filling; 0 if it is empty.
+    pub(crate) fn sequence(&self) -> i64 {
+        // SAFETY: pinned.
+        unsafe { self.buffer().begun_header() }.sequence_number.get()
+    }
+
+    /// The header as the buffer was begun, with the end of the records, and these.
+    pub(crate) fn published(&self) -> (BufferHeader, &[u8]) {
+        let buffer = self.buffer();
+        // Acquire pairs with the release of the commit.
+        let filled = buffer.load_filled(Ordering::Acquire);
+        // SAFETY: pinned, so that the buffer is not begun anew.
+        let mut header = unsafe { buffer.begun_header() };
+        header.filled_bytes = filled.into();
+        // SAFETY: what lies below `FilledBytes` does not change until the buffer is begun anew.
+        (header, unsafe { buffer.records(HEADER_BYTES..filled) })
+    }
+}
+
+impl Drop for Pinned<'_> {
+    fn drop(&mut self) {
+        if let Some(claim) = self.ring.exchange.claims.get(self.index as usize) {
+            // Release pairs with the acquire in `claim`.
+            if claim.swap(0, Ordering::AcqRel) == PINNED | LEFT {
+                self.ring.exchange.free.put(self.index);
+            }
+        }
+    }
+}
