@@ -35,6 +35,7 @@ impl Model {
             buffers,
             resident: 0,
             logger_id: 1,
+            first_sequence: 1,
         };
         let (ring, collector) = Ring::new(1, size).expect("memory");
         let model = Arc::new(Self { ring, lanes: (0..lanes).map(|_| Lane::new()).collect() });
