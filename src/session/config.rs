@@ -2,12 +2,16 @@
 
 use crate::codec::LogfileView;
 use crate::format::{LogFileMode, MAX_BUFFER_SIZE, MAX_LANES, MIN_BUFFER_SIZE};
+use crate::session::log::Target;
 use crate::session::{
     clock::Clock,
     controller::{Session, SessionError},
     lane::HEADER_BYTES,
 };
-use crate::sink::{FileSink, Sink};
+use crate::sink::{
+    FileName, FileOptions, FileSink, Series, Sink,
+    storage::{Disk, Storage},
+};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,6 +26,37 @@ pub enum SequenceMode {
     Local,
     /// One count for all sessions of the process that ask for it.
     Global,
+}
+
+/// How the log file grows (`EVENT_TRACE_FILE_MODE_*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum FileMode {
+    /// Buffer after buffer, up to the maximum size if there is one. From then on events are lost,
+    /// and counted as [`file_full`](crate::session::EventsLost::file_full). What lies under the
+    /// name already is treated as [`FileSink::create`] says.
+    #[default]
+    Sequential,
+    /// As sequential, behind the buffers of the finished log that lies under the name. It must have
+    /// the same size of buffers and the same clock, see [`AppendError`](crate::session::AppendError).
+    /// Where there is none a new one is made.
+    Append,
+    /// At the maximum size, or at the age of [`new_file_interval`](SessionBuilder::new_file_interval),
+    /// recording goes on in a new file. The name's `%d` stands for its number: one more than the
+    /// highest that is there, so that files of earlier sessions stay.
+    NewFile,
+}
+
+/// When the log file is brought to the disk, so that it survives a power cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum SyncMode {
+    /// When the system thinks fit. The log survives the end of the process all the same.
+    #[default]
+    Never,
+    /// At each flush interval and each [`flush`](crate::session::Session::flush), when a file is
+    /// begun and when it is ended.
+    Flush,
 }
 
 /// A setting that no session can be made with.
@@ -53,6 +88,12 @@ pub enum ConfigError {
     NamesTooLong(u32, u32),
     /// Neither `log_file` nor `sink` was set, or both were.
     Target,
+    /// The first setting makes no sense without the second.
+    Needs(&'static str, &'static str),
+    /// The two settings exclude each other.
+    Excludes(&'static str, &'static str),
+    /// The log file's name must have one `%d`, in its last part, and be UTF-8 there.
+    FileNumber,
 }
 
 impl fmt::Display for ConfigError {
@@ -81,6 +122,11 @@ impl fmt::Display for ConfigError {
                 "name and log_file make a header of {need} bytes, buffer_size allows {room}"
             ),
             Self::Target => f.write_str("exactly one of log_file and sink must be set"),
+            Self::Needs(setting, other) => write!(f, "{setting} needs {other}"),
+            Self::Excludes(setting, other) => write!(f, "{setting} excludes {other}"),
+            Self::FileNumber => {
+                f.write_str("log_file must hold %d once, in the name itself, for FileMode::NewFile")
+            }
         }
     }
 }
@@ -104,6 +150,15 @@ const MAX_BUFFERS: u32 = 1 << 20;
 /// | [`flush_interval`](Self::flush_interval) | 1 s | 0, or 1 ms to 1 h |
 /// | [`clock`](Self::clock) | performance counter | [`Clock`] |
 /// | [`sequence`](Self::sequence) | none | [`SequenceMode`] |
+/// | [`file_mode`](Self::file_mode) | sequential | [`FileMode`] |
+/// | [`maximum_file_size_mb`](Self::maximum_file_size_mb) | none | 1 to 4,294,967,295, three buffers at least |
+/// | [`maximum_file_size_kb`](Self::maximum_file_size_kb) | none | 1 to 4,294,967,295, three buffers at least |
+/// | [`new_file_interval`](Self::new_file_interval) | none | 1 s to 366 days |
+/// | [`files_kept`](Self::files_kept) | all | 2 to 1,000,000 |
+/// | [`preallocate`](Self::preallocate) | no | needs a maximum file size |
+/// | [`delay_open`](Self::delay_open) | no | not with [`FileMode::Append`] |
+/// | [`sync`](Self::sync) | never | [`SyncMode`] |
+/// | [`storage`](Self::storage) | [`Disk`] | any [`Storage`] |
 #[must_use = "a builder makes a session only when it is started"]
 pub struct SessionBuilder {
     name: String,
@@ -115,13 +170,49 @@ pub struct SessionBuilder {
     flush_interval: Duration,
     clock: Clock,
     sequence: SequenceMode,
+    file_mode: FileMode,
+    maximum_file_size: Option<FileSize>,
+    new_file_interval: Option<Duration>,
+    files_kept: Option<u32>,
+    preallocate: bool,
+    delay_open: bool,
+    sync: SyncMode,
+    storage: Option<Box<dyn Storage>>,
+}
+
+/// A size as the logfile header tells it.
+#[derive(Clone, Copy, Debug)]
+enum FileSize {
+    Mb(u32),
+    Kb(u32),
+}
+
+impl FileSize {
+    fn bytes(self) -> u64 {
+        match self {
+            Self::Mb(mb) => u64::from(mb) << 20,
+            Self::Kb(kb) => u64::from(kb) << 10,
+        }
+    }
+}
+
+/// What the settings say of the log file.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct FileConfig {
+    /// In bytes; 0 for no bound.
+    pub(crate) maximum_bytes: u64,
+    /// As the logfile header tells it.
+    pub(crate) maximum_size: u32,
+    pub(crate) new_file_interval: Option<Duration>,
+    pub(crate) delay_open: bool,
+    pub(crate) append: bool,
 }
 
 /// Settings that passed every check.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) name: String,
-    /// Name of the log file as the logfile header tells it.
+    /// The log file as the settings name it; empty without one.
     pub(crate) log_file_name: String,
     pub(crate) buffer_size: u32,
     pub(crate) minimum_buffers: u32,
@@ -129,6 +220,7 @@ pub(crate) struct Config {
     pub(crate) flush_interval: Duration,
     pub(crate) clock: Clock,
     pub(crate) mode: LogFileMode,
+    pub(crate) file: FileConfig,
     /// Number of the session within the process; given at start.
     pub(crate) logger_id: u16,
 }
@@ -152,10 +244,18 @@ impl SessionBuilder {
             flush_interval: Duration::from_secs(1),
             clock: Clock::default(),
             sequence: SequenceMode::default(),
+            file_mode: FileMode::default(),
+            maximum_file_size: None,
+            new_file_interval: None,
+            files_kept: None,
+            preallocate: false,
+            delay_open: false,
+            sync: SyncMode::default(),
+            storage: None,
         }
     }
 
-    /// The log file to write. What lies there already is treated as [`FileSink::create`] says.
+    /// The log file to write; with [`FileMode::NewFile`] the pattern of its names.
     pub fn log_file(self, path: impl AsRef<Path>) -> Self {
         Self { log_file: Some(path.as_ref().to_owned()), ..self }
     }
@@ -195,32 +295,175 @@ impl SessionBuilder {
         Self { sequence, ..self }
     }
 
+    /// How the log file grows.
+    pub fn file_mode(self, mode: FileMode) -> Self {
+        Self { file_mode: mode, ..self }
+    }
+
+    /// Size that no log file exceeds, in units of 1,048,576 bytes. Replaces a size in KB.
+    pub fn maximum_file_size_mb(self, mb: u32) -> Self {
+        Self { maximum_file_size: Some(FileSize::Mb(mb)), ..self }
+    }
+
+    /// Size that no log file exceeds, in units of 1,024 bytes. Replaces a size in MB.
+    pub fn maximum_file_size_kb(self, kb: u32) -> Self {
+        Self { maximum_file_size: Some(FileSize::Kb(kb)), ..self }
+    }
+
+    /// Age at which [`FileMode::NewFile`] goes on in a new file, if anything is in the old one.
+    pub fn new_file_interval(self, interval: Duration) -> Self {
+        Self { new_file_interval: Some(interval), ..self }
+    }
+
+    /// How many files of [`FileMode::NewFile`] stay, the current one among them: when a new one is
+    /// begun those of the lowest numbers are removed, of earlier sessions too.
+    pub fn files_kept(self, count: u32) -> Self {
+        Self { files_kept: Some(count), ..self }
+    }
+
+    /// Reserves the room of the whole file when it is made, so that it can be written whatever else
+    /// fills the disk. What is not used is given back at the end.
+    pub fn preallocate(self, preallocate: bool) -> Self {
+        Self { preallocate, ..self }
+    }
+
+    /// Makes the file only when the first buffer goes there: a session without events leaves none.
+    /// A file that cannot be made then is told as any error of the sink is, and tried again.
+    pub fn delay_open(self, delay: bool) -> Self {
+        Self { delay_open: delay, ..self }
+    }
+
+    /// When the file is brought to the disk.
+    pub fn sync(self, sync: SyncMode) -> Self {
+        Self { sync, ..self }
+    }
+
+    /// Where log files are made, instead of the machine's file system.
+    pub fn storage(self, storage: impl Storage + 'static) -> Self {
+        Self { storage: Some(Box::new(storage)), ..self }
+    }
+
     /// Starts the session.
     ///
     /// # Errors
     ///
     /// [`SessionError::Config`] names the setting that is wrong and its range;
+    /// [`SessionError::Append`] says why the session cannot go on with the log that is there;
     /// [`SessionError::Io`] if the file, the memory or the flusher thread cannot be made.
     pub fn start(mut self) -> Result<Session, SessionError> {
         let config = self.check().map_err(SessionError::Config)?;
-        let sink: Box<dyn Sink> = match (self.sink.take(), &self.log_file) {
-            (Some(sink), None) => sink,
-            (None, Some(path)) => Box::new(FileSink::create(path).map_err(|error| {
-                SessionError::Io { what: format!("create {}", path.display()), error }
-            })?),
-            _ => return Err(SessionError::Config(ConfigError::Target)),
+        let target = match (self.sink.take(), self.log_file.take()) {
+            (Some(sink), _) => Target::Other(sink),
+            (None, Some(path)) => Target::File(Box::new(self.file_sink(path, &config)?)),
+            (None, None) => return Err(SessionError::Config(ConfigError::Target)),
         };
-        Session::start(config, sink)
+        Session::start(config, target)
+    }
+
+    fn file_sink(&mut self, path: PathBuf, config: &Config) -> Result<FileSink, SessionError> {
+        let name = match self.file_mode {
+            FileMode::NewFile => Series::new(&path).map(FileName::Series),
+            FileMode::Sequential | FileMode::Append => Some(FileName::One(path)),
+        };
+        let name = name.ok_or(SessionError::Config(ConfigError::FileNumber))?;
+        let options = FileOptions {
+            allocate: if self.preallocate { config.file.maximum_bytes } else { 0 },
+            sync: self.sync == SyncMode::Flush,
+            files_kept: self.files_kept,
+        };
+        let storage = self.storage.take().unwrap_or_else(|| Box::new(Disk));
+        Ok(FileSink::new(storage, name, options))
+    }
+
+    /// What the settings say of the log file, and their bits of its mode.
+    fn check_file(&self) -> Result<(FileConfig, LogFileMode), ConfigError> {
+        let new_file = self.file_mode == FileMode::NewFile;
+        let append = self.file_mode == FileMode::Append;
+        let sized = self.maximum_file_size.is_some();
+        let needs = |set: bool, setting, there: bool, other| {
+            if set && !there { Err(ConfigError::Needs(setting, other)) } else { Ok(()) }
+        };
+        let asked = [
+            ("file_mode", self.file_mode != FileMode::Sequential),
+            ("maximum_file_size", sized),
+            ("preallocate", self.preallocate),
+            ("delay_open", self.delay_open),
+            ("sync", self.sync != SyncMode::Never),
+            ("storage", self.storage.is_some()),
+        ];
+        for (setting, set) in asked {
+            needs(set, setting, self.log_file.is_some(), "log_file")?;
+        }
+        let timed = self.new_file_interval.is_some();
+        needs(timed, "new_file_interval", new_file, "FileMode::NewFile")?;
+        needs(self.files_kept.is_some(), "files_kept", new_file, "FileMode::NewFile")?;
+        needs(self.preallocate, "preallocate", sized, "maximum_file_size")?;
+        needs(
+            new_file,
+            "FileMode::NewFile",
+            sized || timed,
+            "maximum_file_size or new_file_interval",
+        )?;
+        if append && self.delay_open {
+            return Err(ConfigError::Excludes("delay_open", "FileMode::Append"));
+        }
+        if new_file && self.log_file.as_deref().and_then(Series::new).is_none() {
+            return Err(ConfigError::FileNumber);
+        }
+
+        let mut mode = match self.file_mode {
+            FileMode::Sequential => LogFileMode::SEQUENTIAL,
+            FileMode::Append => LogFileMode::SEQUENTIAL.with(LogFileMode::APPEND),
+            FileMode::NewFile => LogFileMode::NEWFILE,
+        };
+        for (bit, set) in [
+            (LogFileMode::PREALLOCATE, self.preallocate),
+            (LogFileMode::DELAY_OPEN_FILE, self.delay_open),
+            (
+                LogFileMode::USE_KBYTES_FOR_SIZE,
+                matches!(self.maximum_file_size, Some(FileSize::Kb(_))),
+            ),
+        ] {
+            if set {
+                mode = mode.with(bit);
+            }
+        }
+        let mut file = FileConfig {
+            new_file_interval: self.new_file_interval,
+            delay_open: self.delay_open,
+            append,
+            ..FileConfig::default()
+        };
+        if let Some(size @ (FileSize::Mb(told) | FileSize::Kb(told))) = self.maximum_file_size {
+            (file.maximum_bytes, file.maximum_size) = (size.bytes(), told);
+        }
+        Ok((file, mode))
+    }
+
+    fn check_file_numbers(&self) -> Result<(), ConfigError> {
+        let three = 3 * u64::from(self.buffer_size);
+        match self.maximum_file_size {
+            // The header, a buffer of events, and one that tells what was lost.
+            Some(FileSize::Mb(mb)) => {
+                let least = three.div_ceil(1 << 20);
+                range("maximum_file_size_mb", mb.into(), least, u32::MAX.into(), "MB")?;
+            }
+            Some(FileSize::Kb(kb)) => {
+                let least = three.div_ceil(1 << 10);
+                range("maximum_file_size_kb", kb.into(), least, u32::MAX.into(), "KB")?;
+            }
+            None => {}
+        }
+        if let Some(interval) = self.new_file_interval {
+            range("new_file_interval", interval.as_secs(), 1, 366 * 86_400, "s")?;
+        }
+        if let Some(kept) = self.files_kept {
+            range("files_kept", kept.into(), 2, 1_000_000, "files")?;
+        }
+        Ok(())
     }
 
     fn check(&self) -> Result<Config, ConfigError> {
-        let range = |setting, value, least, most, unit| {
-            if (least..=most).contains(&value) {
-                Ok(())
-            } else {
-                Err(ConfigError::OutOfRange { setting, value, least, most, unit })
-            }
-        };
         let size = self.buffer_size;
         let (least, most) = (u64::from(MIN_BUFFER_SIZE), u64::from(MAX_BUFFER_SIZE));
         range("buffer_size", u64::from(size), least, most, "bytes")?;
@@ -247,6 +490,8 @@ impl SessionBuilder {
         if self.log_file.is_some() == self.sink.is_some() {
             return Err(ConfigError::Target);
         }
+        self.check_file_numbers()?;
+        let (file, file_mode) = self.check_file()?;
         let log_file_name = self
             .log_file
             .as_ref()
@@ -257,7 +502,9 @@ impl SessionBuilder {
         if file_units > MAX_NAME || empty || log_file_name.contains('\0') {
             return Err(ConfigError::LogFileName(file_units));
         }
-        let header = LogfileView::record_size(name_units, file_units);
+        // A number may take ten digits where the pattern has two signs.
+        let digits = if self.file_mode == FileMode::NewFile { 8 } else { 0 };
+        let header = LogfileView::record_size(name_units, file_units + digits);
         let header = u32::try_from(header).unwrap_or(u32::MAX);
         if header > size - HEADER_BYTES {
             return Err(ConfigError::NamesTooLong(header, size - HEADER_BYTES));
@@ -276,9 +523,25 @@ impl SessionBuilder {
             maximum_buffers: maximum,
             flush_interval: self.flush_interval,
             clock: self.clock,
-            mode: LogFileMode::SEQUENTIAL.with(sequence),
+            mode: file_mode.with(sequence),
+            file,
             logger_id: 0,
         })
+    }
+}
+
+/// Whether a number is in its range.
+fn range(
+    setting: &'static str,
+    value: u64,
+    least: u64,
+    most: u64,
+    unit: &'static str,
+) -> Result<(), ConfigError> {
+    if (least..=most).contains(&value) {
+        Ok(())
+    } else {
+        Err(ConfigError::OutOfRange { setting, value, least, most, unit })
     }
 }
 
@@ -293,6 +556,13 @@ impl fmt::Debug for SessionBuilder {
             .field("flush_interval", &self.flush_interval)
             .field("clock", &self.clock)
             .field("sequence", &self.sequence)
+            .field("file_mode", &self.file_mode)
+            .field("maximum_file_size", &self.maximum_file_size)
+            .field("new_file_interval", &self.new_file_interval)
+            .field("files_kept", &self.files_kept)
+            .field("preallocate", &self.preallocate)
+            .field("delay_open", &self.delay_open)
+            .field("sync", &self.sync)
             .finish_non_exhaustive()
     }
 }

@@ -1,17 +1,20 @@
 //! A session: started, asked, flushed, stopped.
 
 use crate::session::{
+    append::{self, AppendError, Failed},
     clock::Source,
     config::{Config, ConfigError, SessionBuilder},
-    flusher::{Flusher, Shared},
+    flusher::Flusher,
     lane::{Backing, Policy, Ring, RingSize},
+    log::{Log, Target},
+    shared::Shared,
     stats::SessionStats,
     writer::SessionHandle,
 };
-use crate::sink::Sink;
 use std::fmt;
 use std::io;
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -57,6 +60,8 @@ pub struct Session {
 pub enum SessionError {
     /// A setting is wrong.
     Config(ConfigError),
+    /// The session cannot go on with the log that is there.
+    Append(AppendError),
     /// The system refused something.
     Io {
         /// What was to be done.
@@ -79,6 +84,7 @@ impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(error) => error.fmt(f),
+            Self::Append(error) => error.fmt(f),
             Self::Io { what, error } => write!(f, "cannot {what}: {error}"),
             Self::Sink { error, stats } => write!(
                 f,
@@ -94,6 +100,7 @@ impl std::error::Error for SessionError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Config(error) => Some(error),
+            Self::Append(error) => Some(error),
             Self::Io { error, .. } | Self::Sink { error, .. } => Some(error),
             Self::FlusherPanicked => None,
         }
@@ -106,32 +113,44 @@ impl Session {
         SessionBuilder::new(name)
     }
 
-    pub(crate) fn start(mut config: Config, sink: Box<dyn Sink>) -> Result<Self, SessionError> {
+    pub(crate) fn start(mut config: Config, mut target: Target) -> Result<Self, SessionError> {
         /// Sessions of this process so far.
         static SESSIONS: AtomicU64 = AtomicU64::new(0);
         let id = SESSIONS.fetch_add(1, Ordering::Relaxed) + 1;
         config.logger_id = u16::try_from(id % 0xFFFF).unwrap_or_default().max(1);
 
-        let failed = |what: &str| {
-            let what = what.to_owned();
-            move |error| SessionError::Io { what, error }
+        let failed = |what: String| move |error| SessionError::Io { what, error };
+        let existing = match &mut target {
+            Target::File(file) if config.file.append => {
+                append::open(file, &config).map_err(|error| match error {
+                    Failed::Differs(error) => SessionError::Append(error),
+                    Failed::Io(error) => failed(format!("open {}", config.log_file_name))(error),
+                })?
+            }
+            Target::File(_) | Target::Other(_) => None,
         };
         let size = RingSize {
             buffer_size: config.buffer_size,
             buffers: config.maximum_buffers,
             resident: config.minimum_buffers,
             logger_id: config.logger_id,
+            first_sequence: 1 + existing.as_ref().map_or(0, |log| log.last_sequence),
         };
         let (ring, collector) = Ring::new(id, size, Policy::Collect, Backing::Anonymous)
-            .map_err(failed("map the ring"))?;
+            .map_err(failed("map the ring".to_owned()))?;
         let clock = Source::of(config.clock);
         let shared = Arc::new(Shared::default());
-        let flusher = Flusher::new(collector, sink, &config, clock, Arc::clone(&shared))
-            .map_err(failed("write the log's header"))?;
+        let what = match &target {
+            Target::File(_) => format!("create {}", config.log_file_name),
+            Target::Other(_) => "write the log's header".to_owned(),
+        };
+        let log = Log::new(target, existing, &config, clock, Arc::clone(&shared))
+            .map_err(failed(what))?;
+        let flusher = Flusher::new(collector, log, &config, clock, Arc::clone(&shared));
         let flusher = std::thread::Builder::new()
             .name("etlring-flusher".to_owned())
             .spawn(move || flusher.run())
-            .map_err(failed("start the flusher thread"))?;
+            .map_err(failed("start the flusher thread".to_owned()))?;
         let handle = SessionHandle::new(ring, clock, Arc::clone(&shared));
         Ok(Self { handle, shared, flusher: Some(flusher) })
     }
@@ -152,6 +171,13 @@ impl Session {
             Some(flusher) => self.shared.flush(flusher.thread()),
             None => Ok(()),
         }
+    }
+
+    /// The log file that is written now: with numbered files the last one, with a delayed one
+    /// `None` until it is made.
+    #[must_use]
+    pub fn log_file(&self) -> Option<PathBuf> {
+        self.shared.log_file()
     }
 
     /// The first error of the sink so far, if there was one.

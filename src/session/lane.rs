@@ -287,6 +287,8 @@ pub(crate) struct RingSize {
     pub(crate) resident: u32,
     /// Number of the session, written into every buffer.
     pub(crate) logger_id: u16,
+    /// Sequence number of the first buffer.
+    pub(crate) first_sequence: u64,
 }
 
 impl RingSize {
@@ -329,7 +331,7 @@ impl Ring {
                 numbers: IndexSet::full(u32::from(MAX_LANES)),
                 latest: AtomicU64::new(0),
                 numbers_used: AtomicU32::new(0),
-                next_sequence: AtomicU64::new(1),
+                next_sequence: AtomicU64::new(size.first_sequence),
             },
         });
         let collector = Collector { ring: Arc::clone(&ring), batch: Vec::new() };
@@ -728,12 +730,6 @@ impl Collector {
         let range = 0..self.ring.memory.buffer_size();
         // SAFETY: a `Sealed` is the only way to a buffer that is in no hand, no list and no set.
         unsafe { self.ring.memory.nth(sealed.buffer).bytes_mut(range) }
-    }
-
-    /// `FilledBytes` of a buffer.
-    pub(crate) fn filled(&self, sealed: &Sealed) -> u32 {
-        // Relaxed: acquired with the buffer.
-        self.ring.memory.nth(sealed.buffer).load_filled(Ordering::Relaxed)
     }
 
     /// Sets `FilledBytes` of a buffer whose records the collector wrote itself.

@@ -31,20 +31,25 @@
 //!
 //! `lane` first: the one word that makes this work. Then `pool`, `writer`, `flusher`.
 
+mod append;
 #[expect(unsafe_code, reason = "reads the processor's counter")]
 mod clock;
 mod config;
 mod controller;
 mod flusher;
+mod header;
 #[expect(unsafe_code, reason = "the memory that writers and the flusher share")]
 mod lane;
+mod log;
 mod pool;
+mod shared;
 mod stats;
 mod sync;
 mod writer;
 
+pub use append::AppendError;
 pub use clock::Clock;
-pub use config::{ConfigError, SequenceMode, SessionBuilder};
+pub use config::{ConfigError, FileMode, SequenceMode, SessionBuilder, SyncMode};
 pub use controller::{Session, SessionError};
 pub use lane::Reservation;
 #[cfg(loom)]

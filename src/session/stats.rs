@@ -43,6 +43,8 @@ impl LossCause {
     pub const TOO_LARGE: Self = Self(2);
     /// [`Discarded::NoLane`].
     pub const NO_LANE: Self = Self(3);
+    /// The log file has its maximum size.
+    pub const FILE_FULL: Self = Self(5);
     /// The sink failed to write a buffer.
     pub const IO: Self = Self(6);
 }
@@ -56,6 +58,8 @@ pub struct EventsLost {
     pub too_large: u64,
     /// All lanes were taken.
     pub no_lane: u64,
+    /// In buffers for which a log file of maximum size had no room.
+    pub file_full: u64,
     /// In buffers that the sink failed to write.
     pub io: u64,
 }
@@ -64,7 +68,7 @@ impl EventsLost {
     /// All of them: the `EventsLost` of the log file.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.no_free_buffer + self.too_large + self.no_lane + self.io
+        self.no_free_buffer + self.too_large + self.no_lane + self.file_full + self.io
     }
 }
 
@@ -74,7 +78,7 @@ impl EventsLost {
 /// `attempted() == events_accepted + lost.total() + events_disabled + events_after_stop`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SessionStats {
-    /// Events committed, less those in buffers that the sink failed to write.
+    /// Events committed, less those in buffers that did not reach the log.
     pub events_accepted: u64,
     /// Events lost, by cause.
     pub lost: EventsLost,
@@ -82,9 +86,10 @@ pub struct SessionStats {
     pub events_disabled: u64,
     /// Events refused because the session was stopped.
     pub events_after_stop: u64,
-    /// Buffers in the log file, its header buffer included.
+    /// Buffers in the log, the header buffers of all its files included.
     pub buffers_written: u64,
-    /// Buffers that the sink failed to write.
+    /// Buffers that the sink failed to write, or whose file was removed. Buffers for which a file
+    /// of maximum size had no room are not among them.
     pub buffers_lost: u64,
     /// Buffers that nobody uses at this moment.
     pub buffers_free: u32,

@@ -11,9 +11,9 @@ use crate::format::{
 };
 use crate::session::{
     clock::Source,
-    flusher::Shared,
     lane::{Entered, HEADER_BYTES, Lane, Loss, PAUSED, RUNNING, Reservation, Ring, Space, add},
-    stats::{Discarded, EventsLost, LossCause, SessionStats},
+    shared::Shared,
+    stats::{Discarded, LossCause, SessionStats},
     sync::{AtomicU64, Ordering},
 };
 use std::sync::Arc;
@@ -241,11 +241,7 @@ impl SessionHandle {
     pub fn query(&self) -> SessionStats {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut stats = SessionStats {
-            lost: EventsLost {
-                no_lane: load(&self.shared.no_lane),
-                io: load(&self.shared.events_lost_io),
-                ..EventsLost::default()
-            },
+            lost: self.shared.lost(),
             buffers_written: load(&self.shared.buffers_written),
             buffers_lost: load(&self.shared.buffers_lost),
             buffers_free: self.ring.buffers_free(),
@@ -263,7 +259,8 @@ impl SessionHandle {
             stats.lost.too_large += load(&too_large.count);
             stats.lost.no_lane += load(&no_lane.count);
         }
-        stats.events_accepted = stats.events_accepted.saturating_sub(stats.lost.io);
+        let unwritten = stats.lost.io + stats.lost.file_full;
+        stats.events_accepted = stats.events_accepted.saturating_sub(unwritten);
         stats
     }
 

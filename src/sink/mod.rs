@@ -7,9 +7,13 @@
 
 mod file;
 mod memory;
+mod series;
+pub mod storage;
 
 pub use file::FileSink;
+pub(crate) use file::{FileName, FileOptions, LogFile, offset_of};
 pub use memory::{MemoryLog, MemorySink, NullSink};
+pub(crate) use series::Series;
 
 use std::io;
 

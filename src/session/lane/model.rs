@@ -35,6 +35,7 @@ impl Model {
             buffers,
             resident: 0,
             logger_id: 1,
+            first_sequence: 1,
         };
         let (ring, collector) =
             Ring::new(1, size, Policy::Collect, Backing::Anonymous).expect("memory");

@@ -1,0 +1,595 @@
+//! The log of a session: which buffer stands where, in which file.
+//!
+//! ```text
+//!   file   │ header │ place 1 │ place 2 │ ... │ place n │            maximum size
+//!              ▲         ▲         ▲              ▲
+//!              │         └─────────┴──────────────┴── taken when a buffer is first written there,
+//!              │                                      full or not; written again until it is full
+//!              └── counts, at each flush; times, when the file ends
+//! ```
+//!
+//! At the maximum size a sequential log takes no more; its last place is kept for the records that
+//! tell of what was lost. A series goes on in its next file. A buffer that stands in the old file
+//! and is still being filled then is written there for the last time; if its writer cannot be
+//! interrupted, the records behind go into the new file, as a buffer of the same lane and number.
+
+use crate::codec::{RecordView, Records, checksum};
+use crate::format::{BufferFlags, BufferHeader, BufferState, LOST_EVENT_GUID};
+use crate::session::{
+    append::Existing,
+    clock::{self, Anchor, Source},
+    config::Config,
+    header::Header,
+    lane::HEADER_BYTES,
+    shared::Shared,
+    sync::Ordering,
+};
+use crate::sink::{FileSink, LogFile, Sink, offset_of};
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use zerocopy::FromBytes;
+
+/// Where buffers go.
+pub(crate) enum Target {
+    File(Box<FileSink>),
+    Other(Box<dyn Sink>),
+}
+
+/// Why a buffer was not written.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// The file has its maximum size.
+    Full,
+    Io(io::Error),
+}
+
+/// Counts of the session that a header tells.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Totals {
+    pub(crate) events_lost: u64,
+    pub(crate) buffers_lost: u64,
+    pub(crate) lanes: u32,
+}
+
+/// Events that are in a buffer and not in the log.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Missing {
+    pub(crate) events: u64,
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+}
+
+/// How long to wait before a file that could not be made is tried again.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// The log; belongs to the flusher.
+pub(crate) struct Log {
+    target: Target,
+    header: Header,
+    clock: Source,
+    /// What times count from.
+    start: Anchor,
+    /// Whether `start` is good enough to measure the clock's rate by.
+    refines: bool,
+    buffer_size: u32,
+    /// By buffer of the ring.
+    places: Vec<Place>,
+    /// Places given out in the current file, the header's included; 0 while there is no file.
+    next_position: u64,
+    /// The first place of this session: 1, or more if it went on with a log.
+    first_position: u64,
+    /// Places that a file may have.
+    most: u64,
+    /// Of these, kept for the last losses.
+    kept_back: u64,
+    /// Age at which the next file is begun.
+    interval: Option<Duration>,
+    begun_at: Instant,
+    /// When a file may be made again, and why it could not.
+    retry: Option<(Instant, io::ErrorKind, String)>,
+    base: Base,
+    /// Buffers lost since the last one that was written.
+    buffers_missing: bool,
+    shared: Arc<Shared>,
+}
+
+/// What the counts of the current file start from.
+#[derive(Clone, Copy, Debug, Default)]
+struct Base {
+    /// Losses that earlier files tell.
+    events_lost: u64,
+    buffers_lost: u64,
+    /// Losses that the file told before this session.
+    events_before: u64,
+    buffers_before: u64,
+    /// Lanes that it had then.
+    lanes_before: u32,
+    /// Buffers in earlier files.
+    buffers: u64,
+}
+
+/// Where a buffer of the ring stands.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    /// In the current file.
+    position: Option<u64>,
+    /// `FilledBytes` of what stands there.
+    written: u32,
+    /// Bytes of records that stand in an earlier file.
+    elsewhere: u32,
+}
+
+impl Log {
+    /// Writes the header buffer, unless the file is to be made later.
+    pub(crate) fn new(
+        target: Target,
+        existing: Option<Existing>,
+        config: &Config,
+        clock: Source,
+        shared: Arc<Shared>,
+    ) -> io::Result<Self> {
+        let start = Anchor::take(clock);
+        let most = match config.file.maximum_bytes {
+            0 => u64::MAX,
+            bytes => bytes / u64::from(config.buffer_size),
+        };
+        let is_series = matches!(&target, Target::File(file) if file.is_series());
+        let mut log = Self {
+            target,
+            header: Header::new(config, clock, &start),
+            clock,
+            start,
+            refines: true,
+            buffer_size: config.buffer_size,
+            places: vec![Place::default(); config.maximum_buffers as usize],
+            next_position: 0,
+            first_position: 1,
+            most,
+            kept_back: u64::from(most != u64::MAX && !is_series),
+            interval: config.file.new_file_interval,
+            begun_at: Instant::now(),
+            retry: None,
+            base: Base::default(),
+            buffers_missing: false,
+            shared,
+        };
+        match existing {
+            Some(existing) => log.go_on_with(existing)?,
+            None if config.file.delay_open => {}
+            None => log.begin()?,
+        }
+        Ok(log)
+    }
+
+    /// Goes on with a log that was finished.
+    fn go_on_with(&mut self, existing: Existing) -> io::Result<()> {
+        self.header = existing.header;
+        (self.start, self.refines) = (existing.start, existing.refines);
+        let fields = &mut self.header.fields;
+        self.base.events_before = fields.events_lost.get().into();
+        self.base.buffers_before = fields.buffers_lost.get().into();
+        self.base.lanes_before = fields.number_of_processors.get();
+        fields.end_time = 0.into();
+        self.next_position = existing.buffers;
+        self.first_position = existing.buffers;
+        let header = self.header.start();
+        if let Target::File(sink) = &mut self.target {
+            if let Some(file) = sink.current() {
+                file.write_start(header)?;
+                self.shared.set_log_file(file.path());
+            }
+        }
+        self.tell_buffers();
+        Ok(())
+    }
+
+    /// Makes the file and writes its header buffer.
+    fn begin(&mut self) -> io::Result<()> {
+        match &mut self.target {
+            Target::Other(sink) => sink.write(0, self.header.make(""))?,
+            Target::File(sink) => {
+                // Made when the session was checked, if it is the first one.
+                let file = sink.make()?;
+                let file = begin_file(sink, file, &mut self.header)?;
+                self.shared.set_log_file(file.path());
+                sink.go_on_in(file);
+                if let Err(error) = sink.remove_oldest() {
+                    self.shared.note_error(error);
+                }
+            }
+        }
+        self.next_position = 1;
+        self.first_position = 1;
+        self.begun_at = Instant::now();
+        self.tell_buffers();
+        Ok(())
+    }
+
+    /// Makes a file, unless that failed a moment ago.
+    fn with_patience(&mut self, make: impl FnOnce(&mut Self) -> io::Result<()>) -> io::Result<()> {
+        if let Some((until, kind, text)) = &self.retry {
+            if Instant::now() < *until {
+                return Err(io::Error::new(*kind, text.clone()));
+            }
+        }
+        self.retry = None;
+        make(self).inspect_err(|error| {
+            self.retry = Some((Instant::now() + RETRY, error.kind(), error.to_string()));
+        })
+    }
+
+    /// Whether a buffer can only be written to a file that is yet to be made.
+    pub(crate) fn needs_next_file(&self, index: usize) -> bool {
+        self.is_series() && self.next_position >= self.most && self.places[index].position.is_none()
+    }
+
+    /// Whether the current file has reached its age.
+    pub(crate) fn is_due(&self) -> bool {
+        let old = self.interval.is_some_and(|interval| self.begun_at.elapsed() >= interval);
+        // A file without buffers waits for some; a failure waits for its time.
+        old && self.next_position > 1
+            && self.retry.as_ref().is_none_or(|(until, ..)| Instant::now() >= *until)
+    }
+
+    /// Whether there is a next file to go on in.
+    pub(crate) fn is_series(&self) -> bool {
+        matches!(&self.target, Target::File(file) if file.is_series())
+    }
+
+    /// Whether the buffer stands in the current file.
+    pub(crate) fn has_place(&self, index: usize) -> bool {
+        self.places[index].position.is_some()
+    }
+
+    /// Goes on in the next file of the series and ends the one before. If the next one cannot be
+    /// made the old one stays.
+    pub(crate) fn next_file(&mut self, totals: &Totals) -> io::Result<()> {
+        if !self.is_series() {
+            let why = "the log has one file only";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+        }
+        if self.next_position == 0 {
+            return self.with_patience(Self::begin);
+        }
+        let mut header = self.header.clone();
+        if let Some(rate) = self.rate(&Anchor::take(self.clock)) {
+            header.set_rate(rate);
+        }
+        header.fields.buffers_written = 1.into();
+        header.fields.events_lost = 0.into();
+        header.fields.buffers_lost = 0.into();
+        let mut next = None;
+        self.with_patience(|log| {
+            let Target::File(sink) = &mut log.target else { return Ok(()) };
+            let file = sink.make()?;
+            next = Some(begin_file(sink, file, &mut header)?);
+            Ok(())
+        })?;
+
+        self.end(totals);
+        self.base = Base {
+            events_lost: totals.events_lost,
+            buffers_lost: totals.buffers_lost,
+            buffers: self.base.buffers + self.next_position,
+            ..Base::default()
+        };
+        self.header = header;
+        for place in self.places.iter_mut().filter(|place| place.position.is_some()) {
+            let here = place.written.saturating_sub(HEADER_BYTES);
+            *place = Place { elsewhere: place.elsewhere + here, ..Place::default() };
+        }
+        if let (Target::File(sink), Some(next)) = (&mut self.target, next) {
+            self.shared.set_log_file(next.path());
+            sink.go_on_in(next);
+            if let Err(error) = sink.remove_oldest() {
+                self.shared.note_error(error);
+            }
+        }
+        self.next_position = 1;
+        self.first_position = 1;
+        self.begun_at = Instant::now();
+        self.tell_buffers();
+        Ok(())
+    }
+
+    /// How much of a ring's buffer that is filled to `filled` is not in the log.
+    pub(crate) fn has_news(&self, index: usize, filled: u32) -> bool {
+        let place = &self.places[index];
+        filled.saturating_sub(place.elsewhere) > place.written.max(HEADER_BYTES)
+    }
+
+    /// Completes a buffer and writes it to the place it has or now gets.
+    pub(crate) fn write(
+        &mut self,
+        index: usize,
+        buffer: &mut [u8],
+        flags: BufferFlags,
+    ) -> Result<(), Refused> {
+        let elsewhere = self.places[index].elsewhere;
+        let filled = leave_out(buffer, elsewhere);
+        complete(buffer, filled, self.clock.now(), flags);
+        if elsewhere != 0 && filled == HEADER_BYTES {
+            return Ok(());
+        }
+        let position = self.position_of(index)?;
+        match &mut self.target {
+            Target::Other(sink) => sink.write(position, buffer),
+            Target::File(sink) => sink.write(position, buffer),
+        }
+        .map_err(Refused::Io)?;
+        let place = &mut self.places[index];
+        (place.position, place.written) = (Some(position), filled);
+        if position == self.next_position {
+            self.next_position += 1;
+            self.tell_buffers();
+        }
+        Ok(())
+    }
+
+    /// The place in the file that a buffer of the ring has, or gets if it is written now.
+    fn position_of(&mut self, index: usize) -> Result<u64, Refused> {
+        if let Some(position) = self.places[index].position {
+            return Ok(position);
+        }
+        if self.next_position == 0 {
+            self.with_patience(Self::begin).map_err(Refused::Io)?;
+        }
+        if self.next_position >= self.most.saturating_sub(self.kept_back) {
+            return Err(Refused::Full);
+        }
+        Ok(self.next_position)
+    }
+
+    /// The flag that says that buffers are missing in front of the next one.
+    pub(crate) fn missing_flag(&self) -> BufferFlags {
+        if self.buffers_missing { BufferFlags::BUFFER_LOST } else { BufferFlags::default() }
+    }
+
+    /// The buffer is given back to the ring, in the log for good.
+    pub(crate) fn done(&mut self, index: usize) {
+        self.places[index] = Place::default();
+        self.buffers_missing = false;
+    }
+
+    /// The buffer is given back to the ring without being in the log. Counts what is lost.
+    pub(crate) fn lose(&mut self, index: usize, buffer: &[u8], why: Refused) {
+        let missing = events_behind(buffer, self.places[index].written);
+        match why {
+            Refused::Full => {
+                self.shared.file_full.add(missing.events, missing.first, missing.last);
+            }
+            Refused::Io(error) => {
+                self.shared.lose_buffers(1, missing.events, error);
+                self.buffers_missing = true;
+            }
+        }
+        self.places[index] = Place::default();
+    }
+
+    /// The place that was kept back may be used now.
+    pub(crate) fn use_kept_back(&mut self) {
+        self.kept_back = 0;
+    }
+
+    /// How many more buffers the file takes.
+    pub(crate) fn places_left(&self) -> u64 {
+        if self.is_series() { u64::MAX } else { self.most.saturating_sub(self.next_position) }
+    }
+
+    /// Ticks at the start of the session.
+    pub(crate) fn start_ticks(&self) -> u64 {
+        self.start.ticks
+    }
+
+    /// Brings the counts of the header up to date.
+    pub(crate) fn update_header(&mut self, totals: &Totals) {
+        if self.next_position == 0 {
+            return;
+        }
+        self.count(totals);
+        if !self.header.has_changed() {
+            return;
+        }
+        let written = match &mut self.target {
+            Target::Other(sink) => sink.write(0, self.header.bytes()),
+            Target::File(sink) => {
+                sink.current().map_or(Ok(()), |file| file.write_start(self.header.start()))
+            }
+        };
+        if let Err(error) = written {
+            self.header.not_written();
+            self.shared.note_error(error);
+        }
+    }
+
+    /// Makes what was written survive a power cut, if the session asked for that.
+    pub(crate) fn sync(&mut self) {
+        let synced = match &mut self.target {
+            Target::File(sink) if sink.syncs() => sink.current().map_or(Ok(()), LogFile::sync),
+            Target::File(_) | Target::Other(_) => Ok(()),
+        };
+        if let Err(error) = synced {
+            self.shared.note_error(error);
+        }
+    }
+
+    /// Ends the current file: cuts off what lies behind the last buffer, then completes the
+    /// header, so that what is called finished is.
+    pub(crate) fn end(&mut self, totals: &Totals) {
+        if self.next_position == 0 {
+            return;
+        }
+        let stop = Anchor::take(self.clock);
+        self.count(totals);
+        let lanes = totals.lanes.max(self.base.lanes_before).max(1);
+        self.header.fields.number_of_processors = lanes.into();
+        if let Some(rate) = self.rate(&stop) {
+            self.header.set_rate(rate);
+        }
+        // By the log's own clock, so that no record lies behind the end.
+        self.header.fields.end_time = self.header.clock().file_time(stop.ticks).0.into();
+
+        let (buffers, size) = (self.next_position, self.buffer_size);
+        let shared = Arc::clone(&self.shared);
+        let note = |result: io::Result<()>| {
+            if let Err(error) = result {
+                shared.note_error(error);
+            }
+        };
+        match &mut self.target {
+            Target::Other(sink) => {
+                note(sink.write(0, self.header.bytes()));
+                note(sink.finish(buffers, size));
+            }
+            Target::File(sink) => {
+                let syncs = sink.syncs();
+                let Some(file) = sink.current() else { return };
+                note(file.trim(buffers.saturating_mul(u64::from(size))));
+                if syncs {
+                    note(file.sync());
+                }
+                note(file.write_start(self.header.start()));
+                if syncs {
+                    note(file.sync());
+                }
+            }
+        }
+    }
+
+    /// Looks whether the file was removed. What is in it is lost then, but for what is still in the
+    /// ring; a new file is made as soon as that can be done.
+    pub(crate) fn look_after_file(&mut self) {
+        let Target::File(sink) = &mut self.target else { return };
+        let Some(file) = sink.current() else { return };
+        // Whoever cannot tell says nothing.
+        if !matches!(file.has_name(), Ok(false)) {
+            return;
+        }
+        let mut held: Vec<u64> = self.places.iter().filter_map(|place| place.position).collect();
+        held.sort_unstable();
+        let (mut events, mut buffers) = (0, 0);
+        let mut buffer = vec![0; self.buffer_size as usize];
+        for position in self.first_position..self.next_position {
+            if held.binary_search(&position).is_ok() {
+                continue;
+            }
+            buffers += 1;
+            let offset = offset_of(position, buffer.len());
+            let read = offset.and_then(|offset| file.read(offset, &mut buffer));
+            if read.is_ok_and(|read| read == buffer.len()) {
+                events += events_behind(&buffer, 0).events;
+            }
+        }
+        let gone = format!("{} was removed", file.path().display());
+        sink.forget();
+        for place in &mut self.places {
+            *place = Place { elsewhere: place.elsewhere, ..Place::default() };
+        }
+        self.next_position = 0;
+        let told = self.base;
+        self.base = Base { events_before: 0, buffers_before: 0, lanes_before: 0, ..told };
+        self.tell_buffers();
+        self.shared.lose_buffers(buffers, events, io::Error::new(io::ErrorKind::NotFound, gone));
+        self.buffers_missing = true;
+    }
+
+    /// Sets the counts of the header.
+    fn count(&mut self, totals: &Totals) {
+        let base = &self.base;
+        let clamp = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        let events = totals.events_lost.saturating_sub(base.events_lost) + base.events_before;
+        let buffers = totals.buffers_lost.saturating_sub(base.buffers_lost) + base.buffers_before;
+        let fields = &mut self.header.fields;
+        fields.events_lost = clamp(events).into();
+        fields.buffers_lost = clamp(buffers).into();
+        fields.buffers_written = clamp(self.next_position).into();
+        let lanes = fields.number_of_processors.get().max(totals.lanes);
+        fields.number_of_processors = lanes.into();
+    }
+
+    /// The clock's rate over the whole session.
+    fn rate(&self, now: &Anchor) -> Option<u64> {
+        if self.refines { clock::refined_frequency(self.clock, &self.start, now) } else { None }
+    }
+
+    fn tell_buffers(&self) {
+        let buffers = self.base.buffers + self.next_position;
+        self.shared.buffers_written.store(buffers, Ordering::Relaxed);
+    }
+}
+
+/// Writes the header into a new file, which tells its name there.
+fn begin_file(sink: &mut FileSink, file: LogFile, header: &mut Header) -> io::Result<LogFile> {
+    let name = file.path().to_string_lossy().into_owned();
+    sink.begin(file, header.make(&name))
+}
+
+/// Takes the first `elsewhere` bytes of records out of a buffer; gives what is then filled.
+fn leave_out(buffer: &mut [u8], elsewhere: u32) -> u32 {
+    let filled = filled_of(buffer);
+    let start = (HEADER_BYTES + elsewhere).min(filled);
+    if elsewhere == 0 {
+        return filled;
+    }
+    buffer.copy_within(start as usize..filled as usize, BufferHeader::SIZE);
+    let filled = filled - (start - HEADER_BYTES);
+    if let Ok((header, _)) = BufferHeader::mut_from_prefix(buffer) {
+        header.filled_bytes = filled.into();
+        // What was lost before it was told with the first part.
+        let flags = header.flags().0 & !BufferFlags::EVENTS_LOST.0;
+        header.buffer_flags = flags.into();
+        header.reserved[8..12].fill(0);
+    }
+    filled
+}
+
+fn filled_of(buffer: &[u8]) -> u32 {
+    BufferHeader::ref_from_prefix(buffer).map_or(HEADER_BYTES, |(h, _)| h.filled_bytes.get())
+}
+
+/// Events lost before this buffer, where the writer began it: spec/11-checksum.md.
+fn lost_field(buffer: &[u8]) -> u32 {
+    match buffer.get(0x40..0x44) {
+        Some(&[a, b, c, d]) => u32::from_le_bytes([a, b, c, d]),
+        _ => 0,
+    }
+}
+
+/// Makes a buffer what a file has: header final, filler behind the records, checksum.
+fn complete(buffer: &mut [u8], filled: u32, ticks: u64, flags: BufferFlags) {
+    let lost = lost_field(buffer);
+    buffer[filled as usize..].fill(0xFF);
+    if let Ok((header, _)) = BufferHeader::mut_from_prefix(buffer) {
+        header.saved_offset = filled.into();
+        header.current_offset = filled.into();
+        header.time_stamp = ticks.into();
+        header.state = BufferState::FLUSH.0.into();
+        header.buffer_flags = header.flags().with(flags).0.into();
+    }
+    if let Ok(field) = checksum::field(buffer, lost) {
+        buffer[0x38..0x48].copy_from_slice(&field);
+    }
+}
+
+/// Events in a sealed buffer behind its first `written` bytes, our own loss records left out.
+fn events_behind(buffer: &[u8], written: u32) -> Missing {
+    let filled = filled_of(buffer) as usize;
+    let records = buffer.get(BufferHeader::SIZE..filled).unwrap_or_default();
+    let mut missing = Missing::default();
+    for raw in Records::new(records).map_while(Result::ok) {
+        let record = RecordView::parse(raw).ok();
+        let ours = record.as_ref().is_some_and(|r| r.provider() == Some(LOST_EVENT_GUID));
+        if ours || raw.offset + HEADER_BYTES < written {
+            continue;
+        }
+        missing.events += 1;
+        if let Some(ticks) = record.and_then(|record| record.ticks()) {
+            if missing.last == 0 {
+                missing.first = ticks;
+            }
+            missing.last = ticks;
+        }
+    }
+    missing
+}
