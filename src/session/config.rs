@@ -45,6 +45,24 @@ pub enum FileMode {
     /// recording goes on in a new file. The name's `%d` stands for its number: one more than the
     /// highest that is there, so that files of earlier sessions stay.
     NewFile,
+    /// A file of the maximum size from the start, whose pages are the session's buffers: nothing is
+    /// copied or written, and a killed process leaves all that it committed. When the file is full
+    /// the oldest buffer is overwritten; the header never is. The size takes the place of
+    /// [`maximum_buffers`](SessionBuilder::maximum_buffers). Buffers have no checksum before the
+    /// session stops.
+    Circular,
+}
+
+/// What a writer does when no buffer is free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// It discards its event at once, and counts it.
+    #[default]
+    Discard,
+    /// It waits for a buffer, up to so long, and discards its event only then. Not for threads that
+    /// must not sleep.
+    Block(Duration),
 }
 
 /// When the log file is brought to the disk, so that it survives a power cut.
@@ -86,7 +104,7 @@ pub enum ConfigError {
     LogFileName(usize),
     /// The two names do not fit the header buffer: bytes they need with the header, bytes there.
     NamesTooLong(u32, u32),
-    /// Neither `log_file` nor `sink` was set, or both were.
+    /// None of `log_file`, `sink` and `memory_ring` was set, or several were.
     Target,
     /// The first setting makes no sense without the second.
     Needs(&'static str, &'static str),
@@ -121,7 +139,9 @@ impl fmt::Display for ConfigError {
                 f,
                 "name and log_file make a header of {need} bytes, buffer_size allows {room}"
             ),
-            Self::Target => f.write_str("exactly one of log_file and sink must be set"),
+            Self::Target => {
+                f.write_str("exactly one of log_file, sink and memory_ring must be set")
+            }
             Self::Needs(setting, other) => write!(f, "{setting} needs {other}"),
             Self::Excludes(setting, other) => write!(f, "{setting} excludes {other}"),
             Self::FileNumber => {
@@ -137,6 +157,8 @@ impl std::error::Error for ConfigError {}
 const MAX_NAME: usize = 1024;
 /// Most memory of one session: 64 GiB, or what fits an address.
 const MAX_RING_BYTES: u64 = if usize::BITS >= 64 { 64 << 30 } else { 1 << 30 };
+/// Memory that is there from the start where the oldest buffers are overwritten.
+const RESIDENT_BYTES: u32 = 64 << 20;
 /// Most buffers: more than any use, less than the special numbers.
 const MAX_BUFFERS: u32 = 1 << 20;
 
@@ -159,6 +181,8 @@ const MAX_BUFFERS: u32 = 1 << 20;
 /// | [`delay_open`](Self::delay_open) | no | not with [`FileMode::Append`] |
 /// | [`sync`](Self::sync) | never | [`SyncMode`] |
 /// | [`storage`](Self::storage) | [`Disk`] | any [`Storage`] |
+/// | [`ring_file`](Self::ring_file) | yes, for a log file | needs [`Disk`] |
+/// | [`when_full`](Self::when_full) | discard | [`WhenFull`], up to 1 h |
 #[must_use = "a builder makes a session only when it is started"]
 pub struct SessionBuilder {
     name: String,
@@ -178,6 +202,9 @@ pub struct SessionBuilder {
     delay_open: bool,
     sync: SyncMode,
     storage: Option<Box<dyn Storage>>,
+    memory_ring: bool,
+    ring_file: Option<bool>,
+    when_full: WhenFull,
 }
 
 /// A size as the logfile header tells it.
@@ -208,6 +235,19 @@ pub(crate) struct FileConfig {
     pub(crate) append: bool,
 }
 
+/// Where the ring lies, and what becomes of its full buffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RingConfig {
+    /// In memory; they go to the sink.
+    Memory,
+    /// In a file beside the log; they go to the log.
+    BesideLog,
+    /// In memory; they stay until they are overwritten.
+    Recorder,
+    /// In the log file itself; they stay until they are overwritten.
+    Circular,
+}
+
 /// Settings that passed every check.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -221,6 +261,9 @@ pub(crate) struct Config {
     pub(crate) clock: Clock,
     pub(crate) mode: LogFileMode,
     pub(crate) file: FileConfig,
+    pub(crate) ring: RingConfig,
+    /// How long a writer waits for a free buffer.
+    pub(crate) patience: Option<Duration>,
     /// Number of the session within the process; given at start.
     pub(crate) logger_id: u16,
 }
@@ -252,6 +295,9 @@ impl SessionBuilder {
             delay_open: false,
             sync: SyncMode::default(),
             storage: None,
+            memory_ring: false,
+            ring_file: None,
+            when_full: WhenFull::default(),
         }
     }
 
@@ -263,6 +309,26 @@ impl SessionBuilder {
     /// Where buffers go instead of a log file.
     pub fn sink(self, sink: impl Sink + 'static) -> Self {
         Self { sink: Some(Box::new(sink)), ..self }
+    }
+
+    /// No log: events stay in memory, the newest ones always, until
+    /// [`Session::snapshot`](crate::session::Session::snapshot) writes them to a file
+    /// (`EVENT_TRACE_BUFFERING_MODE`). When all buffers are full the oldest is overwritten.
+    pub fn memory_ring(self) -> Self {
+        Self { memory_ring: true, ..self }
+    }
+
+    /// Whether the buffers lie in a file beside the log, `app.etl.ring` for `app.etl`, so that a
+    /// killed process loses nothing that it committed. Its room is taken from the disk at start,
+    /// `maximum_buffers + 1` buffers; a session that stops removes it. A circular log needs none.
+    pub fn ring_file(self, ring_file: bool) -> Self {
+        Self { ring_file: Some(ring_file), ..self }
+    }
+
+    /// What a writer does when no buffer is free. A memory ring and a circular log overwrite their
+    /// oldest buffer instead.
+    pub fn when_full(self, when_full: WhenFull) -> Self {
+        Self { when_full, ..self }
     }
 
     /// Bytes of a buffer. No record is larger than a buffer less 72 bytes.
@@ -352,18 +418,26 @@ impl SessionBuilder {
     /// [`SessionError::Io`] if the file, the memory or the flusher thread cannot be made.
     pub fn start(mut self) -> Result<Session, SessionError> {
         let config = self.check().map_err(SessionError::Config)?;
-        let target = match (self.sink.take(), self.log_file.take()) {
-            (Some(sink), _) => Target::Other(sink),
-            (None, Some(path)) => Target::File(Box::new(self.file_sink(path, &config)?)),
-            (None, None) => return Err(SessionError::Config(ConfigError::Target)),
-        };
-        Session::start(config, target)
+        let log_file = self.log_file.take();
+        match (config.ring, self.sink.take(), log_file) {
+            (RingConfig::Recorder | RingConfig::Circular, _, path) => {
+                Session::start_ring(config, path)
+            }
+            (_, Some(sink), _) => Session::start(config, Target::Other(sink), None),
+            (_, None, Some(path)) => {
+                let target = Target::File(Box::new(self.file_sink(path.clone(), &config)?));
+                Session::start(config, target, Some(path))
+            }
+            (_, None, None) => Err(SessionError::Config(ConfigError::Target)),
+        }
     }
 
     fn file_sink(&mut self, path: PathBuf, config: &Config) -> Result<FileSink, SessionError> {
         let name = match self.file_mode {
             FileMode::NewFile => Series::new(&path).map(FileName::Series),
-            FileMode::Sequential | FileMode::Append => Some(FileName::One(path)),
+            FileMode::Sequential | FileMode::Append | FileMode::Circular => {
+                Some(FileName::One(path))
+            }
         };
         let name = name.ok_or(SessionError::Config(ConfigError::FileNumber))?;
         let options = FileOptions {
@@ -404,6 +478,20 @@ impl SessionBuilder {
             sized || timed,
             "maximum_file_size or new_file_interval",
         )?;
+        let circular = self.file_mode == FileMode::Circular;
+        needs(circular, "FileMode::Circular", sized, "maximum_file_size")?;
+        if circular {
+            let excluded = [
+                ("preallocate", self.preallocate),
+                ("delay_open", self.delay_open),
+                ("sync", self.sync != SyncMode::Never),
+                ("storage", self.storage.is_some()),
+                ("ring_file", self.ring_file == Some(true)),
+            ];
+            if let Some((setting, _)) = excluded.into_iter().find(|(_, set)| *set) {
+                return Err(ConfigError::Excludes(setting, "FileMode::Circular"));
+            }
+        }
         if append && self.delay_open {
             return Err(ConfigError::Excludes("delay_open", "FileMode::Append"));
         }
@@ -415,7 +503,11 @@ impl SessionBuilder {
             FileMode::Sequential => LogFileMode::SEQUENTIAL,
             FileMode::Append => LogFileMode::SEQUENTIAL.with(LogFileMode::APPEND),
             FileMode::NewFile => LogFileMode::NEWFILE,
+            FileMode::Circular => LogFileMode::CIRCULAR,
         };
+        if self.memory_ring {
+            mode = LogFileMode::BUFFERING;
+        }
         for (bit, set) in [
             (LogFileMode::PREALLOCATE, self.preallocate),
             (LogFileMode::DELAY_OPEN_FILE, self.delay_open),
@@ -470,9 +562,21 @@ impl SessionBuilder {
         if size % 1024 != 0 {
             return Err(ConfigError::Unaligned(size));
         }
-        let maximum = self.maximum_buffers;
+        let ring = self.check_ring()?;
+        let maximum = match (ring, self.maximum_file_size) {
+            (RingConfig::Circular, Some(told)) => {
+                let buffers = (told.bytes() / u64::from(size)).saturating_sub(1);
+                u32::try_from(buffers).unwrap_or(u32::MAX)
+            }
+            _ => self.maximum_buffers,
+        };
         range("maximum_buffers", u64::from(maximum), 2, u64::from(MAX_BUFFERS), "buffers")?;
-        let minimum = self.minimum_buffers.unwrap_or(maximum.min(32));
+        let usual = match ring {
+            RingConfig::Memory | RingConfig::BesideLog => 32,
+            // All of them will be used.
+            RingConfig::Recorder | RingConfig::Circular => RESIDENT_BYTES / size,
+        };
+        let minimum = self.minimum_buffers.unwrap_or(maximum.min(usual.max(1)));
         range("minimum_buffers", u64::from(minimum), 1, u64::from(maximum), "buffers")?;
         let memory = u64::from(size) * u64::from(maximum);
         if memory > MAX_RING_BYTES {
@@ -487,7 +591,8 @@ impl SessionBuilder {
         if !(1..=MAX_NAME).contains(&name_units) || self.name.contains('\0') {
             return Err(ConfigError::Name(name_units));
         }
-        if self.log_file.is_some() == self.sink.is_some() {
+        let targets = [self.log_file.is_some(), self.sink.is_some(), self.memory_ring];
+        if targets.into_iter().filter(|set| *set).count() != 1 {
             return Err(ConfigError::Target);
         }
         self.check_file_numbers()?;
@@ -525,8 +630,47 @@ impl SessionBuilder {
             clock: self.clock,
             mode: file_mode.with(sequence),
             file,
+            ring,
+            patience: match self.when_full {
+                WhenFull::Discard => None,
+                WhenFull::Block(patience) => Some(patience),
+            },
             logger_id: 0,
         })
+    }
+
+    fn check_ring(&self) -> Result<RingConfig, ConfigError> {
+        let ring = match (self.memory_ring, self.file_mode) {
+            (true, _) => RingConfig::Recorder,
+            (false, FileMode::Circular) => RingConfig::Circular,
+            (false, _) if self.log_file.is_some() && self.storage.is_none() => {
+                if self.ring_file.unwrap_or(true) {
+                    RingConfig::BesideLog
+                } else {
+                    RingConfig::Memory
+                }
+            }
+            (false, _) if self.ring_file == Some(true) => {
+                let other =
+                    if self.log_file.is_some() { "Disk as its storage" } else { "log_file" };
+                return Err(ConfigError::Needs("ring_file", other));
+            }
+            (false, _) => RingConfig::Memory,
+        };
+        if let WhenFull::Block(patience) = self.when_full {
+            match ring {
+                RingConfig::Recorder => {
+                    return Err(ConfigError::Excludes("WhenFull::Block", "memory_ring"));
+                }
+                RingConfig::Circular => {
+                    return Err(ConfigError::Excludes("WhenFull::Block", "FileMode::Circular"));
+                }
+                RingConfig::Memory | RingConfig::BesideLog => {}
+            }
+            let ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+            range("when_full", ms, 1, 3_600_000, "ms")?;
+        }
+        Ok(ring)
     }
 }
 
@@ -563,6 +707,9 @@ impl fmt::Debug for SessionBuilder {
             .field("preallocate", &self.preallocate)
             .field("delay_open", &self.delay_open)
             .field("sync", &self.sync)
+            .field("memory_ring", &self.memory_ring)
+            .field("ring_file", &self.ring_file)
+            .field("when_full", &self.when_full)
             .finish_non_exhaustive()
     }
 }

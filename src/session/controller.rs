@@ -1,20 +1,25 @@
 //! A session: started, asked, flushed, stopped.
 
+use crate::format::LogFileMode;
 use crate::session::{
-    append::{self, AppendError, Failed},
-    clock::Source,
-    config::{Config, ConfigError, SessionBuilder},
+    append::{self, AppendError, Existing, Failed},
+    clock::{Anchor, Source},
+    config::{Config, ConfigError, RingConfig, SessionBuilder},
     flusher::Flusher,
+    header::Header,
+    keeper::Keeper,
     lane::{Backing, Policy, Ring, RingSize},
     log::{Log, Target},
     shared::Shared,
+    snapshot::{SnapshotStats, Snapshots},
     stats::SessionStats,
     writer::SessionHandle,
 };
+use crate::sink::{RingFile, clear, keep_left_over, storage::Disk};
 use std::fmt;
 use std::io;
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -51,7 +56,10 @@ use std::thread::JoinHandle;
 pub struct Session {
     handle: SessionHandle,
     shared: Arc<Shared>,
+    /// The flusher, or the keeper.
     flusher: Option<JoinHandle<()>>,
+    /// Of a ring whose oldest buffers are overwritten.
+    snapshots: Option<Arc<Snapshots>>,
 }
 
 /// A session could not be started, or its log is not whole.
@@ -113,13 +121,13 @@ impl Session {
         SessionBuilder::new(name)
     }
 
-    pub(crate) fn start(mut config: Config, mut target: Target) -> Result<Self, SessionError> {
-        /// Sessions of this process so far.
-        static SESSIONS: AtomicU64 = AtomicU64::new(0);
-        let id = SESSIONS.fetch_add(1, Ordering::Relaxed) + 1;
-        config.logger_id = u16::try_from(id % 0xFFFF).unwrap_or_default().max(1);
-
-        let failed = |what: String| move |error| SessionError::Io { what, error };
+    /// Starts a session whose full buffers go to `target`, at `path` if that is a file.
+    pub(crate) fn start(
+        mut config: Config,
+        mut target: Target,
+        path: Option<PathBuf>,
+    ) -> Result<Self, SessionError> {
+        let id = number(&mut config);
         let existing = match &mut target {
             Target::File(file) if config.file.append => {
                 append::open(file, &config).map_err(|error| match error {
@@ -129,14 +137,33 @@ impl Session {
             }
             Target::File(_) | Target::Other(_) => None,
         };
-        let size = RingSize {
-            buffer_size: config.buffer_size,
-            buffers: config.maximum_buffers,
-            resident: config.minimum_buffers,
-            logger_id: config.logger_id,
-            first_sequence: 1 + existing.as_ref().map_or(0, |log| log.last_sequence),
+        let (ring_file, backing) = match path {
+            Some(path) if config.ring == RingConfig::BesideLog => {
+                let create = failed(format!("create {}.ring", path.display()));
+                if !config.file.append && !config.mode.has(LogFileMode::NEWFILE) {
+                    // Before the ring: what lies there moves aside with its own.
+                    clear(&mut Disk, &path)
+                        .map_err(failed(format!("create {}", path.display())))?;
+                }
+                let (ring, file) = RingFile::create(&path, ring_bytes(&config)).map_err(create)?;
+                (Some(ring), Backing::File(file))
+            }
+            _ => (None, Backing::Anonymous),
         };
-        let (ring, collector) = Ring::new(id, size, Policy::Collect, Backing::Anonymous)
+        Self::start_log(id, &config, target, existing, ring_file, backing)
+    }
+
+    fn start_log(
+        id: u64,
+        config: &Config,
+        target: Target,
+        existing: Option<Existing>,
+        ring_file: Option<RingFile>,
+        backing: Backing,
+    ) -> Result<Self, SessionError> {
+        let undo = RemoveUnlessStarted(ring_file.as_ref().map(RingFile::path));
+        let first = 1 + existing.as_ref().map_or(0, |log| log.last_sequence);
+        let (ring, collector) = Ring::new(id, ring_size(config, first), Policy::Collect, backing)
             .map_err(failed("map the ring".to_owned()))?;
         let clock = Source::of(config.clock);
         let shared = Arc::new(Shared::default());
@@ -144,15 +171,85 @@ impl Session {
             Target::File(_) => format!("create {}", config.log_file_name),
             Target::Other(_) => "write the log's header".to_owned(),
         };
-        let log = Log::new(target, existing, &config, clock, Arc::clone(&shared))
-            .map_err(failed(what))?;
-        let flusher = Flusher::new(collector, log, &config, clock, Arc::clone(&shared));
-        let flusher = std::thread::Builder::new()
-            .name("etlring-flusher".to_owned())
-            .spawn(move || flusher.run())
-            .map_err(failed("start the flusher thread".to_owned()))?;
-        let handle = SessionHandle::new(ring, clock, Arc::clone(&shared));
-        Ok(Self { handle, shared, flusher: Some(flusher) })
+        let log =
+            Log::new(target, existing, config, clock, Arc::clone(&shared)).map_err(failed(what))?;
+        let flusher = Flusher::new(collector, log, ring_file, config, clock, Arc::clone(&shared));
+        let flusher = spawn(move || flusher.run())?;
+        undo.forget();
+        let handle = SessionHandle::new(ring, clock, config.patience, Arc::clone(&shared));
+        Ok(Self { handle, shared, flusher: Some(flusher), snapshots: None })
+    }
+
+    /// Starts a session that overwrites its oldest buffers: in the log file at `path`, or in memory.
+    pub(crate) fn start_ring(
+        mut config: Config,
+        path: Option<PathBuf>,
+    ) -> Result<Self, SessionError> {
+        let id = number(&mut config);
+        let backing = match path {
+            Some(path) => {
+                let create = failed(format!("create {}", path.display()));
+                let file = clear(&mut Disk, &path)
+                    .and_then(|()| keep_left_over(&mut Disk, &path))
+                    .and_then(|()| Disk::create_mapped(&path, ring_bytes(&config)));
+                Backing::File(file.map_err(create)?)
+            }
+            None => Backing::Anonymous,
+        };
+        let (ring, collector) = Ring::new(id, ring_size(&config, 1), Policy::Overwrite, backing)
+            .map_err(failed("map the ring".to_owned()))?;
+        let clock = Source::of(config.clock);
+        let shared = Arc::new(Shared::default());
+        let start = Anchor::take(clock);
+        let header = Header::new(&config, clock, &start);
+        let snapshots =
+            Snapshots::new(Arc::clone(&ring), Arc::clone(&shared), clock, start, header.clone());
+        let keeper = Keeper::new(collector, header, start, &config, clock, Arc::clone(&shared));
+        let keeper = spawn(move || keeper.run())?;
+        let handle = SessionHandle::new(ring, clock, None, Arc::clone(&shared));
+        let snapshots = Some(Arc::new(snapshots));
+        Ok(Self { handle, shared, flusher: Some(keeper), snapshots })
+    }
+
+    /// Writes what the ring holds to a new log file, while writers go on: they are neither stopped
+    /// nor slowed. For a [memory ring](SessionBuilder::memory_ring) or a
+    /// [circular log](crate::session::FileMode::Circular); takes as much memory as it writes.
+    ///
+    /// What lies at `path` is treated as [`FileSink::create`](crate::sink::FileSink::create) says.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::Unsupported`] if the session's buffers go elsewhere; any error of writing
+    /// the file.
+    pub fn snapshot(&self, path: impl AsRef<Path>) -> io::Result<SnapshotStats> {
+        self.snapshots()?.take(path.as_ref())
+    }
+
+    /// From now on a panic of any thread of the process writes a snapshot to `path` first, as long
+    /// as the session lives. The hook that was set before is called afterwards.
+    ///
+    /// # Errors
+    ///
+    /// As [`snapshot`](Self::snapshot), but for those of writing.
+    pub fn snapshot_on_panic(&self, path: impl Into<PathBuf>) -> io::Result<()> {
+        let snapshots = Arc::downgrade(self.snapshots()?);
+        let path = path.into();
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if let Some(snapshots) = snapshots.upgrade() {
+                // Where there is a panic already there is nobody to tell.
+                let _ = snapshots.try_take(&path);
+            }
+            before(panic);
+        }));
+        Ok(())
+    }
+
+    fn snapshots(&self) -> io::Result<&Arc<Snapshots>> {
+        self.snapshots.as_ref().ok_or_else(|| {
+            let what = "a snapshot is made of a memory ring or a circular log";
+            io::Error::new(io::ErrorKind::Unsupported, what)
+        })
     }
 
     /// A handle to write through, for another thread or owner.
@@ -209,6 +306,59 @@ impl Session {
         self.shared.ask_to_stop();
         flusher.thread().unpark();
         flusher.join().ok()
+    }
+}
+
+/// Gives the session its number, unlike any other of this process.
+fn number(config: &mut Config) -> u64 {
+    static SESSIONS: AtomicU64 = AtomicU64::new(0);
+    let id = SESSIONS.fetch_add(1, Ordering::Relaxed) + 1;
+    config.logger_id = u16::try_from(id % 0xFFFF).unwrap_or_default().max(1);
+    id
+}
+
+fn ring_size(config: &Config, first_sequence: u64) -> RingSize {
+    RingSize {
+        buffer_size: config.buffer_size,
+        buffers: config.maximum_buffers,
+        resident: config.minimum_buffers,
+        logger_id: config.logger_id,
+        first_sequence,
+    }
+}
+
+/// Bytes of a file with a header buffer and the ring.
+fn ring_bytes(config: &Config) -> u64 {
+    (u64::from(config.maximum_buffers) + 1) * u64::from(config.buffer_size)
+}
+
+fn spawn(run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, SessionError> {
+    std::thread::Builder::new()
+        .name("etlring-flusher".to_owned())
+        .spawn(run)
+        .map_err(failed("start the flusher thread".to_owned()))
+}
+
+/// The error of something that the system refused.
+fn failed(what: String) -> impl FnOnce(io::Error) -> SessionError {
+    move |error| SessionError::Io { what, error }
+}
+
+/// Removes a new ring file when a session cannot be started.
+struct RemoveUnlessStarted(Option<PathBuf>);
+
+impl RemoveUnlessStarted {
+    fn forget(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for RemoveUnlessStarted {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            // Nothing is in it; what cannot be removed is moved aside by the next session.
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 

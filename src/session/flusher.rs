@@ -14,13 +14,15 @@ use crate::format::{BufferFlags, BufferHeader};
 use crate::session::{
     clock::Source,
     config::Config,
-    lane::{Collector, HEADER_BYTES, Lane, Loss, Published, Sealed, Stolen},
+    lane::{Collector, HEADER_BYTES, Loss, Published, Sealed, Stolen},
     log::{Log, Refused, Totals},
-    shared::{Shared, Span},
+    reclaim::{self, Lookout},
+    shared::{Ended, Shared, Span},
     stats::LossCause,
     sync::{AtomicU64, Ordering},
     writer::{LOSS_RECORD, LostEvents, put_loss},
 };
+use crate::sink::RingFile;
 use std::io;
 use std::sync::Arc;
 use std::thread;
@@ -29,37 +31,23 @@ use zerocopy::IntoBytes;
 
 /// Shortest and longest pause between two turns without work.
 const PAUSE: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(2));
-/// How long a lane must have been quiet before its buffer is taken back.
-const QUIET: Duration = Duration::from_millis(1);
 /// Times that a writer is asked for its buffer before a file ends without the rest of it.
 const TRIES: u32 = 50;
-/// How long `stop` waits for a writer that holds a reservation.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// The flusher's state; lives on its thread.
 pub(crate) struct Flusher {
     collector: Collector,
     log: Log,
+    /// The file that the ring lies in.
+    ring_file: Option<RingFile>,
     clock: Source,
     shared: Arc<Shared>,
     flush_interval: Duration,
-    /// By lane: the buffer and end that the last look for quiet lanes saw.
-    seen: Vec<(u32, u32)>,
-    last_look: Instant,
+    lookout: Lookout,
     /// Where a buffer that is still being filled is put together.
     scratch: Vec<u8>,
     /// Full buffers that wait until those with a place in the file are written.
     waiting: Vec<Sealed>,
-}
-
-/// Tells whoever waits for a flush that none will come any more, also when a sink panics.
-struct Ended(Arc<Shared>);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        self.0.control().ended = true;
-        self.0.answered.notify_all();
-    }
 }
 
 impl Flusher {
@@ -67,21 +55,36 @@ impl Flusher {
     pub(crate) fn new(
         collector: Collector,
         log: Log,
+        ring_file: Option<RingFile>,
         config: &Config,
         clock: Source,
         shared: Arc<Shared>,
     ) -> Self {
-        Self {
+        collector.ring().set_tick(clock.now());
+        let mut flusher = Self {
             collector,
             log,
+            ring_file,
             clock,
             shared,
             flush_interval: config.flush_interval,
-            seen: Vec::new(),
-            last_look: Instant::now(),
+            lookout: Lookout::new(),
             scratch: vec![0; config.buffer_size as usize],
             waiting: Vec::new(),
+        };
+        flusher.update_ring_file();
+        flusher
+    }
+
+    /// Puts the log's header in front of the ring, and the ring beside the log.
+    fn update_ring_file(&mut self) {
+        let Some(ring) = &mut self.ring_file else { return };
+        if let Some(path) = self.log.path() {
+            if let Err(error) = ring.follow(path) {
+                self.shared.note_error(error);
+            }
         }
+        self.collector.put_log_header(self.log.header());
     }
 
     /// Runs until the session is stopped.
@@ -90,13 +93,11 @@ impl Flusher {
         let mut next_flush = Instant::now() + self.flush_interval;
         let mut pause = PAUSE.0;
         loop {
-            let (asked, stop) = {
-                let control = self.shared.control();
-                (control.flushes_asked, control.stop)
-            };
+            let (asked, stop) = self.shared.asked();
             if stop {
                 break;
             }
+            self.collector.ring().set_tick(self.clock.now());
             let mut worked = self.write_full();
             worked |= self.take_back_quiet();
             if self.log.is_due() {
@@ -106,10 +107,10 @@ impl Flusher {
             }
 
             let due = !self.flush_interval.is_zero() && Instant::now() >= next_flush;
-            if due || self.shared.control().flushes_done < asked {
+            if due || self.shared.is_asked(asked) {
                 self.flush();
                 next_flush = Instant::now() + self.flush_interval;
-                self.answer(asked);
+                self.shared.answer(asked);
             }
             pause = if worked { PAUSE.0 } else { (pause * 2).min(PAUSE.1) };
             if !worked {
@@ -125,6 +126,7 @@ impl Flusher {
         self.write_partial();
         self.write_given_up_meanwhile();
         self.log.update_header(&self.totals());
+        self.update_ring_file();
         self.log.sync();
     }
 
@@ -139,13 +141,19 @@ impl Flusher {
             self.write_full();
             self.take_buffers(|_, _| true);
         }
-        self.log.next_file(&self.totals())
+        self.begin_next_file()
+    }
+
+    fn begin_next_file(&mut self) -> io::Result<()> {
+        self.log.next_file(&self.totals())?;
+        self.update_ring_file();
+        Ok(())
     }
 
     /// Goes on in the next file because the old one is full.
     fn next_file_when_full(&mut self) -> io::Result<()> {
         self.take_buffers(Log::has_place);
-        self.log.next_file(&self.totals())
+        self.begin_next_file()
     }
 
     /// Writes the buffers in hand of which `wanted` is true.
@@ -169,15 +177,6 @@ impl Flusher {
         }
     }
 
-    fn answer(&self, asked: u64) {
-        let mut control = self.shared.control();
-        if control.flushes_done < asked {
-            control.flushes_done = asked;
-            drop(control);
-            self.shared.answered.notify_all();
-        }
-    }
-
     /// Writes and frees the buffers that writers gave up until now: those given up meanwhile wait
     /// for the next turn, or busy writers would keep the flusher from everything else. Tells
     /// whether there was one.
@@ -187,6 +186,7 @@ impl Flusher {
         let in_order = !self.log.is_series();
         while let Some(sealed) = self.collector.next_full() {
             worked = true;
+            self.collector.ring().set_tick(self.clock.now());
             if in_order || self.log.has_place(sealed.index() as usize) {
                 self.write_sealed(sealed, BufferFlags::default());
             } else {
@@ -214,31 +214,12 @@ impl Flusher {
         self.write_full();
     }
 
-    /// Takes buffers back from lanes without an owner and from lanes that were quiet since the last
-    /// look, while less than a quarter of the buffers is free. Tells whether it took one.
+    /// Takes buffers of quiet lanes back while few are free. Tells whether it took one.
     fn take_back_quiet(&mut self) -> bool {
-        let ring = Arc::clone(self.collector.ring());
-        let low = (ring.buffers() / 4).max(1);
-        if ring.buffers_free() >= low || self.last_look.elapsed() < QUIET {
-            return false;
-        }
-        self.last_look = Instant::now();
-        let mut worked = false;
-        for (at, lane) in ring.lanes().enumerate() {
-            if self.seen.len() == at {
-                self.seen.push((u32::MAX, 0));
-            }
-            let Some(now) = self.collector.peek(lane) else { continue };
-            let now = (now.index, now.header.filled_bytes.get());
-            let quiet = self.seen[at] == now || !self.collector.is_owned(lane);
-            self.seen[at] = now;
-            if !quiet || ring.buffers_free() >= low {
-                continue;
-            }
-            if let Stolen::Buffer(sealed) = self.collector.steal(lane) {
-                self.write_sealed(sealed, BufferFlags::default());
-                worked = true;
-            }
+        let taken = self.lookout.quiet(&mut self.collector);
+        let worked = !taken.is_empty();
+        for sealed in taken {
+            self.write_sealed(sealed, BufferFlags::default());
         }
         worked
     }
@@ -278,6 +259,13 @@ impl Flusher {
         };
         let flags = flags.with(self.log.missing_flag());
         let bytes = self.collector.bytes_mut(&mut sealed);
+        let bytes = if self.log.leaves_out(index) {
+            // What a ring file has of it stays as it is.
+            self.scratch.copy_from_slice(bytes);
+            &mut self.scratch[..]
+        } else {
+            bytes
+        };
         match begun.and_then(|()| self.log.write(index, bytes, flags)) {
             Ok(()) => self.log.done(index),
             Err(why) => self.log.lose(index, bytes, why),
@@ -287,29 +275,22 @@ impl Flusher {
 
     /// Ends the log.
     fn finish(&mut self) {
-        self.collector.stop();
-        let ring = Arc::clone(self.collector.ring());
-        let deadline = Instant::now() + GRACE;
-        let mut last = Vec::new();
-        for lane in ring.lanes() {
-            loop {
-                match self.collector.steal(lane) {
-                    // Once more: the lane may have taken another one meanwhile.
-                    Stolen::Buffer(sealed) => last.push(sealed),
-                    Stolen::Nothing => break,
-                    // Between two buffers no writer stays for long, and the old one is in nobody's
-                    // hand: there is no closing out, only waiting.
-                    Stolen::Busy
-                        if Instant::now() < deadline || !self.collector.has_buffer(lane) =>
-                    {
-                        thread::sleep(PAUSE.0);
-                    }
-                    // Unless its writer went on to another buffer at this very moment.
-                    Stolen::Busy if self.close_out(lane) => break,
-                    Stolen::Busy => {}
-                }
+        let Self { collector, log, shared, scratch, .. } = self;
+        let mut last = reclaim::take_all(collector, |collector, lane| {
+            let Some(published) = collector.close(lane) else { return false };
+            let index = published.index as usize;
+            put_together(&published, scratch);
+            let begun = if log.needs_next_file(index) {
+                log.next_file(&Totals::of(collector.ring(), shared)).map_err(Refused::Io)
+            } else {
+                Ok(())
+            };
+            let written = begun.and_then(|()| log.write(index, scratch, BufferFlags::default()));
+            if let Err(why) = written {
+                log.lose(index, scratch, why);
             }
-        }
+            true
+        });
         self.write_full();
 
         // By sequence, as they would have come.
@@ -327,25 +308,12 @@ impl Flusher {
         let losses = self.untold();
         self.tell(losses);
         self.log.end(&self.totals());
-    }
-
-    /// Takes what a lane published whose writer holds on to a reservation. Tells whether the lane
-    /// had a buffer.
-    fn close_out(&mut self, lane: &Lane) -> bool {
-        let Some(published) = self.collector.close(lane) else { return false };
-        let index = published.index as usize;
-        put_together(&published, &mut self.scratch);
-        let begun = if self.log.needs_next_file(index) {
-            self.log.next_file(&self.totals()).map_err(Refused::Io)
-        } else {
-            Ok(())
-        };
-        let written =
-            begun.and_then(|()| self.log.write(index, &mut self.scratch, BufferFlags::default()));
-        if let Err(why) = written {
-            self.log.lose(index, &self.scratch, why);
+        if let Some(ring) = &self.ring_file {
+            // Everything in it is in the log, or counted as lost.
+            if let Err(error) = ring.remove() {
+                self.shared.note_error(error);
+            }
         }
-        true
     }
 
     /// The losses that no record has told of: writers are gone, nobody else will.
@@ -409,18 +377,8 @@ impl Flusher {
         }
     }
 
-    /// The counts that a header tells.
     fn totals(&self) -> Totals {
-        let ring = self.collector.ring();
-        let mut lost = self.shared.lost().total();
-        for lane in ring.lanes() {
-            lost += lane.tally.losses.iter().map(|l| l.count.load(Ordering::Relaxed)).sum::<u64>();
-        }
-        Totals {
-            events_lost: lost,
-            buffers_lost: self.shared.buffers_lost.load(Ordering::Relaxed),
-            lanes: ring.lanes_used(),
-        }
+        Totals::of(self.collector.ring(), &self.shared)
     }
 }
 

@@ -117,6 +117,13 @@ impl Header {
         &self.buffer
     }
 
+    /// The whole buffer with the fields as they are now, its checksum not. For a copy beside the
+    /// log: what was written to the log stays what it was.
+    pub(crate) fn peek(&mut self) -> &[u8] {
+        self.buffer[FIELDS].copy_from_slice(self.fields.as_bytes());
+        &self.buffer
+    }
+
     /// The whole buffer with the fields as they are now.
     pub(crate) fn bytes(&mut self) -> &[u8] {
         self.buffer[FIELDS].copy_from_slice(self.fields.as_bytes());

@@ -73,7 +73,6 @@ mod reservation;
 mod thread;
 
 pub(crate) use memory::Backing;
-pub(crate) use pin::Pinned;
 pub use reservation::Reservation;
 
 use crate::format::{BufferFlags, BufferHeader, BufferState, MAX_LANES};
@@ -375,6 +374,11 @@ impl Ring {
             let fenced = state & FENCED;
             from.is_none_or(|from| state == from | fenced).then_some(to | fenced)
         });
+    }
+
+    /// The number that the next buffer to be begun will get.
+    pub(crate) fn next_sequence(&self) -> i64 {
+        i64::try_from(self.exchange.next_sequence.load(Ordering::Relaxed)).unwrap_or(i64::MAX)
     }
 
     /// Pauses or resumes; a stopped ring stays stopped.
@@ -776,7 +780,7 @@ impl Collector {
     }
 
     /// What the writer of `lane` has published of the buffer in its hand. Not for
-    /// [`Policy::Overwrite`], where a writer may take that buffer again: see [`Ring::pin_hand`].
+    /// [`Policy::Overwrite`], where a writer may take that buffer again: see [`Ring::pin`].
     ///
     /// The writer may go on, and may even give the buffer up: it is recycled by this collector
     /// alone, which is borrowed until the view is gone.
@@ -865,6 +869,16 @@ impl Collector {
         let end = published.as_ref().map_or(HEADER_BYTES, |p| p.header.filled_bytes.get());
         lane.closed.store(end, Ordering::Release);
         published
+    }
+
+    /// As [`close`](Self::close) where the buffers are the log. Tells whether there was a buffer.
+    pub(crate) fn close_in_place(&mut self, lane: &Lane) -> bool {
+        // As in `close`.
+        lane.closed.store(1, Ordering::Relaxed);
+        self.ring.barrier.heavy();
+        let end = self.glance(lane).map(|(_, filled)| filled);
+        lane.closed.store(end.unwrap_or(HEADER_BYTES), Ordering::Release);
+        end.is_some()
     }
 
     /// A free buffer for the collector's own records, with its header begun, under lane `number`.

@@ -20,13 +20,15 @@ use crate::session::{
     clock::{self, Anchor, Source},
     config::Config,
     header::Header,
-    lane::HEADER_BYTES,
+    lane::{HEADER_BYTES, Ring},
     shared::Shared,
     sync::Ordering,
 };
 use crate::sink::{FileSink, LogFile, Sink, offset_of};
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::compiler_fence;
 use std::time::{Duration, Instant};
 use zerocopy::FromBytes;
 
@@ -50,6 +52,19 @@ pub(crate) struct Totals {
     pub(crate) events_lost: u64,
     pub(crate) buffers_lost: u64,
     pub(crate) lanes: u32,
+}
+
+impl Totals {
+    /// The counts of this moment.
+    pub(crate) fn of(ring: &Ring, shared: &Shared) -> Self {
+        let lanes = ring.lanes().flat_map(|lane| &lane.tally.losses);
+        let lost: u64 = lanes.map(|loss| loss.count.load(Ordering::Relaxed)).sum();
+        Self {
+            events_lost: lost + shared.lost().total(),
+            buffers_lost: shared.buffers_lost.load(Ordering::Relaxed),
+            lanes: ring.lanes_used(),
+        }
+    }
 }
 
 /// Events that are in a buffer and not in the log.
@@ -377,6 +392,24 @@ impl Log {
         if self.is_series() { u64::MAX } else { self.most.saturating_sub(self.next_position) }
     }
 
+    /// The header buffer as it is now, for the ring's file.
+    pub(crate) fn header(&mut self) -> &[u8] {
+        self.header.peek()
+    }
+
+    /// Where the current file lies.
+    pub(crate) fn path(&mut self) -> Option<&Path> {
+        match &mut self.target {
+            Target::File(sink) => sink.current().map(|file| file.path()),
+            Target::Other(_) => None,
+        }
+    }
+
+    /// Whether part of the buffer stands in an earlier file, and is left out of what is written.
+    pub(crate) fn leaves_out(&self, index: usize) -> bool {
+        self.places[index].elsewhere != 0
+    }
+
     /// Ticks at the start of the session.
     pub(crate) fn start_ticks(&self) -> u64 {
         self.start.ticks
@@ -544,7 +577,7 @@ fn leave_out(buffer: &mut [u8], elsewhere: u32) -> u32 {
     filled
 }
 
-fn filled_of(buffer: &[u8]) -> u32 {
+pub(crate) fn filled_of(buffer: &[u8]) -> u32 {
     BufferHeader::ref_from_prefix(buffer).map_or(HEADER_BYTES, |(h, _)| h.filled_bytes.get())
 }
 
@@ -557,17 +590,20 @@ fn lost_field(buffer: &[u8]) -> u32 {
 }
 
 /// Makes a buffer what a file has: header final, filler behind the records, checksum.
-fn complete(buffer: &mut [u8], filled: u32, ticks: u64, flags: BufferFlags) {
+pub(crate) fn complete(buffer: &mut [u8], filled: u32, ticks: u64, flags: BufferFlags) {
     let lost = lost_field(buffer);
     buffer[filled as usize..].fill(0xFF);
     if let Ok((header, _)) = BufferHeader::mut_from_prefix(buffer) {
         header.saved_offset = filled.into();
         header.current_offset = filled.into();
         header.time_stamp = ticks.into();
-        header.state = BufferState::FLUSH.0.into();
         header.buffer_flags = header.flags().with(flags).0.into();
+        // In a ring file a process that is killed here leaves a whole buffer without a checksum.
+        compiler_fence(Ordering::SeqCst);
+        header.state = BufferState::FLUSH.0.into();
     }
     if let Ok(field) = checksum::field(buffer, lost) {
+        // Magic and sum are eight aligned bytes, one store; the others do not change.
         buffer[0x38..0x48].copy_from_slice(&field);
     }
 }

@@ -38,22 +38,26 @@ mod config;
 mod controller;
 mod flusher;
 mod header;
+mod keeper;
 #[expect(unsafe_code, reason = "the memory that writers and the flusher share")]
 mod lane;
 mod log;
 mod pool;
+mod reclaim;
 mod shared;
+mod snapshot;
 mod stats;
 mod sync;
 mod writer;
 
 pub use append::AppendError;
 pub use clock::Clock;
-pub use config::{ConfigError, FileMode, SequenceMode, SessionBuilder, SyncMode};
+pub use config::{ConfigError, FileMode, SequenceMode, SessionBuilder, SyncMode, WhenFull};
 pub use controller::{Session, SessionError};
 pub use lane::Reservation;
 #[cfg(loom)]
 #[doc(hidden)]
 pub use lane::model;
+pub use snapshot::SnapshotStats;
 pub use stats::{Discarded, EventsLost, LossCause, SessionStats};
 pub use writer::{ClassicEvent, Event, SessionHandle};

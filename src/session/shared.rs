@@ -6,7 +6,7 @@ use crate::session::{
 };
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 /// What the flusher shares with the session's handles.
@@ -23,7 +23,7 @@ pub(crate) struct Shared {
     /// Events that the file, being full, had no room for.
     pub(crate) file_full: Span,
     control: Mutex<Control>,
-    pub(crate) answered: Condvar,
+    answered: Condvar,
 }
 
 /// What is asked of the flusher, and what came of it.
@@ -92,6 +92,27 @@ impl Shared {
         if done { Ok(()) } else { Err(control.first_error()) }
     }
 
+    /// How many flushes were asked for so far, and whether the end was.
+    pub(crate) fn asked(&self) -> (u64, bool) {
+        let control = self.control();
+        (control.flushes_asked, control.stop)
+    }
+
+    /// Whether any of the first `asked` flushes is yet to be done.
+    pub(crate) fn is_asked(&self, asked: u64) -> bool {
+        self.control().flushes_done < asked
+    }
+
+    /// The first `asked` flushes are done.
+    pub(crate) fn answer(&self, asked: u64) {
+        let mut control = self.control();
+        if control.flushes_done < asked {
+            control.flushes_done = asked;
+            drop(control);
+            self.answered.notify_all();
+        }
+    }
+
     /// Asks the flusher to end.
     pub(crate) fn ask_to_stop(&self) {
         self.control().stop = true;
@@ -129,6 +150,16 @@ impl Shared {
         let mut control = self.control();
         control.errors += 1;
         control.error.get_or_insert(error);
+    }
+}
+
+/// Tells whoever waits for a flush that none will come any more, also when a sink panics.
+pub(crate) struct Ended(pub(crate) Arc<Shared>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.control().ended = true;
+        self.0.answered.notify_all();
     }
 }
 

@@ -17,7 +17,12 @@ use crate::session::{
     sync::{AtomicU64, Ordering},
 };
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 use zerocopy::IntoBytes;
+
+/// How long a writer that waits for a buffer sleeps before it looks again.
+const PAUSE: Duration = Duration::from_micros(100);
 
 /// A classic event, recorded as `TraceEvent` does: a 48-byte `EVENT_TRACE_HEADER`.
 ///
@@ -125,13 +130,20 @@ pub struct SessionHandle {
     clock: Source,
     /// Bytes of the largest record.
     most: u32,
+    /// How long an event waits for a free buffer.
+    patience: Option<Duration>,
     shared: Arc<Shared>,
 }
 
 impl SessionHandle {
-    pub(crate) fn new(ring: Arc<Ring>, clock: Source, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(
+        ring: Arc<Ring>,
+        clock: Source,
+        patience: Option<Duration>,
+        shared: Arc<Shared>,
+    ) -> Self {
         let most = (ring.buffer_size() - HEADER_BYTES).min(u32::from(u16::MAX));
-        Self { ring, clock, most, shared }
+        Self { ring, clock, most, patience, shared }
     }
 
     /// Records a classic event.
@@ -321,6 +333,37 @@ impl SessionHandle {
 
     #[inline(always)]
     fn space(&self, len: usize) -> Result<Space<'_>, Discarded> {
+        if self.patience.is_some() { self.space_in_time(len) } else { self.space_now(len, true) }
+    }
+
+    /// Waits for space as long as the session's patience lasts. Between two tries the lane is left,
+    /// or the flusher could not look after it.
+    #[cold]
+    fn space_in_time(&self, len: usize) -> Result<Space<'_>, Discarded> {
+        let first = self.space_now(len, false);
+        if !matches!(first, Err(Discarded::NoFreeBuffer)) {
+            return first;
+        }
+        let deadline = Instant::now() + self.patience.unwrap_or_default();
+        loop {
+            while self.ring.buffers_free() == 0 && Instant::now() < deadline {
+                if self.ring.state() != RUNNING {
+                    break;
+                }
+                thread::sleep(PAUSE);
+            }
+            let last = Instant::now() >= deadline;
+            match self.space_now(len, last) {
+                // Another thread was quicker.
+                Err(Discarded::NoFreeBuffer) if !last => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Space for a record, or why there is none: counted, unless there is another try.
+    #[inline(always)]
+    fn space_now(&self, len: usize, last_try: bool) -> Result<Space<'_>, Discarded> {
         let entered = match self.ring.enter() {
             Ok(entered) => entered,
             Err(discarded) => return Err(self.without_lane(discarded)),
@@ -331,7 +374,7 @@ impl SessionHandle {
         }
         #[expect(clippy::cast_possible_truncation, reason = "compared with a 32-bit number")]
         let len = len as u32;
-        entered.reserve(len).or_else(|entered| self.space_in_next_buffer(entered, len))
+        entered.reserve(len).or_else(|entered| self.space_in_next_buffer(entered, len, last_try))
     }
 
     #[inline(always)]
@@ -351,6 +394,7 @@ impl SessionHandle {
         &self,
         mut entered: Entered<'a>,
         len: u32,
+        last_try: bool,
     ) -> Result<Space<'a>, Discarded> {
         let losses = &entered.lane().tally.losses;
         let untold = losses.iter().filter(|loss| loss.untold() != 0).count();
@@ -366,6 +410,7 @@ impl SessionHandle {
                 add(&entered.lane().tally.stopped, 1);
                 return Err(Discarded::Stopped);
             }
+            Err(Discarded::NoFreeBuffer) if !last_try => return Err(Discarded::NoFreeBuffer),
             Err(discarded) => {
                 self.lose(entered.lane(), discarded);
                 return Err(discarded);

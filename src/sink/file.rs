@@ -11,6 +11,7 @@
 use crate::codec::{BufferView, LogfileView};
 use crate::format::BufferHeader;
 use crate::sink::Sink;
+use crate::sink::ring::{free_name, ring_of};
 use crate::sink::series::Series;
 use crate::sink::storage::{Disk, Found, Storage, StoredFile, read_full, uninterrupted, write_all};
 use std::fmt;
@@ -280,7 +281,7 @@ enum State {
 }
 
 /// Makes room for a new log at `path`.
-fn clear(storage: &mut dyn Storage, path: &Path) -> io::Result<()> {
+pub(crate) fn clear(storage: &mut dyn Storage, path: &Path) -> io::Result<()> {
     match storage.find(path)? {
         Found::Nothing => Ok(()),
         Found::Other => Err(in_the_way("is not a regular file")),
@@ -315,17 +316,23 @@ fn first_buffer(file: &mut dyn StoredFile) -> io::Result<State> {
     })
 }
 
-/// Renames a log to the first free numbered name.
+/// Moves a log to the first free numbered name, and the ring file that was left with it: the two
+/// are read together.
 fn move_aside(storage: &mut dyn Storage, path: &Path) -> io::Result<()> {
-    for number in 1..10_000u32 {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".{number}"));
-        match storage.rename(path, Path::new(&name)) {
+    loop {
+        let aside = free_name(storage, path)?;
+        match storage.rename(path, &aside) {
+            // Another process was quicker.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            result => return result,
+            Err(error) => return Err(error),
+            Ok(()) => {
+                return match storage.find(&ring_of(path))? {
+                    Found::File(_) => storage.rename(&ring_of(path), &ring_of(&aside)),
+                    _ => Ok(()),
+                };
+            }
         }
     }
-    Err(in_the_way("is an unfinished log, and 9,999 others lie beside it"))
 }
 
 fn in_the_way(what: &str) -> io::Error {

@@ -87,17 +87,22 @@ impl Memory {
         Ok(Self { base: model.base(), size, front: 0, model })
     }
 
-    /// Writes the log's header buffer in front of the ring, if there is room for it.
+    /// Writes the log's header buffer in front of the ring, if there is room for it: without a
+    /// checksum, which would be false for a moment whenever a field is set.
     pub(super) fn put_log_header(&self, header: &[u8]) {
-        debug_assert!(self.front == 0 || header.len() == self.front);
         #[cfg(not(loom))]
         if header.len() == self.front {
-            // SAFETY:
-            // - The first `front` bytes lie in the mapping.
-            // - They belong to the collector, of which there is one, and this is its only way to
-            //   them; other processes read them as bytes that may change.
-            unsafe { ptr::copy(header.as_ptr(), self.map.as_mut_ptr(), header.len()) };
+            for part in [0..0x38, 0x48..header.len()] {
+                let to = self.map.as_mut_ptr().wrapping_add(part.start);
+                // SAFETY:
+                // - The first `front` bytes lie in the mapping.
+                // - They belong to the collector, of which there is one, and this is its only way
+                //   to them; other processes read them as bytes that may change.
+                unsafe { ptr::copy(header[part.clone()].as_ptr(), to, part.len()) };
+            }
         }
+        #[cfg(loom)]
+        debug_assert!(self.front == 0 && header.is_empty());
     }
 
     #[inline(always)]

@@ -1,8 +1,8 @@
 //! Reading a ring whose oldest buffers are overwritten, while writers go on.
 //!
 //! Whoever reads a buffer *pins* it. A writer whose turn has come to overwrite a pinned buffer
-//! leaves it and takes the next one: it neither waits nor disturbs the reader. The reader gives the
-//! buffer back when it is done.
+//! leaves it and takes the next one: it neither waits nor disturbs the reader. The reader empties the
+//! buffer and gives it back when it is done.
 //!
 //! ```text
 //!            pin                   a writer wants it
@@ -17,7 +17,7 @@
 //! loaded is whole and stays. It may be given up meanwhile too, which changes header fields that no
 //! reader of a pin looks at.
 
-use super::{BufferHeader, EMPTY_HAND, HEADER_BYTES, Hand, Lane, Ring, memory::Buffer};
+use super::{BufferHeader, HEADER_BYTES, Ring, memory::Buffer};
 use crate::session::sync::Ordering;
 
 /// In a claim: somebody reads the buffer.
@@ -38,8 +38,8 @@ impl Ring {
     /// Takes the claim on a buffer that comes next, unless it is pinned.
     pub(super) fn claim(&self, index: u32) -> bool {
         let Some(claim) = self.exchange.claims.get(index as usize) else { return true };
-        // Acquire pairs with the release in `Pinned::drop`: the reader is done with it.
-        let taken = claim.fetch_update(Ordering::Acquire, Ordering::Acquire, |claim| {
+        // AcqRel pairs with both orders in `Pinned::drop`: the reader is done with it, or takes over.
+        let taken = claim.fetch_update(Ordering::AcqRel, Ordering::Acquire, |claim| {
             Some(if claim == PINNED { PINNED | LEFT } else { TAKEN })
         });
         taken.is_ok_and(|before| before != PINNED)
@@ -60,15 +60,6 @@ impl Ring {
         // Acquire pairs with the release in `begun`.
         claim.compare_exchange(0, PINNED, Ordering::Acquire, Ordering::Relaxed).ok()?;
         Some(Pinned { ring: self, index })
-    }
-
-    /// Pins the buffer in the hand of `lane`.
-    pub(crate) fn pin_hand(&self, lane: &Lane) -> Option<Pinned<'_>> {
-        let hand = lane.hand.load(Ordering::Acquire);
-        if hand == EMPTY_HAND {
-            return None;
-        }
-        self.pin(self.memory.index(Hand::unpack(hand).offset))
     }
 }
 
@@ -98,11 +89,15 @@ impl Pinned<'_> {
 
 impl Drop for Pinned<'_> {
     fn drop(&mut self) {
-        if let Some(claim) = self.ring.exchange.claims.get(self.index as usize) {
-            // Release pairs with the acquire in `claim`.
-            if claim.swap(0, Ordering::AcqRel) == PINNED | LEFT {
-                self.ring.exchange.free.put(self.index);
-            }
+        let Some(claim) = self.ring.exchange.claims.get(self.index as usize) else { return };
+        // Release pairs with the acquire in `claim`; acquire with its release, where a writer left
+        // the buffer.
+        if claim.compare_exchange(PINNED, 0, Ordering::Release, Ordering::Acquire).is_err() {
+            // Its turn is over: as it is it would outlive younger buffers of its lane.
+            // SAFETY: the writer that left it took it out of the set; it is nobody's but ours.
+            unsafe { self.buffer().reset() };
+            claim.store(0, Ordering::Release);
+            self.ring.exchange.free.put(self.index);
         }
     }
 }

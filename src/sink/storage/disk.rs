@@ -6,7 +6,7 @@
 //! which ends it unless the program handles or ignores it. A log must not be what ends its host:
 //! the limit is asked for before a file grows, and a write beyond it fails with `EFBIG` instead.
 
-use super::{Found, Storage, StoredFile};
+use super::{Found, Storage, StoredFile, uninterrupted};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -16,17 +16,38 @@ use std::path::Path;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Disk;
 
+impl Disk {
+    /// Makes a file of `size` bytes to be mapped: as [`create`](Storage::create), all of its blocks
+    /// allocated, since a store into a hole ends the process when the disk is full.
+    pub(crate) fn create_mapped(path: &Path, size: u64) -> io::Result<File> {
+        let mut file = DiskFile { file: create_new(path)?, size: 0 };
+        match uninterrupted(|| file.allocate(size)) {
+            Ok(()) => Ok(file.file),
+            Err(error) => {
+                // Nothing is in it.
+                let _ = std::fs::remove_file(path);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Makes a file where nothing is, for its owner only.
+fn create_new(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    // `create_new` follows no link; the standard library closes files on exec.
+    options.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options.open(path)
+}
+
 impl Storage for Disk {
     fn create(&mut self, path: &Path) -> io::Result<Box<dyn StoredFile>> {
-        let mut options = OpenOptions::new();
-        // `create_new` follows no link; the standard library closes files on exec.
-        options.read(true).write(true).create_new(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt;
-            options.mode(0o600);
-        }
-        Ok(Box::new(DiskFile { file: options.open(path)?, size: 0 }))
+        Ok(Box::new(DiskFile { file: create_new(path)?, size: 0 }))
     }
 
     fn open(&mut self, path: &Path) -> io::Result<Box<dyn StoredFile>> {
