@@ -5,6 +5,8 @@ mod balance;
 mod config;
 mod files;
 mod log;
+mod modes;
 mod records;
+mod replay;
 mod stop;
 mod zero_alloc;
