@@ -3,6 +3,8 @@
 
 mod balance;
 mod config;
+mod fake;
+mod faults;
 mod files;
 mod log;
 mod modes;
