@@ -3,11 +3,13 @@
 
 mod balance;
 mod config;
+mod disk;
 mod fake;
 mod faults;
 mod files;
 mod log;
 mod modes;
+mod power;
 mod records;
 mod replay;
 mod stop;
