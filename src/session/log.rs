@@ -367,10 +367,16 @@ impl Log {
         self.buffers_missing = false;
     }
 
-    /// The buffer is given back to the ring without being in the log. Counts what is lost.
+    /// The buffer is given back to the ring without being in the log, or not all of it. Counts what
+    /// is lost.
     pub(crate) fn lose(&mut self, index: usize, buffer: &[u8], why: Refused) {
         let missing = events_behind(buffer, self.places[index].written);
         match why {
+            // It stands there with every event and was only to be completed, or it only tells of
+            // losses, which the header does too.
+            Refused::Io(error) if missing.events == 0 => {
+                self.shared.note_error(error);
+            }
             Refused::Full => {
                 self.shared.file_full.add(missing.events, missing.first, missing.last);
             }

@@ -208,7 +208,7 @@ impl LogFile {
             // The header last: until then the old one counts the old records, which stay.
             let (header, rest) = buffer.split_at(buffer.len().min(BufferHeader::SIZE));
             write_all(&mut *self.file, rest, offset + header.len() as u64)?;
-            return write_all(&mut *self.file, header, offset);
+            return self.write_again(header, offset);
         }
         match write_all(&mut *self.file, buffer, offset) {
             Ok(()) => {
@@ -224,7 +224,14 @@ impl LogFile {
 
     /// Writes the header buffer again: nothing has changed but the record in its first bytes.
     pub(crate) fn write_start(&mut self, header: &[u8]) -> io::Result<()> {
-        write_all(&mut *self.file, header, 0)
+        self.write_again(header, 0)
+    }
+
+    /// Writes a header in place of an older one, and once more if that fails: half of it would spoil
+    /// what is there.
+    fn write_again(&mut self, header: &[u8], offset: u64) -> io::Result<()> {
+        write_all(&mut *self.file, header, offset)
+            .or_else(|_| write_all(&mut *self.file, header, offset))
     }
 
     /// Takes back what a failed write left behind the last buffer, so that its records, which count

@@ -63,13 +63,14 @@ impl Series {
 
     /// Removes files until `kept` are left, those of the lowest numbers.
     pub(crate) fn remove_oldest(&self, storage: &mut dyn Storage, kept: u32) -> io::Result<()> {
-        let numbers = self.numbers(storage)?;
-        let surplus = numbers.len().saturating_sub(kept as usize);
-        for &number in numbers.iter().take(surplus) {
+        let mut left = kept;
+        for number in self.numbers(storage)?.into_iter().rev() {
             let path = self.path(number);
             // A directory or a link of such a name is not ours.
-            if let Found::File(_) = storage.find(&path)? {
-                storage.remove(&path)?;
+            let Found::File(_) = storage.find(&path)? else { continue };
+            match left.checked_sub(1) {
+                Some(less) => left = less,
+                None => storage.remove(&path)?,
             }
         }
         Ok(())

@@ -2,7 +2,8 @@
 """Compares what readers find in our logs: agree.py ETLRING DIRECTORY
 
 The directory holds large.etl and small.etl, recorded by examples/mixed_log.rs, each with its
-manifest; lossy.etl comes to them. run.sh calls this.
+manifest, and under modes what examples/file_modes.rs recorded, modes.txt saying what is in it;
+lossy.etl comes to them. run.sh calls this.
 """
 
 import importlib.util
@@ -53,6 +54,11 @@ def main():
         ("etlref", lambda: reference_in_file_order(command, lossy)),
         ("etlref", lambda: reference_in_time_order(command, lossy)),
     ]
+    with open(directory / "modes.txt", encoding="ascii") as lines:
+        for line in lines:
+            name, threads, events = line.split()
+            group = (directory / "modes", name, int(threads), int(events))
+            checks.append(("mode", lambda group=group: mode(command, *group)))
     failed = 0
     for name, check in checks:
         start = time.monotonic()
@@ -331,6 +337,30 @@ def loss(command, path):
     if report["lost"] < 1000:
         raise Disagreement(f"only {report['lost']} lost: the check shows nothing")
     return f"{report['accepted']} accepted, {report['lost']} lost, all told by {records} records"
+
+
+# The modes of log files.
+
+
+def mode(command, directory, name, threads, events):
+    """Each file of the log is whole to every reader; together they hold the events, each once."""
+    files = sorted(directory.glob(f"{name}*.etl"))
+    numbers = Counter()
+    for path in files:
+        verify(command, path)
+        dissect(command, path)
+        reference_in_file_order(command, path)
+        reference_in_time_order(command, path)
+        for record in command.dump(path, "time", "--payload"):
+            if record["header"] == "classic" and record["provider"] != LOST:
+                numbers[int.from_bytes(bytes.fromhex(record["payload"])[:8], "little")] += 1
+    expected = Counter(t * 1_000_000 + n for t in range(threads) for n in range(events))
+    if numbers != expected:
+        missing, more = expected - numbers, numbers - expected
+        raise Disagreement(f"{name}: {len(missing)} missing, {len(more)} too many")
+    if not files:
+        raise Disagreement(f"{name}: no file")
+    return f"{name}: {len(files)} files, {numbers.total()} events, each once; all readers agree"
 
 
 if __name__ == "__main__":

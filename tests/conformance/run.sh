@@ -30,4 +30,6 @@ record() {
 
 record large "$EVENTS"
 record small 25000
+mkdir "$WORK/modes"
+nice cargo run --quiet --release --locked --example file_modes -- "$WORK/modes" >"$WORK/modes.txt"
 nice "$PYTHON" tests/conformance/agree.py "$BIN" "$WORK"

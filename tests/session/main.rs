@@ -3,8 +3,14 @@
 
 mod balance;
 mod config;
+mod disk;
+mod fake;
+mod faults;
 mod files;
 mod log;
+mod modes;
+mod power;
 mod records;
+mod replay;
 mod stop;
 mod zero_alloc;
