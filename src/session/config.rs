@@ -181,7 +181,7 @@ const MAX_BUFFERS: u32 = 1 << 20;
 /// | [`delay_open`](Self::delay_open) | no | not with [`FileMode::Append`] |
 /// | [`sync`](Self::sync) | never | [`SyncMode`] |
 /// | [`storage`](Self::storage) | [`Disk`] | any [`Storage`] |
-/// | [`ring_file`](Self::ring_file) | yes, for a log file | needs [`Disk`] |
+/// | [`ring_file`](Self::ring_file) | for a log file, if it can be made | needs [`Disk`] |
 /// | [`when_full`](Self::when_full) | discard | [`WhenFull`], up to 1 h |
 #[must_use = "a builder makes a session only when it is started"]
 pub struct SessionBuilder {
@@ -241,7 +241,10 @@ pub(crate) enum RingConfig {
     /// In memory; they go to the sink.
     Memory,
     /// In a file beside the log; they go to the log.
-    BesideLog,
+    BesideLog {
+        /// Whether memory will not do.
+        required: bool,
+    },
     /// In memory; they stay until they are overwritten.
     Recorder,
     /// In the log file itself; they stay until they are overwritten.
@@ -321,6 +324,9 @@ impl SessionBuilder {
     /// Whether the buffers lie in a file beside the log, `app.etl.ring` for `app.etl`, so that a
     /// killed process loses nothing that it committed. Its room is taken from the disk at start,
     /// `maximum_buffers + 1` buffers; a session that stops removes it. A circular log needs none.
+    ///
+    /// If nothing is said a session does without where the file cannot be made, on a full disk for
+    /// instance; [`SessionStats::ring_file`](crate::session::SessionStats::ring_file) tells.
     pub fn ring_file(self, ring_file: bool) -> Self {
         Self { ring_file: Some(ring_file), ..self }
     }
@@ -572,7 +578,7 @@ impl SessionBuilder {
         };
         range("maximum_buffers", u64::from(maximum), 2, u64::from(MAX_BUFFERS), "buffers")?;
         let usual = match ring {
-            RingConfig::Memory | RingConfig::BesideLog => 32,
+            RingConfig::Memory | RingConfig::BesideLog { .. } => 32,
             // All of them will be used.
             RingConfig::Recorder | RingConfig::Circular => RESIDENT_BYTES / size,
         };
@@ -644,10 +650,9 @@ impl SessionBuilder {
             (true, _) => RingConfig::Recorder,
             (false, FileMode::Circular) => RingConfig::Circular,
             (false, _) if self.log_file.is_some() && self.storage.is_none() => {
-                if self.ring_file.unwrap_or(true) {
-                    RingConfig::BesideLog
-                } else {
-                    RingConfig::Memory
+                match self.ring_file {
+                    Some(false) => RingConfig::Memory,
+                    asked => RingConfig::BesideLog { required: asked.is_some() },
                 }
             }
             (false, _) if self.ring_file == Some(true) => {
@@ -665,7 +670,7 @@ impl SessionBuilder {
                 RingConfig::Circular => {
                     return Err(ConfigError::Excludes("WhenFull::Block", "FileMode::Circular"));
                 }
-                RingConfig::Memory | RingConfig::BesideLog => {}
+                RingConfig::Memory | RingConfig::BesideLog { .. } => {}
             }
             let ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
             range("when_full", ms, 1, 3_600_000, "ms")?;

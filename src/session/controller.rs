@@ -1,6 +1,5 @@
 //! A session: started, asked, flushed, stopped.
 
-use crate::format::LogFileMode;
 use crate::session::{
     append::{self, AppendError, Existing, Failed},
     clock::{Anchor, Source},
@@ -15,7 +14,7 @@ use crate::session::{
     stats::SessionStats,
     writer::SessionHandle,
 };
-use crate::sink::{RingFile, clear, keep_left_over, storage::Disk};
+use crate::sink::{RingFile, clear, keep_left_over, keep_unfinished, storage::Disk};
 use std::fmt;
 use std::io;
 use std::ops::Deref;
@@ -138,17 +137,8 @@ impl Session {
             Target::File(_) | Target::Other(_) => None,
         };
         let (ring_file, backing) = match path {
-            Some(path) if config.ring == RingConfig::BesideLog => {
-                let create = failed(format!("create {}.ring", path.display()));
-                if !config.file.append && !config.mode.has(LogFileMode::NEWFILE) {
-                    // Before the ring: what lies there moves aside with its own.
-                    clear(&mut Disk, &path)
-                        .map_err(failed(format!("create {}", path.display())))?;
-                }
-                let (ring, file) = RingFile::create(&path, ring_bytes(&config)).map_err(create)?;
-                (Some(ring), Backing::File(file))
-            }
-            _ => (None, Backing::Anonymous),
+            Some(path) => ring_beside(&path, &config)?,
+            None => (None, Backing::Anonymous),
         };
         Self::start_log(id, &config, target, existing, ring_file, backing)
     }
@@ -306,6 +296,22 @@ impl Session {
         self.shared.ask_to_stop();
         flusher.thread().unpark();
         flusher.join().ok()
+    }
+}
+
+/// The ring's place beside the log at `path`, or in memory where there is none to be had.
+fn ring_beside(path: &Path, config: &Config) -> Result<(Option<RingFile>, Backing), SessionError> {
+    let RingConfig::BesideLog { required } = config.ring else {
+        return Ok((None, Backing::Anonymous));
+    };
+    // Before the new ring is there: what lies there moves aside together with its own.
+    let made =
+        keep_unfinished(&mut Disk, path).and_then(|()| RingFile::create(path, ring_bytes(config)));
+    match made {
+        Ok((ring, file)) => Ok((Some(ring), Backing::File(file))),
+        Err(error) if required => Err(failed(format!("create {}.ring", path.display()))(error)),
+        // A session is more than its safety net.
+        Err(_) => Ok((None, Backing::Anonymous)),
     }
 }
 

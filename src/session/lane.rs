@@ -347,6 +347,11 @@ impl Ring {
         self.memory.buffers()
     }
 
+    /// Whether they lie in a file.
+    pub(crate) fn is_in_file(&self) -> bool {
+        self.memory.is_in_file()
+    }
+
     /// How many buffers nobody uses.
     pub(crate) fn buffers_free(&self) -> u32 {
         self.exchange.free.count()

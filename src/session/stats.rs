@@ -99,6 +99,8 @@ pub struct SessionStats {
     pub buffer_size: u32,
     /// Most lanes in use at the same time so far.
     pub lanes: u32,
+    /// Whether the buffers lie in a file, so that they survive a kill of the process.
+    pub ring_file: bool,
 }
 
 impl SessionStats {

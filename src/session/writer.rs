@@ -260,6 +260,7 @@ impl SessionHandle {
             buffers_total: self.ring.buffers(),
             buffer_size: self.ring.buffer_size(),
             lanes: self.ring.lanes_used(),
+            ring_file: self.ring.is_in_file(),
             ..SessionStats::default()
         };
         for lane in self.ring.lanes() {

@@ -304,6 +304,17 @@ pub(crate) fn clear(storage: &mut dyn Storage, path: &Path) -> io::Result<()> {
     }
 }
 
+/// Moves a log that was never finished aside; leaves anything else where it is.
+pub(crate) fn keep_unfinished(storage: &mut dyn Storage, path: &Path) -> io::Result<()> {
+    if let Found::File(1..) = storage.find(path)? {
+        let mut file = uninterrupted(|| storage.open(path))?;
+        if let State::Unfinished = first_buffer(&mut *file)? {
+            return move_aside(storage, path);
+        }
+    }
+    Ok(())
+}
+
 /// Looks at the first record of a file.
 fn first_buffer(file: &mut dyn StoredFile) -> io::Result<State> {
     // Buffer header, record header, logfile header of either width.

@@ -12,7 +12,7 @@ mod series;
 pub mod storage;
 
 pub use file::FileSink;
-pub(crate) use file::{FileName, FileOptions, LogFile, clear, offset_of};
+pub(crate) use file::{FileName, FileOptions, LogFile, clear, keep_unfinished, offset_of};
 pub use memory::{MemoryLog, MemorySink, NullSink};
 pub(crate) use ring::{RingFile, keep_left_over};
 pub(crate) use series::Series;

@@ -61,8 +61,8 @@ fn bad_values_name_the_setting_and_the_range() {
             Session::builder("nul").log_file("a\0b.etl"),
             "log_file has 7 UTF-16 units, must be 1 to 1024 without a NUL among them",
         ),
-        (Session::builder("none"), "exactly one of log_file and sink must be set"),
-        (builder().log_file("x.etl"), "exactly one of log_file and sink must be set"),
+        (Session::builder("none"), "exactly one of log_file, sink and memory_ring must be set"),
+        (builder().log_file("x.etl"), "exactly one of log_file, sink and memory_ring must be set"),
     ] {
         assert_eq!(refused(builder), text);
     }

@@ -87,6 +87,10 @@ impl Memory {
         Ok(Self { base: model.base(), size, front: 0, model })
     }
 
+    pub(super) fn is_in_file(&self) -> bool {
+        self.front != 0
+    }
+
     /// Writes the log's header buffer in front of the ring, if there is room for it: without a
     /// checksum, which would be false for a moment whenever a field is set.
     pub(super) fn put_log_header(&self, header: &[u8]) {
