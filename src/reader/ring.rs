@@ -20,9 +20,13 @@
 //! A sequence number is never used twice, so the same number before and after means that nobody
 //! reset the buffer between. A sealed buffer must also match its checksum.
 //!
-//! A lane may move on to a place that was passed already. So the places are gone over until nothing
-//! older than what was copied turns up: what a lane gives is a beginning of what it wrote, without
-//! a hole. The log must be looked at afterwards: what left the ring meanwhile is then there.
+//! The places are not copied at one moment, and yet what a lane gives must be a beginning of what it
+//! wrote, without a hole. So the newest number of the first round is a line, and buffers behind it
+//! are not looked at. The second round finds what was begun before the line at a place that had been
+//! passed, and takes those again that were open, because their lane may have gone on to another
+//! buffer that was copied. What the second round found makes the same necessary once more: three
+//! rounds, of which the later ones read little but headers. The log must be looked at afterwards:
+//! what left the ring meanwhile is then there.
 //!
 //! Source: spec/13-recovery.md.
 
@@ -33,7 +37,7 @@ use crate::reader::{
     Difference, ReadError, ReadFault, RingError, Source, guess, index,
     sane::{self, Trust},
 };
-use std::{collections::HashSet, io};
+use std::{collections::HashMap, io};
 use zerocopy::{FromBytes, little_endian::U64};
 
 /// A ring file, copied at one moment.
@@ -76,8 +80,8 @@ impl Taken {
 
 /// Copies of one place before it is given up: a writer would have to fill the buffer as often.
 const TRIES: u32 = 16;
-/// Rounds over all places.
-const ROUNDS: u32 = 4;
+/// Rounds over all places, at most.
+const ROUNDS: u32 = 3;
 /// Places that are looked at: no session has more buffers than 2 to the 20th.
 const MOST_PLACES: u64 = 1 << 20;
 const HEADER_BYTES: u32 = 72;
@@ -172,40 +176,63 @@ impl RingCopy {
             self.faults.push(ReadError::in_buffer(at, fault.at(Part::Buffer, 0)).of_ring());
         }
         let places = places.min(MOST_PLACES);
-        let mut known = HashSet::new();
+        let mut known = HashMap::new();
+        let mut newest = i64::MAX;
         for round in 0..ROUNDS {
-            // In the rounds behind the first, only what is older than something copied matters.
-            let newest = known.iter().map(|(sequence, _)| *sequence).max().unwrap_or(i64::MIN);
-            let mut older = false;
+            let mut changed = false;
             for place in 1..places {
                 let position = place.saturating_mul(size);
-                match self.take_place(source, position, &known)? {
-                    Place::Taken(taken) => {
-                        let sequence = taken.header.sequence_number.get();
-                        older |= sequence < newest;
-                        known.insert((sequence, position));
-                        self.buffers.push(taken);
+                match self.take_place(source, position, &known, newest)? {
+                    Place::Taken(taken, filled) => {
+                        changed = true;
+                        self.keep(taken, filled, &mut known);
                     }
-                    Place::Fault(fault) if round == 0 => {
+                    Place::Fault(fault) => {
                         self.faults.push(ReadError::new(position, fault).of_ring());
                     }
-                    Place::Fault(_) | Place::Nothing => {}
+                    Place::Nothing => {}
                 }
             }
-            if round > 0 && !older {
+            if round == 0 {
+                newest = known.keys().map(|(sequence, _)| *sequence).max().unwrap_or(i64::MIN);
+            } else if !changed {
                 break;
             }
         }
+        // Each round tells of the same places.
+        self.faults.sort_by_key(|fault| fault.position);
+        self.faults.dedup();
         self.settle_stamps();
         Ok(())
     }
 
-    /// Copies one place, as the drawing above says.
+    /// Keeps a copy, in the place of an earlier one of the same buffer.
+    fn keep(&mut self, taken: Taken, filled: u32, known: &mut Known) {
+        let key = (taken.header.sequence_number.get(), taken.position);
+        let open = !taken.is_sealed();
+        let index = match known.get(&key).map(|copy| copy.index) {
+            Some(index) => {
+                if let Some(old) = self.buffers.get_mut(index) {
+                    *old = taken;
+                }
+                index
+            }
+            None => {
+                self.buffers.push(taken);
+                self.buffers.len().saturating_sub(1)
+            }
+        };
+        known.insert(key, Copied { index, filled, open });
+    }
+
+    /// Copies one place, as the drawing above says: buffers up to number `newest` of which not
+    /// all is known.
     fn take_place(
         &self,
         source: &(impl Source + ?Sized),
         position: u64,
-        known: &HashSet<(i64, u64)>,
+        known: &Known,
+        newest: i64,
     ) -> io::Result<Place> {
         let mut last = Place::Fault(ReadFault::Changing);
         for _ in 0..TRIES {
@@ -219,7 +246,10 @@ impl RingCopy {
             if !self.is_buffer(&before) {
                 return Ok(Place::Fault(ReadFault::NoBuffer));
             }
-            if known.contains(&(before.sequence_number.get(), position)) {
+            let sequence = before.sequence_number.get();
+            let sealed = state == BufferState::FLUSH;
+            let has_all = |copy: &Copied| !copy.open || !sealed && filled <= copy.filled;
+            if sequence > newest || known.get(&(sequence, position)).is_some_and(has_all) {
                 return Ok(Place::Nothing);
             }
             let mut word = [0; 4];
@@ -240,10 +270,10 @@ impl RingCopy {
             }
             let taken = self.taken(position, &after, bytes, filled);
             if !taken.torn {
-                return Ok(Place::Taken(taken));
+                return Ok(Place::Taken(taken, filled));
             }
             // Torn, or sealed or reset just now: the next look tells.
-            last = Place::Taken(taken);
+            last = Place::Taken(taken, filled);
         }
         Ok(last)
     }
@@ -320,8 +350,22 @@ impl RingCopy {
     }
 }
 
+/// The copies by sequence number and position.
+type Known = HashMap<(i64, u64), Copied>;
+
+/// A copy that was made.
+struct Copied {
+    /// Among the buffers.
+    index: usize,
+    /// Up to here.
+    filled: u32,
+    /// Of a buffer that was being filled.
+    open: bool,
+}
+
 enum Place {
-    Taken(Taken),
+    /// A copy, and up to where.
+    Taken(Taken, u32),
     /// A place that is no buffer's, or does not hold still.
     Fault(ReadFault),
     Nothing,

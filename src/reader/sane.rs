@@ -7,12 +7,13 @@
 //!
 //! | there before | told by |
 //! |---|---|
-//! | filler, or nothing | no marker where a record must start; in a torn buffer also a sector of nothing but ones or zeros under a record |
+//! | filler, or nothing | no marker of a known kind where a record must start; in a torn buffer also a sector of nothing but ones or zeros under a record |
 //! | an older buffer | a stamp that lies before the one in front of it: in a lane stamps never run backwards |
 //!
 //! A payload that is half old under a header that is new tells nothing; only a checksum can.
 
-use crate::codec::{LossRecord, Lost, RecordView, Records, align8};
+use crate::codec::{LossRecord, Lost, RawRecord, RecordHeader, RecordView, Records, align8};
+use crate::error::{Fault, FormatError, Part};
 use crate::reader::{ReadFault, record};
 use std::ops::Range;
 
@@ -66,6 +67,9 @@ pub(crate) fn walk(body: &[u8], trust: Trust) -> Walked {
         let view = match RecordView::parse(raw) {
             _ if trust != Trust::Sealed && backwards => Err(ReadFault::Backwards),
             _ if trust == Trust::Torn && !sectors.written(at, end) => Err(ReadFault::Unwritten),
+            Ok(view) if trust != Trust::Sealed && is_unknown(&view) => {
+                Err(ReadFault::Format(no_record(&raw)))
+            }
             Ok(view) => Ok(view),
             Err(error) => Err(ReadFault::Format(error)),
         };
@@ -83,6 +87,16 @@ pub(crate) fn walk(body: &[u8], trust: Trust) -> Walked {
         walked.end = end;
     }
     walked
+}
+
+/// Whether a record is of a kind that nobody knows. No session of ours writes such.
+fn is_unknown(view: &RecordView<'_>) -> bool {
+    matches!(view.header(), RecordHeader::Unknown)
+}
+
+fn no_record(raw: &RawRecord<'_>) -> FormatError {
+    let marker = raw.bytes.first_chunk().map_or(0, |marker| u32::from_le_bytes(*marker));
+    Fault::Marker(marker).at(Part::RecordPrefix, raw.offset)
 }
 
 impl Walked {

@@ -282,13 +282,13 @@ fn made_up(items: &[Item], buffer_size: u32, report: &mut Recovered) -> Vec<u8> 
 /// The session of a log that no longer names its own.
 const NAME: &str = "recovered";
 
-/// Whether a buffer, or nothing yet, follows the first one.
+/// Whether a buffer follows the first one, or space that was never written.
 fn leads_on(log: &dyn Source, size: u32) -> Result<bool, RecoverError> {
     let mut bytes = [0; BufferHeader::SIZE];
     let found = log.read_at(u64::from(size), &mut bytes)?;
-    let Ok(header) = BufferHeader::read_from_bytes(&bytes) else { return Ok(true) };
+    let Ok(header) = BufferHeader::read_from_bytes(&bytes) else { return Ok(false) };
     let sound = header.buffer_size.get() == size && index::looks_like_header(&header, size);
-    Ok(sound || found < BufferHeader::SIZE || index::is_zero(&header))
+    Ok(found == BufferHeader::SIZE && (sound || index::is_zero(&header)))
 }
 
 /// Something wrong with the header buffer.

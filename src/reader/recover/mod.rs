@@ -299,7 +299,10 @@ impl<'s> Recovery<'s> {
                     if let Some(old) = items.get_mut(index) {
                         let places = old.places();
                         report.left_out.retain(|place| {
-                            place.error.in_ring || !places.contains(&place.error.position)
+                            // A header that is lost is lost, whatever lies in its place.
+                            place.error.in_ring
+                                || place.sequence == Some(0)
+                                || !places.contains(&place.error.position)
                         });
                         *old = item;
                     }
