@@ -153,24 +153,28 @@ impl<S: Source> Trace<S> {
     }
 
     /// A buffer that is being filled has not been flushed, and its `TimeStamp` says nothing. It
-    /// counts with its last stamp instead; where it has none, with the latest of all such buffers.
+    /// counts with its last stamp instead; where it has none, with the latest that there is.
     fn stamp_open_buffers(&mut self) {
         let state = |entry: &BufferEntry| entry.state == BufferState::GENERAL_LOGGING;
         let open = |entry: &BufferEntry| state(entry) && !entry.is_compressed();
+        let mut latest = 0;
         let mut stamps = Vec::new();
         for (index, entry) in self.index.entries.iter().enumerate().skip(1) {
-            if open(entry) {
-                let mut block = Block::default();
-                // What is wrong with it, a cursor says.
-                let _ = block.load(self, entry);
-                stamps.push((index, sane::walk(block.bytes(), Trust::Sealed).last_ticks));
+            if !open(entry) {
+                latest = latest.max(entry.time_stamp);
+                continue;
             }
+            let mut block = Block::default();
+            // What is wrong with it, a cursor says.
+            let _ = block.load(self, entry);
+            let last = sane::walk(block.bytes(), Trust::Sealed).last_ticks;
+            let stamp = last.map(|ticks| self.buffer_stamp(ticks));
+            latest = latest.max(stamp.unwrap_or(0));
+            stamps.push((index, stamp));
         }
-        let latest = stamps.iter().filter_map(|(_, ticks)| *ticks).max();
-        for (index, ticks) in stamps {
-            let stamp = ticks.or(latest).map(|ticks| self.buffer_stamp(ticks));
-            if let (Some(entry), Some(stamp)) = (self.index.entries.get_mut(index), stamp) {
-                entry.time_stamp = stamp;
+        for (index, stamp) in stamps {
+            if let Some(entry) = self.index.entries.get_mut(index) {
+                entry.time_stamp = stamp.unwrap_or(latest);
             }
         }
     }

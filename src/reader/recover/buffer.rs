@@ -123,14 +123,13 @@ pub(super) fn of_ring(taken: &Taken, number: usize) -> Examined {
     Examined { item, faults: taken.fault.into_iter().chain(records.take(MOST_FAULTS)).collect() }
 }
 
-/// Gives buffers that were never flushed and hold no stamp the latest one of such buffers.
+/// Gives buffers that were never flushed and hold no stamp the latest that there is.
 pub(super) fn settle_stamps(items: &mut [Item]) {
-    let latest =
-        items.iter().filter(|item| item.is_open()).filter_map(|item| item.last_ticks).max();
-    for item in items.iter_mut().filter(|item| item.is_open() && item.last_ticks.is_none()) {
-        if let Some(latest) = latest {
-            item.header.time_stamp = latest.into();
-        }
+    let unknown = |item: &Item| item.is_open() && item.last_ticks.is_none();
+    let known = items.iter().filter(|item| !unknown(item));
+    let latest = known.map(|item| item.header.time_stamp.get()).max().unwrap_or(0);
+    for item in items.iter_mut().filter(|item| unknown(item)) {
+        item.header.time_stamp = latest.into();
     }
 }
 
