@@ -84,9 +84,33 @@ def programs():
             seed("session", random.randbytes(size))
 
 
+def pair(log, ring, torn=0):
+    """A log and a ring as the target `recover` splits them."""
+    seed("recover", struct.pack("<BH", torn, len(log)) + log + ring, MOST_FILE)
+
+
+def killed(data):
+    """Pairs as a killed session leaves them: a log, and of its buffers what a ring may hold."""
+    found = list(buffers(data))
+    if len(found) < 2 or len(data) > MOST_FILE // 2 or any(flags & 0x40 for *_, flags in found):
+        return
+    size = len(found[0][0])
+    ring = bytearray(data)
+    for at in range(size, len(ring) - 72, size):
+        struct.pack_into("<I", ring, at + 0x2C, 1)
+        ring[at + 0x38 : at + 0x48] = bytes(16)
+    pair(data, ring)
+    pair(data[:size], ring)
+    pair(data[: len(data) - size // 2], data)
+    pair(bytes(size) + data[size:], ring)
+    pair(b"", ring)
+
+
 def log_file(data):
     """Seeds from a log file and from what its first buffers hold."""
     seed("reader", data, MOST_FILE)
+    pair(data[:MOST_FILE], b"")
+    killed(data)
     for _, (buffer, filled, flags) in zip(range(PER_FILE), buffers(data)):
         seed("buffer", buffer)
         seed("checksum", bytes(6) + buffer)

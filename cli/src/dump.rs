@@ -2,14 +2,14 @@
 
 use crate::input::{Input, open_all};
 use crate::json::{self, Lines};
-use crate::loss::Loss;
+use crate::loss;
 use crate::names::{self, Extras, Names};
 use crate::outcome::{Failure, Outcome};
 use crate::select::SelectArgs;
 use crate::text::{self, Colors, Times, escaped};
 use crate::walk::{Flow, Found, Order, walk};
 use clap::ValueEnum;
-use etlring::codec::{RecordHeader, RecordView};
+use etlring::codec::{LossRecord, RecordHeader, RecordView};
 use etlring::format::Guid;
 use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
@@ -143,6 +143,11 @@ impl Writer<'_> {
         payload(out, view, self.payload);
         event_keys(out, view);
         extra_keys(out, view, &extras, names);
+        if let Some(loss) = LossRecord::of(view) {
+            json::key(out, "loss");
+            let clock = self.inputs[found.file].trace.clock();
+            out.extend_from_slice(loss::object(&loss, clock).to_string().as_bytes());
+        }
         if self.many_files {
             json::key(out, "file");
             json::string(out, &self.inputs[found.file].name);
@@ -196,8 +201,8 @@ impl Writer<'_> {
             None => "-".to_owned(),
         };
         let clock = self.inputs[found.file].trace.clock();
-        let event = match (Loss::of(view), extras.event) {
-            (Some(loss), _) => loss.describe(clock),
+        let event = match (LossRecord::of(view), extras.event) {
+            (Some(loss), _) => loss::describe(&loss, clock),
             (None, Some(name)) => escaped(name).to_string(),
             (None, None) => names::kind(view),
         };

@@ -1,12 +1,13 @@
 //! `etlring info`: what a log file says of itself, and what its buffers say.
 
 use crate::input::{Input, open};
-use crate::loss::{self, Loss};
+use crate::loss::Losses;
 use crate::outcome::{Failure, Outcome};
 use crate::text::{self, count, escaped, size, span};
 use crate::walk::Complaints;
 use etlring::codec::checksum::State;
-use etlring::format::{BufferFlags, FileTime, LogFileMode};
+use etlring::format::{BufferFlags, BufferState, FileTime, LogFileMode};
+use etlring::reader::{BufferEntry, RingState};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -43,7 +44,10 @@ struct Found {
     lanes: usize,
     compressed: usize,
     checksums: Checksums,
-    marks: Vec<Loss>,
+    losses: Losses,
+    free: usize,
+    open: usize,
+    in_ring: usize,
 }
 
 /// How many buffers carry a checksum, and how many of these are right.
@@ -75,7 +79,10 @@ impl Found {
                 Ok(State::Absent) => checksums.absent += 1,
                 Err(error) => {
                     checksums.wrong += 1;
-                    complaints.add(input, &error);
+                    // Of a buffer of the ring the index said it already.
+                    if !error.in_ring {
+                        complaints.add(input, &error);
+                    }
                 }
             }
         }
@@ -83,7 +90,10 @@ impl Found {
             lanes: lanes.len(),
             compressed: buffers.iter().filter(|buffer| buffer.is_compressed()).count(),
             checksums,
-            marks: marks(input),
+            losses: losses(input),
+            free: count_of(input, |buffer| buffer.state == BufferState::FREE),
+            open: count_of(input, |buffer| buffer.state == BufferState::GENERAL_LOGGING),
+            in_ring: count_of(input, BufferEntry::in_ring),
         }
     }
 
@@ -92,7 +102,7 @@ impl Found {
         let logfile = trace.logfile();
         let [major, minor, sub, sub_minor] = logfile.version();
         let time = |time: FileTime| Some(time).filter(|time| time.0 != 0).map(text::time);
-        let value: Value = json!({
+        let mut value: Value = json!({
             "file": input.name,
             "bytes": trace.source().len(),
             "session_name": logfile.session_name().to_string(),
@@ -122,14 +132,16 @@ impl Found {
             "compressed": self.compressed > 0,
             "compressed_buffers": self.compressed,
             "lanes": self.lanes,
-            "events_lost": logfile.events_lost(),
-            "buffers_lost": logfile.buffers_lost(),
-            "losses": self.marks.iter().map(|mark| loss::json(mark, trace.clock())).collect::<Vec<_>>(),
+            "buffers_free": self.free,
+            "buffers_open": self.open,
+            "buffers_from_ring": self.in_ring,
+            "ring": ring(input),
             "checksums": self.checksums.word(),
             "checksums_valid": self.checksums.valid,
             "checksums_wrong": self.checksums.wrong,
             "damage": trace.damage().len(),
         });
+        self.losses.put_json(&mut value);
         format!("{value:#}\n")
     }
 
@@ -156,16 +168,12 @@ impl Found {
         }
         line("buffers", self.buffers(input));
         line("lanes", self.lanes.to_string());
-        line(
-            "lost",
-            format!(
-                "{} events, {} buffers",
-                count(u64::from(logfile.events_lost())),
-                count(u64::from(logfile.buffers_lost()))
-            ),
-        );
-        for mark in &self.marks {
-            line("", mark.describe(trace.clock()));
+        if trace.ring().is_joined() {
+            line("ring", format!("{} buffers read from it", count(self.in_ring as u64)));
+        }
+        let mut name = "lost";
+        for loss in self.losses.lines() {
+            line(std::mem::take(&mut name), loss);
         }
         line("checksums", self.checksum_text());
         out
@@ -196,6 +204,11 @@ impl Found {
         if self.compressed > 0 {
             let _ = write!(text, ", {} compressed", count(self.compressed as u64));
         }
+        for (number, what) in [(self.free, "free"), (self.open, "being filled")] {
+            if number > 0 {
+                let _ = write!(text, ", {} {what}", count(number as u64));
+            }
+        }
         if input.trace.unused_tail() > 0 {
             let _ = write!(text, ", {} unused at the end", size(input.trace.unused_tail()));
         }
@@ -212,21 +225,37 @@ impl Found {
     }
 }
 
-/// The marks of losses: each is in a buffer whose flags say so.
-fn marks(input: &Input) -> Vec<Loss> {
+/// What is said of losses. Their records are in buffers whose flags say so.
+fn losses(input: &Input) -> Losses {
     let lost = BufferFlags::EVENTS_LOST.0 | BufferFlags::BUFFER_LOST.0;
-    let mut marks = Vec::new();
+    let mut losses = Losses::default();
+    losses.add_log(input);
     for (index, buffer) in input.trace.buffers().iter().enumerate() {
         if buffer.flags.0 & lost == 0 {
             continue;
         }
         let mut records = input.trace.records_of(index..index + 1);
         while let Some(record) = records.next() {
-            let view = record.and_then(|record| record.view());
-            marks.extend(view.ok().as_ref().and_then(Loss::of));
+            if let Ok(view) = record.and_then(|record| record.view()) {
+                losses.add_record(&view, input.trace.clock());
+            }
         }
     }
-    marks
+    losses
+}
+
+/// Data buffers of a kind.
+fn count_of(input: &Input, kind: impl Fn(&BufferEntry) -> bool) -> usize {
+    input.trace.buffers().iter().skip(1).filter(|buffer| kind(buffer)).count()
+}
+
+/// `absent`, `joined` or `left alone`.
+fn ring(input: &Input) -> &'static str {
+    match input.trace.ring() {
+        RingState::Joined { .. } => "joined",
+        RingState::LeftAlone(_) => "left alone",
+        _ => "absent",
+    }
 }
 
 fn mode_names(mode: LogFileMode) -> Vec<&'static str> {

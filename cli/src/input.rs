@@ -1,8 +1,8 @@
 //! Log files named on the command line, opened, or a line that says why not.
 
-use crate::outcome::Failure;
+use crate::outcome::{Failure, complain};
 use bytes::Bytes;
-use etlring::reader::{OpenError, Trace};
+use etlring::reader::{OpenError, RingState, Trace};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,9 @@ pub(crate) fn open(path: &Path) -> Result<Input, Failure> {
     let trace = if name == "-" { read_stdin() } else { Trace::open(path) };
     match trace {
         Ok(trace) => {
+            if let RingState::LeftAlone(why) = trace.ring() {
+                complain(format_args!("{name}.ring: {why}; left alone"));
+            }
             Ok(Input { name: if name == "-" { "standard input".into() } else { name }, trace })
         }
         Err(error) => Err(Failure::new(explain(&name, &error))),
@@ -46,7 +49,7 @@ fn explain(name: &str, error: &OpenError) -> String {
             _ => "copy the file to a local disk and try again",
         },
         OpenError::NotALogfile(_) => {
-            "give a file that begins with its header buffer, as Windows or etlring wrote it"
+            "give a log that Windows or etlring wrote; if its start is damaged, try etlring recover"
         }
         _ => "relog it without compression on Windows: tracerpt or xperf -merge",
     };

@@ -22,6 +22,7 @@ mod man;
 mod names;
 mod outcome;
 mod progress;
+mod recover;
 mod select;
 mod stats;
 mod text;
@@ -58,6 +59,8 @@ enum Command {
     Stats(stats::Args),
     /// Walk every buffer and record and name each fault with its position
     Verify(verify::Args),
+    /// Make a finished log of a torn, killed or unfinished one, and of its ring
+    Recover(recover::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Write the manual pages into a directory
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         Command::Dump(args) => dump::run(&args, colors),
         Command::Stats(args) => stats::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Recover(args) => recover::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     };

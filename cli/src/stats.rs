@@ -1,7 +1,7 @@
 //! `etlring stats`: how many events and bytes, from whom, when, and what was lost.
 
 use crate::input::{Input, open_all};
-use crate::loss::{self, Loss};
+use crate::loss::Losses;
 use crate::names::{Extras, Names, kind};
 use crate::outcome::{Failure, Outcome};
 use crate::select::SelectArgs;
@@ -42,13 +42,16 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let selection = args.select.resolve(start)?;
     let mut names = Names::default();
     let mut stats = Stats { rate: Rate::from(start), ..Stats::default() };
+    for input in &inputs {
+        stats.losses.add_log(input);
+    }
     let outcome = walk(&inputs, Order::File, &selection, &mut names, |found, names| {
         stats.add(found, &inputs, names)
     })?;
     let report = if args.json {
         format!("{:#}\n", stats.json(&inputs, &mut names))
     } else {
-        stats.text(&inputs, &mut names)
+        stats.text(&mut names)
     };
     std::io::stdout().write_all(report.as_bytes())?;
     Ok(outcome)
@@ -81,7 +84,7 @@ struct Stats {
     processes: HashMap<Option<u32>, Count>,
     rate: Rate,
     span: Option<(FileTime, FileTime)>,
-    marks: Vec<(usize, Loss)>,
+    losses: Losses,
 }
 
 impl Stats {
@@ -100,10 +103,7 @@ impl Stats {
             let (first, last) = self.span.get_or_insert((found.time, found.time));
             (*first, *last) = ((*first).min(found.time), (*last).max(found.time));
         }
-        if let Some(mark) = Loss::of(view) {
-            self.marks.push((found.file, mark));
-        }
-        debug_assert!(found.file < inputs.len());
+        self.losses.add_record(view, inputs[found.file].trace.clock());
         Ok(ControlFlow::Continue(()))
     }
 
@@ -157,7 +157,7 @@ impl Stats {
             .into_iter()
             .map(|(pid, count)| row(json!({"pid": pid}), count))
             .collect();
-        json!({
+        let mut report = json!({
             "files": inputs.iter().map(|input| &input.name).collect::<Vec<_>>(),
             "events": self.all.events,
             "bytes": self.all.bytes,
@@ -168,15 +168,12 @@ impl Stats {
             "levels": levels,
             "processes": processes,
             "rate": self.rate.json(),
-            "events_lost": lost(inputs).0,
-            "buffers_lost": lost(inputs).1,
-            "losses": self.marks.iter()
-                .map(|(file, mark)| loss::json(mark, inputs[*file].trace.clock()))
-                .collect::<Vec<_>>(),
-        })
+        });
+        self.losses.put_json(&mut report);
+        report
     }
 
-    fn text(&self, inputs: &[Input], names: &mut Names) -> String {
+    fn text(&self, names: &mut Names) -> String {
         let mut out = format!("{} events, {}", count(self.all.events), size(self.all.bytes));
         if let Some((first, last)) = self.span {
             let lasted = last.0.saturating_sub(first.0);
@@ -207,20 +204,13 @@ impl Stats {
         });
         table(&mut out, "PROCESS", self.all, rows);
         self.rate.text(&mut out);
-        let (events, buffers) = lost(inputs);
-        let _ = writeln!(out, "\nLOST  {} events, {} buffers", count(events), count(buffers));
-        for (file, mark) in &self.marks {
-            let _ = writeln!(out, "      {}", mark.describe(inputs[*file].trace.clock()));
+        let mut name = "\nLOST";
+        for loss in self.losses.lines() {
+            let _ = writeln!(out, "{name:4}  {loss}");
+            name = "";
         }
         out
     }
-}
-
-/// What the logfile headers say was lost.
-fn lost(inputs: &[Input]) -> (u64, u64) {
-    inputs.iter().map(|input| input.trace.logfile()).fold((0, 0), |(events, buffers), logfile| {
-        (events + u64::from(logfile.events_lost()), buffers + u64::from(logfile.buffers_lost()))
-    })
 }
 
 fn copied<K: Copy>(counts: &HashMap<K, Count>) -> impl Iterator<Item = (K, Count)> + '_ {

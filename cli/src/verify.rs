@@ -1,11 +1,13 @@
 //! `etlring verify`: every buffer and record looked at, each fault named with its place.
 
 use crate::input::{Input, open};
-use crate::loss::Loss;
+use crate::loss::Losses;
 use crate::outcome::{Failure, Outcome, complain};
 use crate::text::{count, escaped};
+use etlring::codec::Lost;
 use etlring::codec::checksum::State;
-use etlring::reader::ReadError;
+use etlring::format::{BufferState, LogFileMode};
+use etlring::reader::{BufferEntry, ReadError};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -28,32 +30,44 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let input = open(&args.file)?;
     let mut report = Report::default();
+    report.losses.add_log(&input);
     report.structure(&input);
     report.checksums(&input);
     report.lanes(&input);
     report.counts(&input);
-    report.faults.sort_by_key(|fault| fault.position);
+    report.faults.sort_by_key(|fault| (fault.in_ring, fault.position));
 
     let text = if args.json { report.json(&input) } else { report.text(&input) };
     std::io::stdout().write_all(text.as_bytes())?;
     if let Some(first) = report.faults.first() {
         let n = report.faults.len();
         let faults = if n == 1 { "1 fault".to_owned() } else { format!("{n} faults") };
-        let (position, what) = (first.position, &first.what);
-        complain(format_args!(
-            "{}: {faults}, the first at position {position:#x}: {what}",
-            input.name
-        ));
+        let (place, what) = (first.place(), &first.what);
+        complain(format_args!("{}: {faults}, the first at {place}: {what}", input.name));
     }
     Ok(Outcome::of(!report.faults.is_empty()))
+}
+
+/// A place of a circular file or a ring in which nothing is; it has no number.
+fn is_free(buffer: &BufferEntry) -> bool {
+    buffer.state == BufferState::FREE && buffer.filled_bytes <= 72
 }
 
 /// Something that is not as it should be.
 #[derive(Debug)]
 struct Fault {
+    /// The position is one of the ring beside the log.
+    in_ring: bool,
     position: u64,
     check: &'static str,
     what: String,
+}
+
+impl Fault {
+    fn place(&self) -> String {
+        let file = if self.in_ring { "ring " } else { "" };
+        format!("{file}position {:#x}", self.position)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -62,20 +76,24 @@ struct Report {
     /// What is unusual and no fault.
     notes: Vec<String>,
     records: u64,
-    marked_lost: u64,
+    losses: Losses,
     checksums: u64,
     lanes: usize,
 }
 
 impl Report {
     fn fault(&mut self, check: &'static str, position: u64, what: impl Into<String>) {
-        self.faults.push(Fault { position, check, what: what.into() });
+        self.faults.push(Fault { in_ring: false, position, check, what: what.into() });
     }
 
     fn damage(&mut self, check: &'static str, error: &ReadError) {
-        let text = error.to_string();
-        let what = text.split_once(": ").map_or(text.as_str(), |(_, what)| what).to_owned();
-        self.fault(check, error.position, what);
+        let (in_ring, position, what) = (error.in_ring, error.position, error.fault.to_string());
+        // A torn buffer of the ring is damage of the index and a checksum that does not hold.
+        let known =
+            |fault: &Fault| fault.in_ring && fault.position == position && fault.what == what;
+        if !in_ring || !self.faults.iter().any(known) {
+            self.faults.push(Fault { in_ring, position, check, what });
+        }
     }
 
     fn structure(&mut self, input: &Input) {
@@ -103,6 +121,9 @@ impl Report {
         let buffers = input.trace.buffers();
         let mut lanes: BTreeMap<(u16, bool), Vec<usize>> = BTreeMap::new();
         for (index, buffer) in buffers.iter().enumerate() {
+            if is_free(buffer) {
+                continue;
+            }
             // The header buffer was added to when the session ended: no lane's time holds for it.
             lanes.entry((buffer.lane, index != 0)).or_default().push(index);
         }
@@ -134,8 +155,14 @@ impl Report {
 
     /// Numbers that no buffer has. Sessions count over all lanes, so only the whole tells.
     fn gaps(&mut self, input: &Input) {
-        let mut numbers: Vec<_> =
-            input.trace.buffers().iter().skip(1).map(|b| b.sequence).collect();
+        let mut numbers: Vec<_> = input
+            .trace
+            .buffers()
+            .iter()
+            .skip(1)
+            .filter(|b| !is_free(b))
+            .map(|b| b.sequence)
+            .collect();
         numbers.sort_unstable();
         let missing: u64 = numbers.windows(2).map(|two| two[1].abs_diff(two[0]).max(1) - 1).sum();
         if missing > 0 {
@@ -160,10 +187,7 @@ impl Report {
                     }
                 };
                 self.records += 1;
-                if let Some(mark) = Loss::of(&view) {
-                    self.marked_lost +=
-                        if mark.what == "events" { u64::from(mark.count) } else { 0 };
-                }
+                self.losses.add_record(&view, input.trace.clock());
                 if let Some(error) = view.items().find_map(Result::err) {
                     self.fault("structure", record.position(), error.to_string());
                 }
@@ -190,17 +214,32 @@ impl Report {
         if logfile.end_time().is_none() {
             let what = "the log was not finished: it is still open, or its session was killed";
             self.notes.push(what.to_owned());
+        } else if written != found && logfile.mode().has(LogFileMode::CIRCULAR) {
+            // It counts what was written, also what was overwritten since.
+            self.notes.push(format!("the header says {written} buffers, the file has {found}"));
+        } else if written != found && input.trace.ring().is_joined() {
+            self.notes.push(format!(
+                "the header says {written} buffers, with the ring {found} are there"
+            ));
         } else if written != found {
             let what = format!("the header says {written} buffers, {found} are there");
             self.fault("counts", 72, what);
         }
-        let lost = u64::from(logfile.events_lost());
-        if self.marked_lost > 0 && lost != self.marked_lost && logfile.end_time().is_some() {
-            let what = format!(
-                "the header says {lost} events were lost, marks in the buffers say {}",
-                self.marked_lost
-            );
-            self.fault("counts", 72, what);
+        let finished = logfile.end_time().is_some();
+        for (what, said) in [
+            (Lost::Events, u64::from(logfile.events_lost())),
+            (Lost::Buffers, u64::from(logfile.buffers_lost())),
+        ] {
+            let told = self.losses.told(what);
+            let name = if what == Lost::Events { "events" } else { "buffers" };
+            if finished && told > said {
+                let what = format!(
+                    "the header says {said} {name} were lost, records in the buffers {told}"
+                );
+                self.fault("counts", 72, what);
+            } else if finished && told > 0 && told < said {
+                self.notes.push(format!("of {said} lost {name} records tell of {told} only"));
+            }
         }
     }
 
@@ -215,11 +254,17 @@ impl Report {
             count(u64::from(input.trace.logfile().events_lost())),
         );
         // Writing into a string cannot fail.
+        if self.losses.lines().len() > 1 {
+            for loss in self.losses.lines().iter().skip(1) {
+                let _ = writeln!(out, "lost: {loss}");
+            }
+        }
         for note in &self.notes {
             let _ = writeln!(out, "note: {note}");
         }
-        for Fault { position, check, what } in &self.faults {
-            let _ = writeln!(out, "fault: position {position:#x}: {check}: {}", escaped(what));
+        for fault in &self.faults {
+            let (place, check) = (fault.place(), fault.check);
+            let _ = writeln!(out, "fault: {place}: {check}: {}", escaped(&fault.what));
         }
         out.push_str(if self.faults.is_empty() { "no faults\n" } else { "" });
         out
@@ -229,18 +274,25 @@ impl Report {
         let faults: Vec<_> = self
             .faults
             .iter()
-            .map(|fault| json!({"position": fault.position, "check": fault.check, "fault": fault.what}))
+            .map(|fault| {
+                json!({
+                    "in_ring": fault.in_ring,
+                    "position": fault.position,
+                    "check": fault.check,
+                    "fault": fault.what,
+                })
+            })
             .collect();
-        let value = json!({
+        let mut value = json!({
             "file": input.name,
             "buffers": input.trace.buffers().len(),
             "lanes": self.lanes,
             "records": self.records,
             "checksums_valid": self.checksums,
-            "events_lost": input.trace.logfile().events_lost(),
             "notes": self.notes,
             "faults": faults,
         });
+        self.losses.put_json(&mut value);
         format!("{value:#}\n")
     }
 }

@@ -3,7 +3,7 @@
 use crate::codec::{RawRecord, Records, xpress};
 use crate::error::{Fault, FormatError, Part};
 use crate::format::MAX_BUFFER_SIZE;
-use crate::reader::{BufferEntry, ReadError, Source, record};
+use crate::reader::{BufferEntry, ReadError, Source, Trace, record};
 use std::{fmt, hint::black_box};
 
 /// The unpacked records of one buffer. Loading the next buffer reuses the memory.
@@ -89,11 +89,15 @@ impl<'t> Block<'t> {
     /// is an error too.
     pub(crate) fn load<S: Source>(
         &mut self,
-        source: &'t S,
+        trace: &'t Trace<S>,
         entry: &BufferEntry,
-        most_unpacked: u32,
     ) -> Option<ReadError> {
         (self.borrowed, self.len, self.warm) = (None, 0, 0);
+        if let Some(copied) = trace.copied(entry) {
+            self.borrowed = Some(copied);
+            return None;
+        }
+        let (source, most_unpacked) = (trace.source(), trace.most_unpacked());
         match (source.as_slice(), entry.is_compressed()) {
             (Some(bytes), false) => {
                 self.borrowed = Some(body(bytes, entry));
@@ -181,14 +185,10 @@ pub(crate) fn record_at(
 }
 
 /// The stamp of the first record that has one, reading no more than needed.
-pub(crate) fn first_ticks<S: Source>(
-    source: &S,
-    entry: &BufferEntry,
-    most_unpacked: u32,
-) -> Option<u64> {
+pub(crate) fn first_ticks<S: Source>(trace: &Trace<S>, entry: &BufferEntry) -> Option<u64> {
     const PEEK_BYTES: u32 = 256;
     let mut block = Block::default();
-    if source.as_slice().is_none() || entry.is_compressed() {
+    if trace.source().as_slice().is_none() || entry.is_compressed() {
         let mut start = *entry;
         if entry.is_compressed() {
             start.filled_bytes = entry.filled_bytes.min(PEEK_BYTES.saturating_add(72));
@@ -196,12 +196,12 @@ pub(crate) fn first_ticks<S: Source>(
             start.filled_bytes = entry.filled_bytes.min(PEEK_BYTES);
         }
         // A part of a stream is damage to the codec; what came out of it is not.
-        let _ = block.load(source, &start, most_unpacked);
+        let _ = block.load(trace, &start);
         if let Some(ticks) = first_ticks_of(block.bytes()) {
             return Some(ticks);
         }
     }
-    let _ = block.load(source, entry, most_unpacked);
+    let _ = block.load(trace, entry);
     first_ticks_of(block.bytes())
 }
 
@@ -210,7 +210,7 @@ fn first_ticks_of(bytes: &[u8]) -> Option<u64> {
 }
 
 /// Bytes that are good in the output of a stream that broke off.
-fn produced(error: FormatError) -> u32 {
+pub(crate) fn produced(error: FormatError) -> u32 {
     match error.fault {
         Fault::Produced(produced, _) | Fault::Distance(_, produced) => produced,
         _ => 0,

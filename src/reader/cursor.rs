@@ -53,6 +53,6 @@ impl<'t, S: Source> Cursor<'t, S> {
         let entry = self.trace.buffers().get(self.begun).filter(|_| self.begun < self.end)?;
         self.begun = self.begun.saturating_add(1);
         self.at = 0;
-        Some(self.block.load(self.trace.source(), entry, self.trace.most_unpacked()))
+        Some(self.block.load(self.trace, entry))
     }
 }

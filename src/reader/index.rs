@@ -16,7 +16,7 @@
 //!
 //! Cost: 72 bytes read per buffer, 40 bytes of memory for each.
 
-use crate::error::{Fault, Part};
+use crate::error::{Fault, FormatError, Part};
 use crate::format::{BufferFlags, BufferHeader, BufferState, BufferType};
 use crate::reader::{ReadError, Source};
 use zerocopy::{FromBytes, IntoBytes};
@@ -46,14 +46,49 @@ pub struct BufferEntry {
     pub state: BufferState,
     /// What it holds.
     pub buffer_type: BufferType,
+    /// Which of the buffers copied from a ring it is, counted from 1; 0 if it lies in the log.
+    pub(crate) ring_number: u32,
 }
 
 impl BufferEntry {
+    /// Whether it was taken from the ring beside the log; `position` is then that in the ring.
+    #[inline]
+    #[must_use]
+    pub fn in_ring(&self) -> bool {
+        self.ring_number != 0
+    }
+
+    /// What `header` says of a buffer at `position` that takes `size` bytes there.
+    pub(crate) fn new(header: &BufferHeader, position: u64, size: u32, filled_bytes: u32) -> Self {
+        Self {
+            position,
+            size,
+            filled_bytes,
+            time_stamp: header.time_stamp.get(),
+            sequence: header.sequence_number.get(),
+            lane: header.lane(),
+            flags: header.flags(),
+            state: BufferState(header.state.get()),
+            buffer_type: BufferType(header.buffer_type.get()),
+            ring_number: 0,
+        }
+    }
+
     /// Whether its records are one compressed stream.
     #[inline]
     #[must_use]
     pub fn is_compressed(&self) -> bool {
         self.flags.has(BufferFlags::COMPRESSED)
+    }
+
+    /// Damage in it; the error's offset counts from its start.
+    pub(crate) fn damage(&self, error: FormatError) -> ReadError {
+        let damage = if self.is_compressed() {
+            ReadError::in_compressed(self.position, error)
+        } else {
+            ReadError::in_buffer(self.position, error)
+        };
+        ReadError { in_ring: self.in_ring(), ..damage }
     }
 
     /// Bytes behind the header that hold records, or the compressed stream.
@@ -80,7 +115,11 @@ pub(crate) struct Index {
 impl Index {
     /// Indexes `source`, whose buffers are `buffer_size` bytes unless they are compressed; 0 if
     /// that is not known.
-    pub(crate) fn build(source: &impl Source, buffer_size: u32, compressed: bool) -> Self {
+    pub(crate) fn build(
+        source: &(impl Source + ?Sized),
+        buffer_size: u32,
+        compressed: bool,
+    ) -> Self {
         let buffer_size = if buffer_size < HEADER_BYTES { 0 } else { buffer_size };
         let mut walk = Walk {
             source,
@@ -99,7 +138,7 @@ impl Index {
 const HEADER_BYTES: u32 = 72;
 const _: () = assert!(BufferHeader::SIZE == HEADER_BYTES as usize);
 
-struct Walk<'s, S> {
+struct Walk<'s, S: ?Sized> {
     source: &'s S,
     end: u64,
     /// Size of every buffer of an uncompressed file; 0 where they vary.
@@ -107,7 +146,7 @@ struct Walk<'s, S> {
     index: Index,
 }
 
-impl<S: Source> Walk<'_, S> {
+impl<S: Source + ?Sized> Walk<'_, S> {
     /// Takes in what lies at `position`; where to go on.
     fn buffer_at(&mut self, position: u64) -> Option<u64> {
         let rest = self.end.checked_sub(position).filter(|rest| *rest > 0)?;
@@ -169,17 +208,7 @@ impl<S: Source> Walk<'_, S> {
         if !header.is_compressed() {
             filled = filled.min(there);
         }
-        self.index.entries.push(BufferEntry {
-            position: at,
-            size: there,
-            filled_bytes: filled,
-            time_stamp: header.time_stamp.get(),
-            sequence: header.sequence_number.get(),
-            lane: header.lane(),
-            flags: header.flags(),
-            state: BufferState(header.state.get()),
-            buffer_type: BufferType(header.buffer_type.get()),
-        });
+        self.index.entries.push(BufferEntry::new(&header, at, there, filled));
         at.checked_add(u64::from(size))
     }
 
@@ -274,12 +303,12 @@ impl<S: Source> Walk<'_, S> {
     }
 }
 
-fn is_zero(header: &BufferHeader) -> bool {
+pub(crate) fn is_zero(header: &BufferHeader) -> bool {
     header.as_bytes().iter().all(|byte| *byte == 0)
 }
 
 /// Whether the words that every writer fills the same way are as they should be.
-fn looks_like_header(header: &BufferHeader, size: u32) -> bool {
+pub(crate) fn looks_like_header(header: &BufferHeader, size: u32) -> bool {
     let filled = header.filled_bytes.get();
     size >= HEADER_BYTES
         && filled >= HEADER_BYTES

@@ -258,7 +258,7 @@ impl<'t, S: Source> Merge<'t, S> {
             lane.released = false;
             let entry = self.trace.buffers().get(lane.buffer)?;
             // What is wrong with it was said when it was loaded first.
-            let _ = lane.block.load(self.trace.source(), entry, self.trace.most_unpacked());
+            let _ = lane.block.load(self.trace, entry);
             self.owned_bytes = self.owned_bytes.saturating_add(lane.block.owned_bytes());
         }
         Some(std::mem::take(&mut lane.ready))
@@ -331,7 +331,7 @@ impl<'t, S: Source> Merge<'t, S> {
         let entry = self.trace.buffers().get(turn.buffer)?;
 
         let before = lane.block.owned_bytes();
-        let error = lane.block.load(self.trace.source(), entry, self.trace.most_unpacked());
+        let error = lane.block.load(self.trace, entry);
         let owned = self.owned_bytes.saturating_add(lane.block.owned_bytes());
         self.owned_bytes = owned.saturating_sub(before);
         (lane.buffer, lane.at, lane.aside) = (turn.buffer, 0, turn.aside);
@@ -362,12 +362,12 @@ impl<'t, S: Source> Merge<'t, S> {
     /// Finds where each buffer of a lane starts in time, and the buffers whose untimed records
     /// come before their timed ones; passes over what ends before the time sought.
     fn survey(&mut self, lane_index: usize) {
-        let (trace, most) = (self.trace, self.trace.most_unpacked());
+        let trace = self.trace;
         let Some(lane) = self.lanes.get_mut(lane_index) else { return };
         let mut turns = std::mem::take(&mut lane.turns);
         for turn in &mut turns {
             let Some(entry) = trace.buffers().get(turn.buffer) else { continue };
-            turn.first_ticks = block::first_ticks(trace.source(), entry, most);
+            turn.first_ticks = block::first_ticks(trace, entry);
             if turn.first_ticks.is_none_or(|first| entry.time_stamp < first) {
                 self.put_all_aside(lane_index, turn);
             }
@@ -389,7 +389,7 @@ impl<'t, S: Source> Merge<'t, S> {
         }
         let mut block = Block::default();
         // What is wrong with it is said when the lane gets there.
-        let _ = block.load(self.trace.source(), entry, self.trace.most_unpacked());
+        let _ = block.load(self.trace, entry);
         if let Some(offset) = first_untimed(block.bytes(), 0) {
             self.put_aside(lane, turn.buffer, offset);
         }
@@ -532,7 +532,7 @@ impl<'t> Asides<'t> {
         let Some(Reverse(aside)) = self.heap.pop() else { return };
         if self.loaded != Some(aside.buffer) {
             let Some(entry) = trace.buffers().get(aside.buffer) else { return };
-            let _ = self.block.load(trace.source(), entry, trace.most_unpacked());
+            let _ = self.block.load(trace, entry);
             self.loaded = Some(aside.buffer);
         }
         let bytes = self.block.bytes();

@@ -12,6 +12,9 @@
 //! positioned reads, from a block that the cursor reuses. So cursors lend: a record lives until the
 //! next call of `next`. Nothing is allocated per record.
 //!
+//! A session that was killed leaves a ring file beside its log. [`Trace::open`] reads the two as
+//! one, [`Recovery`] writes them, in whatever state they are, as one finished log.
+//!
 //! Damage never stops what is whole. What the index found wrong is in [`Trace::damage`]; a cursor
 //! yields a [`ReadError`] where a buffer's records break off and goes on with the next buffer.
 //!
@@ -35,22 +38,32 @@ mod block;
 mod cursor;
 mod error;
 mod filter;
+mod guess;
 mod index;
+mod join;
 mod many;
 #[expect(unsafe_code, reason = "a memory map is only as constant as the file behind it")]
 mod map;
 mod merge;
 mod open;
+mod options;
 mod record;
+mod recover;
+mod ring;
+mod sane;
 mod source;
 
 pub use cursor::Cursor;
-pub use error::{OpenError, ReadError, ReadFault};
+pub use error::{Difference, OpenError, ReadError, ReadFault, RingError};
 pub use filter::Filter;
 pub use index::BufferEntry;
+pub use join::RingState;
 pub use many::MergeMany;
 pub use map::map;
 pub use merge::Merge;
 pub use open::Trace;
+pub use options::{OpenOptions, ring_path};
 pub use record::Record;
+pub use recover::{Assumed, LeftOut, RecoverError, Recovered, Recovery, Salvage};
+pub use ring::RingCopy;
 pub use source::{Positioned, Source};

@@ -2,13 +2,17 @@
 
 use crate::codec::{LogfileView, RawRecord, Records, TickClock, buffer::BufferView, checksum};
 use crate::error::{Fault, FormatError, Part};
-use crate::format::{BufferHeader, FileTime, LogFileMode};
+use crate::format::{BufferHeader, BufferState, FileTime, LogFileMode};
 use crate::reader::{
-    BufferEntry, Cursor, Merge, OpenError, Positioned, ReadError, Record, Source, block,
-    index::Index, map,
+    BufferEntry, Cursor, Merge, OpenError, OpenOptions, Positioned, ReadError, Record, RingCopy,
+    RingError, Source,
+    block::{self, Block},
+    index::Index,
+    join::{Join, Joined, RingState},
+    sane::{self, Trust},
 };
 use bytes::Bytes;
-use std::{fs::File, io, io::Read, ops::Range, path::Path};
+use std::{ops::Range, path::Path};
 
 /// A log file whose buffers have been found.
 ///
@@ -22,10 +26,15 @@ pub struct Trace<S> {
     first_record: Box<[u8]>,
     clock: TickClock,
     most_unpacked: u32,
+    joined: Joined,
 }
 
 impl Trace<Bytes> {
     /// Opens and maps a file. A pipe is read to its end instead.
+    ///
+    /// A session that runs, or was killed, has a ring beside its log: `<path>.ring`. It is read
+    /// together with the log if it is of the same session, and left alone otherwise;
+    /// [`ring`](Self::ring) tells. [`OpenOptions`] opens without it.
     ///
     /// See [`map`](super::map()) for what happens when another process cuts the file meanwhile.
     ///
@@ -33,13 +42,7 @@ impl Trace<Bytes> {
     ///
     /// [`OpenError`] if it cannot be read or is no log file.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        let mut file = open_file(path.as_ref())?;
-        if file.metadata()?.is_file() {
-            return Self::new(map(&file)?);
-        }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        Self::from_bytes(bytes)
+        OpenOptions::new().open(path)
     }
 
     /// A log file that is in memory already.
@@ -67,13 +70,15 @@ impl Trace<Bytes> {
 
 impl Trace<Positioned> {
     /// Opens a file and reads each buffer when it is needed, without a map: a file that shrinks
-    /// meanwhile gives an error and nothing worse.
+    /// meanwhile gives an error and nothing worse. The ring beside it is read as [`open`] does.
+    ///
+    /// [`open`]: Trace::open
     ///
     /// # Errors
     ///
     /// [`OpenError`] if it cannot be read or is no log file.
     pub fn open_positioned(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        Self::new(Positioned::new(open_file(path.as_ref())?)?)
+        OpenOptions::new().open_positioned(path)
     }
 }
 
@@ -101,13 +106,77 @@ impl<S: Source> Trace<S> {
         if compressed {
             supported(state)?;
         }
-        Ok(Self {
+        let mut trace = Self {
             clock: logfile.clock(),
             most_unpacked: block::most_unpacked(logfile.buffer_size()),
             index: Index::build(&source, logfile.buffer_size(), compressed),
             first_record,
             source,
-        })
+            joined: Joined::default(),
+        };
+        trace.stamp_open_buffers();
+        Ok(trace)
+    }
+
+    /// Reads a ring together with the log: buffers that only the ring has, or of which it has more,
+    /// come from there. [`open`](Trace::open) does so by itself with the ring beside a log.
+    ///
+    /// The copy must have been taken before the log was opened.
+    ///
+    /// # Errors
+    ///
+    /// [`RingError::Foreign`] if the ring is of another session. The log is as it was, then.
+    pub fn join_ring(&mut self, ring: RingCopy) -> Result<(), RingError> {
+        ring.belongs_to(&self.logfile()).map_err(RingError::Foreign)?;
+        let join = Join::of(self, ring);
+        self.joined = join.apply(&mut self.index);
+        Ok(())
+    }
+
+    /// What became of the ring beside the log.
+    #[must_use]
+    pub fn ring(&self) -> &RingState {
+        &self.joined.state
+    }
+
+    pub(crate) fn leave_ring_alone(&mut self, why: RingError) {
+        self.joined.state = RingState::LeftAlone(why);
+    }
+
+    /// The records of a buffer that was taken from the ring.
+    #[inline]
+    pub(crate) fn copied(&self, entry: &BufferEntry) -> Option<&[u8]> {
+        if !entry.in_ring() {
+            return None;
+        }
+        self.joined.body(entry)
+    }
+
+    /// A buffer that is being filled has not been flushed, and its `TimeStamp` says nothing. It
+    /// counts with its last stamp instead; where it has none, with the latest that there is.
+    fn stamp_open_buffers(&mut self) {
+        let state = |entry: &BufferEntry| entry.state == BufferState::GENERAL_LOGGING;
+        let open = |entry: &BufferEntry| state(entry) && !entry.is_compressed();
+        let mut latest = 0;
+        let mut stamps = Vec::new();
+        for (index, entry) in self.index.entries.iter().enumerate().skip(1) {
+            if !open(entry) {
+                latest = latest.max(entry.time_stamp);
+                continue;
+            }
+            let mut block = Block::default();
+            // What is wrong with it, a cursor says.
+            let _ = block.load(self, entry);
+            let last = sane::walk(block.bytes(), Trust::Sealed).last_ticks;
+            let stamp = last.map(|ticks| self.buffer_stamp(ticks));
+            latest = latest.max(stamp.unwrap_or(0));
+            stamps.push((index, stamp));
+        }
+        for (index, stamp) in stamps {
+            if let Some(entry) = self.index.entries.get_mut(index) {
+                entry.time_stamp = stamp.unwrap_or(latest);
+            }
+        }
     }
 
     /// Where the bytes come from.
@@ -165,7 +234,8 @@ impl<S: Source> Trace<S> {
     }
 
     /// Compares a buffer with the checksum it carries. A buffer without one, cut off by the end of
-    /// the file, or not there, has nothing to compare.
+    /// the file, or not there, has nothing to compare. A buffer of the ring was compared when it
+    /// was copied.
     ///
     /// # Errors
     ///
@@ -174,6 +244,9 @@ impl<S: Source> Trace<S> {
         let Some(entry) = self.buffers().get(buffer_index) else {
             return Ok(checksum::State::Absent);
         };
+        if entry.in_ring() {
+            return self.joined.checksum(entry);
+        }
         let mut copy = Vec::new();
         let bytes = match self.source.as_slice() {
             Some(file) => {
@@ -224,27 +297,23 @@ impl<S: Source> Trace<S> {
         self.clock.file_time(buffer.time_stamp)
     }
 
+    /// A stamp as the buffers of this file have it: what [`buffer_time`](Self::buffer_time) undoes.
+    fn buffer_stamp(&self, ticks: u64) -> u64 {
+        let mode = self.logfile().mode();
+        if mode.has(LogFileMode::RELOG) || mode.has(LogFileMode::PRIVATE_LOGGER) {
+            return u64::try_from(self.clock.file_time(ticks).0).unwrap_or_default();
+        }
+        ticks
+    }
+
     pub(crate) fn most_unpacked(&self) -> u32 {
         self.most_unpacked
     }
 
     /// A fault in the records of a buffer, with its place in the file.
     pub(crate) fn damage_in(&self, entry: &BufferEntry, error: FormatError) -> ReadError {
-        let error = error.moved(72);
-        if entry.is_compressed() {
-            ReadError::in_compressed(entry.position, error)
-        } else {
-            ReadError::in_buffer(entry.position, error)
-        }
+        entry.damage(error.moved(72))
     }
-}
-
-fn open_file(path: &Path) -> Result<File, OpenError> {
-    let file = File::open(path)?;
-    if file.metadata()?.is_dir() {
-        return Err(OpenError::Io(io::Error::from(io::ErrorKind::IsADirectory)));
-    }
-    Ok(file)
 }
 
 /// The first record of the file, and the state word of its first buffer.

@@ -37,14 +37,7 @@ impl<'a> Record<'a> {
     /// records behind it are not touched by that.
     #[inline]
     pub fn view(&self) -> Result<RecordView<'a>, ReadError> {
-        RecordView::parse(self.raw).map_err(|error| {
-            let error = error.moved(HEADER_BYTES);
-            if self.buffer.is_compressed() {
-                ReadError::in_compressed(self.buffer.position, error)
-            } else {
-                ReadError::in_buffer(self.buffer.position, error)
-            }
-        })
+        RecordView::parse(self.raw).map_err(|error| self.buffer.damage(error.moved(HEADER_BYTES)))
     }
 
     /// The time stamp, in ticks of the session's clock; `None` for messages without one and for

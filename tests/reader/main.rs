@@ -1,9 +1,12 @@
 //! The reader against files made by hand and files from Windows.
 
 mod damage;
+mod images;
 mod log;
 mod open;
 mod order;
+mod recover;
+mod ring;
 mod samples;
 mod sources;
 mod zero_alloc;
