@@ -568,6 +568,7 @@ impl SessionBuilder {
         if size % 1024 != 0 {
             return Err(ConfigError::Unaligned(size));
         }
+        self.check_file_numbers()?;
         let ring = self.check_ring()?;
         let maximum = match (ring, self.maximum_file_size) {
             (RingConfig::Circular, Some(told)) => {
@@ -601,7 +602,6 @@ impl SessionBuilder {
         if targets.into_iter().filter(|set| *set).count() != 1 {
             return Err(ConfigError::Target);
         }
-        self.check_file_numbers()?;
         let (file, file_mode) = self.check_file()?;
         let log_file_name = self
             .log_file
@@ -647,6 +647,9 @@ impl SessionBuilder {
 
     fn check_ring(&self) -> Result<RingConfig, ConfigError> {
         let ring = match (self.memory_ring, self.file_mode) {
+            (true, _) if self.ring_file == Some(true) => {
+                return Err(ConfigError::Needs("ring_file", "log_file"));
+            }
             (true, _) => RingConfig::Recorder,
             (false, FileMode::Circular) => RingConfig::Circular,
             (false, _) if self.log_file.is_some() && self.storage.is_none() => {

@@ -84,7 +84,7 @@ impl Flusher {
                 self.shared.note_error(error);
             }
         }
-        self.collector.put_log_header(self.log.header());
+        self.collector.put_log_header(self.log.header(), false);
     }
 
     /// Runs until the session is stopped.

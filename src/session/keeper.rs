@@ -49,7 +49,7 @@ impl Keeper {
         if is_log {
             let buffers = u64::from(config.maximum_buffers) + 1;
             header.fields.buffers_written = clamp(buffers).into();
-            collector.put_log_header(header.make(&config.log_file_name));
+            collector.put_log_header(header.make(&config.log_file_name), false);
             shared.buffers_written.store(buffers, Ordering::Relaxed);
         }
         collector.ring().set_tick(clock.now());
@@ -100,7 +100,7 @@ impl Keeper {
         let lanes = fields.number_of_processors.get().max(totals.lanes);
         fields.number_of_processors = lanes.into();
         if self.header.has_changed() {
-            self.collector.put_log_header(self.header.bytes());
+            self.collector.put_log_header(self.header.bytes(), false);
         }
     }
 
@@ -133,7 +133,7 @@ impl Keeper {
         let lanes = self.collector.ring().lanes_used().max(1);
         self.header.fields.number_of_processors = lanes.into();
         self.header.fields.end_time = self.header.clock().file_time(stop.ticks).0.into();
-        self.collector.put_log_header(self.header.bytes());
+        self.collector.put_log_header(self.header.bytes(), true);
     }
 }
 

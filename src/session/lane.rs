@@ -82,6 +82,7 @@ use crate::session::{
     sync::{AtomicU32, AtomicU64, Barrier, Ordering, yield_now},
 };
 use memory::{Buffer, Memory};
+use pin::Claim;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::Arc;
@@ -270,7 +271,9 @@ struct Exchange {
     numbers_used: AtomicU32,
     next_sequence: AtomicU64,
     /// By buffer, where the oldest are overwritten: who keeps it from that. See `pin`.
-    claims: Box<[AtomicU32]>,
+    claims: Box<[Claim]>,
+    /// By lane number, where the oldest are overwritten: its last buffer's place in the order.
+    latest_of: Box<[AtomicU64]>,
     /// The last stamp of any buffer given up, where the clock may be set back.
     latest: AtomicU64,
 }
@@ -325,7 +328,10 @@ impl Ring {
             lanes: Lanes::new(),
             exchange: Exchange {
                 free: IndexSet::full(size.buffers).with_turns(turns),
-                claims: (0..claims).map(|_| AtomicU32::new(0)).collect(),
+                claims: (0..claims).map(|_| Claim::default()).collect(),
+                latest_of: (0..claims.min(u32::from(MAX_LANES)))
+                    .map(|_| AtomicU64::new(0))
+                    .collect(),
                 full: IndexList::new(size.buffers),
                 numbers: IndexSet::full(u32::from(MAX_LANES)),
                 latest: AtomicU64::new(0),
@@ -422,15 +428,22 @@ impl Ring {
         if self.policy == Policy::Collect {
             return self.exchange.free.take_turns();
         }
-        loop {
-            let index = self.exchange.free.take_turns()?;
-            // If somebody reads it at this moment, they put it back; there are others.
-            if self.claim(index) {
-                // SAFETY: `index` came from the set and nobody has it pinned.
-                unsafe { self.memory.nth(index).reset() };
+        for _ in 0..self.buffers() {
+            let line = self.next_sequence();
+            let Some(index) = self.exchange.free.take_next() else { continue };
+            let buffer = self.memory.nth(index);
+            // SAFETY: `index` came from the set, so nobody begins or empties it.
+            if unsafe { buffer.begun_header() }.sequence_number.get() >= line {
+                // This thread slept for a whole round, and the buffer is one of the youngest.
+                self.exchange.free.put(index);
+            } else if self.claim(index) {
+                // Whoever has a buffer pinned puts it back; there are others.
+                // SAFETY: as above, and nobody has it pinned.
+                unsafe { buffer.reset() };
                 return Some(index);
             }
         }
+        None
     }
 
     /// Keeps the last stamp of `lane` for whoever gets its number next.
@@ -556,7 +569,7 @@ impl<'a> Entered<'a> {
             return Err(Discarded::NoFreeBuffer);
         };
         let Some(number) = number.or_else(|| exchange.numbers.take()) else {
-            self.ring.begun(buffer);
+            self.ring.abandon(buffer);
             exchange.free.put(buffer);
             return Err(Discarded::NoLane);
         };
@@ -566,7 +579,7 @@ impl<'a> Entered<'a> {
         let offset = self.ring.memory.offset(buffer);
         // SAFETY: `buffer` came from the free set, so it is this thread's alone.
         unsafe { self.ring.memory.at(offset).begin(number, sequence, lost) };
-        self.ring.begun(buffer);
+        self.ring.begun(buffer, number, sequence);
 
         let hand = Hand { offset, number }.pack();
         // Release pairs with the acquire in `Collector::peek`: the header is there.
@@ -769,9 +782,10 @@ impl Collector {
         self.ring.exchange.free.take().map(|buffer| Sealed { buffer })
     }
 
-    /// Puts the log's header buffer in front of the ring, if that is in a file.
-    pub(crate) fn put_log_header(&mut self, header: &[u8]) {
-        self.ring.memory.put_log_header(header);
+    /// Puts the log's header buffer in front of the ring, if that is in a file: without its
+    /// checksum, which would be false for a moment whenever a field is set, until it is the last.
+    pub(crate) fn put_log_header(&mut self, header: &[u8], last: bool) {
+        self.ring.memory.put_log_header(header, last);
     }
 
     /// The buffer in the hand of `lane` and its `FilledBytes`, at some moment.
@@ -892,7 +906,7 @@ impl Collector {
         let sequence = self.ring.exchange.next_sequence.fetch_add(1, Ordering::Relaxed);
         // SAFETY: `buffer` came from the free set, so it is this thread's alone.
         unsafe { self.ring.memory.nth(buffer).begin(number, sequence, 0) };
-        self.ring.begun(buffer);
+        self.ring.begun(buffer, number, sequence);
         Some(Sealed { buffer })
     }
 }

@@ -53,8 +53,8 @@ impl IndexSet {
     /// that take turns it is still in the cache that all processors share. Buffers that a session
     /// never needs stay untouched.
     pub(crate) fn take_turns(&self) -> Option<u32> {
-        let turns = u64::from(self.turns.max(1));
         let come = self.turn.load(Relaxed);
+        let turns = u64::from(self.turns.max(1));
         #[expect(clippy::cast_possible_truncation, reason = "less than `turns`")]
         let next = (come % turns) as u32;
         let round = come - u64::from(next);
@@ -67,6 +67,15 @@ impl IndexSet {
             return Some(index);
         }
         self.take_within(self.turns..self.count)
+    }
+
+    /// Takes the one number whose turn it is, if it is in the set. Every number has its turn, of
+    /// whichever thread, before any has its next.
+    pub(crate) fn take_next(&self) -> Option<u32> {
+        let turn = self.turn.fetch_add(1, Relaxed) % u64::from(self.count.max(1));
+        #[expect(clippy::cast_possible_truncation, reason = "less than `count`")]
+        let index = turn as u32;
+        self.take_within(index..index + 1)
     }
 
     /// Takes the lowest number of `range` out of the set.

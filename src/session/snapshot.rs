@@ -2,9 +2,9 @@
 //!
 //! 1. The number that the next buffer will get is noted; buffers begun later are left out.
 //! 2. Each buffer is pinned for a moment, and its number and lane are noted.
-//! 3. They are copied from the newest to the oldest, each pinned while it is. One that was
-//!    overwritten meanwhile is gone, and so is all that is older in its lane: what is copied of a
-//!    lane is without a hole.
+//! 3. They are copied from the newest to the oldest, each pinned while it is. Where one is gone or
+//!    another one comes before it in its lane, all that is older there is left out: what is copied
+//!    of a lane is without a hole.
 //! 4. Only then the file is written.
 //!
 //! Writers overwrite from the oldest and the copy comes from the newest: flat out they meet
@@ -20,6 +20,7 @@ use crate::session::{
     shared::Shared,
 };
 use crate::sink::{FileSink, Sink};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -139,23 +140,22 @@ impl Snapshots {
         }
         seen.sort_unstable_by_key(|seen| std::cmp::Reverse(seen.sequence));
 
-        // Sorted, for there are at most 2,047 of them.
-        let mut broken: Vec<u16> = Vec::new();
+        // By lane: the number of the buffer that comes next, going back; 0 if there is none.
+        let mut expected: BTreeMap<u16, i64> = BTreeMap::new();
         let mut copies = Vec::with_capacity(seen.len());
         let mut overwritten = 0;
         for seen in seen {
-            let place = broken.binary_search(&seen.lane);
+            let next = expected.entry(seen.lane).or_insert(seen.sequence);
             let pinned = ring.pin(seen.index).filter(|p| p.sequence() == seen.sequence);
-            match (pinned, place) {
-                (Some(pinned), Err(_)) => {
+            match pinned {
+                Some(pinned) if *next == seen.sequence => {
                     let (header, records) = pinned.published();
                     copies.push(Copied { header, records: records.to_vec() });
+                    *next = pinned.previous();
                 }
-                (_, place) => {
+                _ => {
                     overwritten += 1;
-                    if let Err(at) = place {
-                        broken.insert(at, seen.lane);
-                    }
+                    *next = 0;
                 }
             }
         }

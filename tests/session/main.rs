@@ -3,6 +3,7 @@
 
 mod balance;
 mod config;
+mod crash;
 mod disk;
 mod fake;
 mod faults;
@@ -12,5 +13,6 @@ mod modes;
 mod power;
 mod records;
 mod replay;
+mod rings;
 mod stop;
 mod zero_alloc;

@@ -91,12 +91,13 @@ impl Memory {
         self.front != 0
     }
 
-    /// Writes the log's header buffer in front of the ring, if there is room for it: without a
-    /// checksum, which would be false for a moment whenever a field is set.
-    pub(super) fn put_log_header(&self, header: &[u8]) {
+    /// Writes the log's header buffer in front of the ring, if there is room for it; its checksum
+    /// only if it is the last one.
+    pub(super) fn put_log_header(&self, header: &[u8], last: bool) {
         #[cfg(not(loom))]
         if header.len() == self.front {
-            for part in [0..0x38, 0x48..header.len()] {
+            let checksum = if last { 0x38..0x48 } else { 0..0 };
+            for part in [0..0x38, 0x48..header.len(), checksum] {
                 let to = self.map.as_mut_ptr().wrapping_add(part.start);
                 // SAFETY:
                 // - The first `front` bytes lie in the mapping.
@@ -106,7 +107,7 @@ impl Memory {
             }
         }
         #[cfg(loom)]
-        debug_assert!(self.front == 0 && header.is_empty());
+        debug_assert!(self.front == 0 && !last, "{} bytes", header.len());
     }
 
     #[inline(always)]
@@ -372,7 +373,7 @@ impl<'a> Buffer<'a> {
         compiler_fence(Ordering::SeqCst);
         let state = BufferState::FLUSH.0.to_le_bytes();
         // SAFETY: the caller's promise.
-        unsafe { self.bytes_mut(0x2C..0x2E) }.copy_from_slice(&state);
+        unsafe { self.bytes_mut(0x2C..0x30) }.copy_from_slice(&state);
     }
 
     /// The header as the buffer was begun, without `FilledBytes`; what [`close`](Self::close)

@@ -18,7 +18,7 @@
 //! reader of a pin looks at.
 
 use super::{BufferHeader, HEADER_BYTES, Ring, memory::Buffer};
-use crate::session::sync::Ordering;
+use crate::session::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// In a claim: somebody reads the buffer.
 const PINNED: u32 = 1;
@@ -26,6 +26,17 @@ const PINNED: u32 = 1;
 const LEFT: u32 = 2;
 /// In a claim: a writer is about to begin it.
 const TAKEN: u32 = 4;
+
+/// The state of one buffer.
+#[derive(Debug, Default)]
+pub(super) struct Claim {
+    word: AtomicU32,
+    /// Where the buffer before it in its lane stands in the order of filling; 0 if it is the first.
+    ///
+    /// A writer whose turn has come may fall asleep, and its buffer then outlives younger ones: only
+    /// so is the hole seen.
+    previous: AtomicU64,
+}
 
 /// A buffer that nobody overwrites until this is dropped.
 #[derive(Debug)]
@@ -39,17 +50,28 @@ impl Ring {
     pub(super) fn claim(&self, index: u32) -> bool {
         let Some(claim) = self.exchange.claims.get(index as usize) else { return true };
         // AcqRel pairs with both orders in `Pinned::drop`: the reader is done with it, or takes over.
-        let taken = claim.fetch_update(Ordering::AcqRel, Ordering::Acquire, |claim| {
+        let taken = claim.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |claim| {
             Some(if claim == PINNED { PINNED | LEFT } else { TAKEN })
         });
         taken.is_ok_and(|before| before != PINNED)
     }
 
-    /// Ends the claim: the buffer is begun, and may be read.
-    pub(super) fn begun(&self, index: u32) {
+    /// Ends the claim: the buffer is begun in lane `number`, and may be read.
+    pub(super) fn begun(&self, index: u32, number: u32, sequence: u64) {
         if let Some(claim) = self.exchange.claims.get(index as usize) {
+            // A number is in one hand at a time; its next owner sees this through the set of them.
+            let latest = self.exchange.latest_of.get(number as usize);
+            let previous = latest.map_or(0, |latest| latest.swap(sequence, Ordering::Relaxed));
+            claim.previous.store(previous, Ordering::Relaxed);
             // Release pairs with the acquire in `pin`: the header is there.
-            claim.store(0, Ordering::Release);
+            claim.word.store(0, Ordering::Release);
+        }
+    }
+
+    /// Ends the claim on a buffer that was not begun after all.
+    pub(super) fn abandon(&self, index: u32) {
+        if let Some(claim) = self.exchange.claims.get(index as usize) {
+            claim.word.store(0, Ordering::Release);
         }
     }
 
@@ -58,7 +80,7 @@ impl Ring {
     pub(crate) fn pin(&self, index: u32) -> Option<Pinned<'_>> {
         let claim = self.exchange.claims.get(index as usize)?;
         // Acquire pairs with the release in `begun`.
-        claim.compare_exchange(0, PINNED, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        claim.word.compare_exchange(0, PINNED, Ordering::Acquire, Ordering::Relaxed).ok()?;
         Some(Pinned { ring: self, index })
     }
 }
@@ -72,6 +94,13 @@ impl Pinned<'_> {
     pub(crate) fn sequence(&self) -> i64 {
         // SAFETY: pinned.
         unsafe { self.buffer().begun_header() }.sequence_number.get()
+    }
+
+    /// Where the buffer before it in its lane stands in the order of filling; 0 if it is the first.
+    pub(crate) fn previous(&self) -> i64 {
+        let claim = self.ring.exchange.claims.get(self.index as usize);
+        let previous = claim.map_or(0, |claim| claim.previous.load(Ordering::Relaxed));
+        i64::try_from(previous).unwrap_or(i64::MAX)
     }
 
     /// The header as the buffer was begun, with the end of the records, and these.
@@ -92,11 +121,11 @@ impl Drop for Pinned<'_> {
         let Some(claim) = self.ring.exchange.claims.get(self.index as usize) else { return };
         // Release pairs with the acquire in `claim`; acquire with its release, where a writer left
         // the buffer.
-        if claim.compare_exchange(PINNED, 0, Ordering::Release, Ordering::Acquire).is_err() {
+        if claim.word.compare_exchange(PINNED, 0, Ordering::Release, Ordering::Acquire).is_err() {
             // Its turn is over: as it is it would outlive younger buffers of its lane.
             // SAFETY: the writer that left it took it out of the set; it is nobody's but ours.
             unsafe { self.buffer().reset() };
-            claim.store(0, Ordering::Release);
+            claim.word.store(0, Ordering::Release);
             self.ring.exchange.free.put(self.index);
         }
     }

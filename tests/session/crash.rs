@@ -1,0 +1,176 @@
+//! A process that is killed loses nothing that it committed.
+//!
+//! Four threads of another process record events and tell of each that was accepted, by a write to
+//! a file, which a kill cannot take back. After a SIGKILL at a random moment every event told of
+//! must be in the log and its ring, at most one more of each thread, and none that is not whole.
+#![cfg(unix)]
+
+use etlring::codec::RecordHeader;
+use etlring::format::Guid;
+use etlring::reader::Trace;
+use etlring::session::{ClassicEvent, FileMode, Session};
+use std::collections::BTreeSet;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+const CLASS: Guid = Guid::from_u128(0x3f0c_5b1e_88aa_4c57_bd0e_6f1f_3a9a_7701);
+const THREADS: u64 = 4;
+const DIRECTORY: &str = "ETLRING_CRASH_DIRECTORY";
+const MODE: &str = "ETLRING_CRASH_MODE";
+
+/// An event: its thread, its number there, and bytes that follow from both. Of changing length.
+fn payload(thread: u64, number: u64) -> Vec<u8> {
+    let mut bytes = [thread.to_le_bytes(), number.to_le_bytes()].concat();
+    let mut state = thread << 56 ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 1;
+    for _ in 0..number % 90 {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.push(state as u8);
+    }
+    bytes
+}
+
+/// Records until it is killed; run by the tests below, in a process of its own.
+#[test]
+#[ignore = "run by another one"]
+fn recording_until_killed() {
+    let Some(directory) = std::env::var_os(DIRECTORY).map(PathBuf::from) else { return };
+    let builder = Session::builder("crash").log_file(directory.join("log.etl"));
+    let session = match std::env::var(MODE).as_deref() {
+        // Small buffers, many switches, a flush every few of them.
+        Ok("log") => {
+            builder.buffer_size(4096).maximum_buffers(64).flush_interval(Duration::from_millis(3))
+        }
+        Ok("circular") => {
+            builder.buffer_size(4096).file_mode(FileMode::Circular).maximum_file_size_kb(256)
+        }
+        _ => return,
+    };
+    let session = session.start().unwrap();
+    let event = ClassicEvent::new(CLASS, 10, 4);
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (session, path) = (session.handle(), directory.join(format!("told.{thread}")));
+            let mut told = OpenOptions::new().create(true).append(true).open(path).unwrap();
+            scope.spawn(move || {
+                for number in 0.. {
+                    if session.write_classic(&event, &payload(thread, number)).is_ok() {
+                        told.write_all(&number.to_le_bytes()).unwrap();
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// Numbers that a thread told of.
+fn told(directory: &Path, thread: u64) -> Vec<u64> {
+    let bytes = fs::read(directory.join(format!("told.{thread}"))).unwrap_or_default();
+    bytes.chunks_exact(8).map(|n| u64::from_le_bytes(n.try_into().unwrap())).collect()
+}
+
+/// Numbers of each thread that are in the log, in time order. Every event must be whole.
+fn found(log: &Path) -> Vec<Vec<u64>> {
+    let trace = Trace::open(log).unwrap();
+    let mut found = vec![Vec::new(); THREADS as usize];
+    let mut records = trace.by_time();
+    while let Some(record) = records.next() {
+        let record = record.unwrap();
+        let view = record.view().unwrap();
+        if view.provider() != Some(CLASS) {
+            continue;
+        }
+        assert!(matches!(view.header(), RecordHeader::Classic(_)));
+        let bytes = view.payload();
+        let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+        let (thread, number) = (word(0), word(8));
+        assert_eq!(bytes, payload(thread, number), "torn");
+        found[thread as usize].push(number);
+    }
+    found
+}
+
+/// A process that records in `mode`, killed after `life` from its first event on.
+fn kill(mode: &str, directory: &Path, life: Duration) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "crash::recording_until_killed", "--ignored"])
+        .env(DIRECTORY, directory)
+        .env(MODE, mode)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    while (0..THREADS).any(|thread| told(directory, thread).is_empty()) {
+        assert!(child.try_wait().unwrap().is_none(), "ended by itself");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::thread::sleep(life);
+    child.kill().unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(9), "ended by itself");
+}
+
+/// How many times to kill: more on request.
+fn times(usual: u64) -> u64 {
+    std::env::var("ETLRING_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
+}
+
+/// A moment between 0 and 60 ms, another one in each round and the same in each run.
+fn life(round: u64) -> Duration {
+    Duration::from_micros(round.wrapping_mul(7_919_000_003) % 60_000)
+}
+
+#[test]
+fn every_event_told_of_is_in_the_log_and_its_ring() {
+    for round in 1..=times(25) {
+        let directory = tempfile::tempdir().unwrap();
+        kill("log", directory.path(), life(round));
+        let log = directory.path().join("log.etl");
+        assert!(directory.path().join("log.etl.ring").exists());
+        for (thread, found) in (0..).zip(found(&log)) {
+            let told = told(directory.path(), thread);
+            assert!(found.is_sorted_by(|a, b| a < b), "out of order or twice");
+            let have: BTreeSet<u64> = found.iter().copied().collect();
+            let missing = told.iter().filter(|n| !have.contains(n)).count();
+            assert_eq!(missing, 0, "round {round}, thread {thread}, of {}", told.len());
+            let known: BTreeSet<u64> = told.iter().copied().collect();
+            let more: Vec<_> = found.iter().filter(|n| !known.contains(n)).collect();
+            assert!(more.len() <= 1, "{more:?} behind {:?}", told.last());
+            assert!(more.iter().all(|n| Some(*n) > told.last()));
+        }
+
+        // A service that restarts after a crash must just start, and keep what is there.
+        let before =
+            [fs::read(&log).unwrap(), fs::read(directory.path().join("log.etl.ring")).unwrap()];
+        Session::builder("crash").log_file(&log).start().unwrap().stop().unwrap();
+        let aside =
+            ["log.etl.1", "log.etl.1.ring"].map(|n| fs::read(directory.path().join(n)).unwrap());
+        assert!(before == aside);
+        assert!(!directory.path().join("log.etl.ring").exists());
+    }
+}
+
+#[test]
+fn a_circular_log_has_the_newest_events_after_a_kill() {
+    for round in 1..=times(10) {
+        let directory = tempfile::tempdir().unwrap();
+        kill("circular", directory.path(), life(round));
+        let log = directory.path().join("log.etl");
+        for (thread, found) in (0..).zip(found(&log)) {
+            let told = told(directory.path(), thread);
+            // One more may have been committed, and not told of any more.
+            let more = found.iter().filter(|n| Some(*n) > told.last()).count();
+            assert!(more <= 1, "round {round}, thread {thread}");
+            let found = &found[..found.len() - more];
+            // From the youngest back there is no hole; what others overtook altogether has none
+            // either. A writer that the kill met when it had a buffer and had not yet emptied it
+            // may have left an older one.
+            let whole = found.iter().rev().zip(told.iter().rev()).take_while(|(a, b)| a == b);
+            let older = found.len() - whole.count();
+            assert!(older <= 60, "{older} of {}, round {round}, thread {thread}", found.len());
+        }
+    }
+}
