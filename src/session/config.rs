@@ -38,12 +38,13 @@ pub enum FileMode {
     #[default]
     Sequential,
     /// As sequential, behind the buffers of the finished log that lies under the name. It must have
-    /// the same size of buffers and the same clock, see [`AppendError`](crate::session::AppendError).
-    /// Where there is none a new one is made.
+    /// the same size of buffers and the same clock, or the session does not start:
+    /// [`AppendError`](crate::session::AppendError) says why. Where there is none a new one is made.
     Append,
-    /// At the maximum size, or at the age of [`new_file_interval`](SessionBuilder::new_file_interval),
-    /// recording goes on in a new file. The name's `%d` stands for its number: one more than the
-    /// highest that is there, so that files of earlier sessions stay.
+    /// At the maximum size, or at the age that
+    /// [`new_file_interval`](SessionBuilder::new_file_interval) sets, recording goes on in a new
+    /// file. The name's `%d` stands for its number: one more than the highest that is there, so that
+    /// files of earlier sessions stay.
     NewFile,
     /// A file of the maximum size from the start, whose pages are the session's buffers: nothing is
     /// copied or written, and a killed process leaves all that it committed. When the file is full
