@@ -13,4 +13,5 @@ mod power;
 mod records;
 mod replay;
 mod stop;
+mod syscalls;
 mod zero_alloc;
