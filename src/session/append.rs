@@ -84,10 +84,8 @@ impl fmt::Display for AppendError {
                 write!(f, "its clock has {file} ticks per second, the session's {session}")
             }
             Self::ClockOff(micros) => {
-                write!(
-                    f,
-                    "by its clock the time now is off by {micros} us: the machine was started again, or the time set"
-                )
+                let why = "the machine was started again, or the time set";
+                write!(f, "by its clock the time now is off by {micros} us: {why}")
             }
             Self::BeforeEnd(micros) => {
                 write!(f, "it ends {micros} us after the time now: the time was set back")

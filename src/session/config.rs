@@ -1,5 +1,9 @@
 //! Settings of a session, checked before anything is made.
 
+mod error;
+
+pub use error::ConfigError;
+
 use crate::codec::LogfileView;
 use crate::format::{LogFileMode, MAX_BUFFER_SIZE, MAX_LANES, MIN_BUFFER_SIZE};
 use crate::session::log::Target;
@@ -37,13 +41,14 @@ pub enum FileMode {
     /// name already is treated as [`FileSink::create`] says.
     #[default]
     Sequential,
-    /// As sequential, behind the buffers of the finished log that lies under the name. It must have
-    /// the same size of buffers and the same clock, see [`AppendError`](crate::session::AppendError).
-    /// Where there is none a new one is made.
+    /// As sequential, behind the buffers of the finished log that lies under the name. It must
+    /// have the same size of buffers and the same clock, or the session does not start, and
+    /// [`AppendError`](crate::session::AppendError) says why. Where there is none one is made.
     Append,
-    /// At the maximum size, or at the age of [`new_file_interval`](SessionBuilder::new_file_interval),
-    /// recording goes on in a new file. The name's `%d` stands for its number: one more than the
-    /// highest that is there, so that files of earlier sessions stay.
+    /// At the maximum size, or at the age that
+    /// [`new_file_interval`](SessionBuilder::new_file_interval) sets, recording goes on in a new
+    /// file. The name's `%d` stands for its number: one more than the highest that is there, so
+    /// that files of earlier sessions stay.
     NewFile,
     /// A file of the maximum size from the start, whose pages are the session's buffers: nothing is
     /// copied or written, and a killed process leaves all that it committed. When the file is full
@@ -76,82 +81,6 @@ pub enum SyncMode {
     /// begun and when it is ended.
     Flush,
 }
-
-/// A setting that no session can be made with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// A number out of its range: setting, value, least, most, unit.
-    OutOfRange {
-        /// The builder's method.
-        setting: &'static str,
-        /// What was asked for.
-        value: u64,
-        /// Least that is allowed.
-        least: u64,
-        /// Most that is allowed.
-        most: u64,
-        /// What is counted.
-        unit: &'static str,
-    },
-    /// `buffer_size` is no multiple of 1 KiB.
-    Unaligned(u32),
-    /// The buffers together exceed what a process can map.
-    TooMuchMemory(u64),
-    /// The session's name is empty, longer than 1,024 UTF-16 units or holds a NUL; its length.
-    Name(usize),
-    /// The log file's name is longer than 1,024 UTF-16 units or holds a NUL; its length.
-    LogFileName(usize),
-    /// The two names do not fit the header buffer: bytes they need with the header, bytes there.
-    NamesTooLong(u32, u32),
-    /// None of `log_file`, `sink` and `memory_ring` was set, or several were.
-    Target,
-    /// The first setting makes no sense without the second.
-    Needs(&'static str, &'static str),
-    /// The two settings exclude each other.
-    Excludes(&'static str, &'static str),
-    /// The log file's name must have one `%d`, in its last part, and be UTF-8 there.
-    FileNumber,
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::OutOfRange { setting, value, least, most, unit } => {
-                write!(f, "{setting} is {value} {unit}, must be {least} to {most}")
-            }
-            Self::Unaligned(size) => {
-                write!(f, "buffer_size is {size} bytes, must be a multiple of 1024")
-            }
-            Self::TooMuchMemory(bytes) => write!(
-                f,
-                "maximum_buffers times buffer_size is {bytes} bytes, must be 1 to {MAX_RING_BYTES}"
-            ),
-            Self::Name(len) => write!(
-                f,
-                "name has {len} UTF-16 units, must be 1 to {MAX_NAME} without a NUL among them"
-            ),
-            Self::LogFileName(len) => write!(
-                f,
-                "log_file has {len} UTF-16 units, must be 1 to {MAX_NAME} without a NUL among them"
-            ),
-            Self::NamesTooLong(need, room) => write!(
-                f,
-                "name and log_file make a header of {need} bytes, buffer_size allows {room}"
-            ),
-            Self::Target => {
-                f.write_str("exactly one of log_file, sink and memory_ring must be set")
-            }
-            Self::Needs(setting, other) => write!(f, "{setting} needs {other}"),
-            Self::Excludes(setting, other) => write!(f, "{setting} excludes {other}"),
-            Self::FileNumber => {
-                f.write_str("log_file must hold %d once, in the name itself, for FileMode::NewFile")
-            }
-        }
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 /// Longest name of a session or a log file, in UTF-16 units.
 const MAX_NAME: usize = 1024;

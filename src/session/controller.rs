@@ -76,7 +76,8 @@ pub enum SessionError {
         /// What the system said.
         error: io::Error,
     },
-    /// The session has stopped, but buffers did not reach the log. The counters tell how many.
+    /// The session has stopped, but the sink had failed: buffers did not reach the log, the
+    /// counters tell how many; or, with none lost, the log was not synced or its header is late.
     Sink {
         /// The first error of the sink.
         error: io::Error,
@@ -93,6 +94,9 @@ impl fmt::Display for SessionError {
             Self::Config(error) => error.fmt(f),
             Self::Append(error) => error.fmt(f),
             Self::Io { what, error } => write!(f, "cannot {what}: {error}"),
+            Self::Sink { error, stats } if stats.buffers_lost == 0 => {
+                write!(f, "log has every event, but was not written as it should: {error}")
+            }
             Self::Sink { error, stats } => write!(
                 f,
                 "log is not whole, {} buffers with {} events lost: {error}",

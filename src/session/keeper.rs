@@ -10,8 +10,9 @@ use crate::session::{
     config::{Config, RingConfig},
     header::Header,
     lane::{Collector, HEADER_BYTES},
-    log::{Totals, complete, filled_of},
+    log::Totals,
     reclaim::{self, Lookout},
+    seal::{complete, filled_of},
     shared::{Ended, Shared},
     sync::Ordering,
 };

@@ -13,14 +13,14 @@
 //! and is still being filled then is written there for the last time; if its writer cannot be
 //! interrupted, the records behind go into the new file, as a buffer of the same lane and number.
 
-use crate::codec::{RecordView, Records, checksum};
-use crate::format::{BufferFlags, BufferHeader, BufferState, LOST_EVENT_GUID};
+use crate::format::BufferFlags;
 use crate::session::{
     append::Existing,
     clock::{self, Anchor, Source},
     config::Config,
     header::Header,
     lane::{HEADER_BYTES, Ring},
+    seal::{complete, events_behind, leave_out},
     shared::Shared,
     sync::Ordering,
 };
@@ -28,9 +28,7 @@ use crate::sink::{FileSink, LogFile, Sink, offset_of};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::compiler_fence;
 use std::time::{Duration, Instant};
-use zerocopy::FromBytes;
 
 /// Where buffers go.
 pub(crate) enum Target {
@@ -65,14 +63,6 @@ impl Totals {
             lanes: ring.lanes_used(),
         }
     }
-}
-
-/// Events that are in a buffer and not in the log.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Missing {
-    pub(crate) events: u64,
-    pub(crate) first: u64,
-    pub(crate) last: u64,
 }
 
 /// How long to wait before a file that could not be made is tried again.
@@ -562,76 +552,4 @@ impl Log {
 fn begin_file(sink: &mut FileSink, file: LogFile, header: &mut Header) -> io::Result<LogFile> {
     let name = file.path().to_string_lossy().into_owned();
     sink.begin(file, header.make(&name))
-}
-
-/// Takes the first `elsewhere` bytes of records out of a buffer; gives what is then filled.
-fn leave_out(buffer: &mut [u8], elsewhere: u32) -> u32 {
-    let filled = filled_of(buffer);
-    let start = (HEADER_BYTES + elsewhere).min(filled);
-    if elsewhere == 0 {
-        return filled;
-    }
-    buffer.copy_within(start as usize..filled as usize, BufferHeader::SIZE);
-    let filled = filled - (start - HEADER_BYTES);
-    if let Ok((header, _)) = BufferHeader::mut_from_prefix(buffer) {
-        header.filled_bytes = filled.into();
-        // What was lost before it was told with the first part.
-        let flags = header.flags().0 & !BufferFlags::EVENTS_LOST.0;
-        header.buffer_flags = flags.into();
-        header.reserved[8..12].fill(0);
-    }
-    filled
-}
-
-pub(crate) fn filled_of(buffer: &[u8]) -> u32 {
-    BufferHeader::ref_from_prefix(buffer).map_or(HEADER_BYTES, |(h, _)| h.filled_bytes.get())
-}
-
-/// Events lost before this buffer, where the writer began it: spec/11-checksum.md.
-fn lost_field(buffer: &[u8]) -> u32 {
-    match buffer.get(0x40..0x44) {
-        Some(&[a, b, c, d]) => u32::from_le_bytes([a, b, c, d]),
-        _ => 0,
-    }
-}
-
-/// Makes a buffer what a file has: header final, filler behind the records, checksum.
-pub(crate) fn complete(buffer: &mut [u8], filled: u32, ticks: u64, flags: BufferFlags) {
-    let lost = lost_field(buffer);
-    buffer[filled as usize..].fill(0xFF);
-    if let Ok((header, _)) = BufferHeader::mut_from_prefix(buffer) {
-        header.saved_offset = filled.into();
-        header.current_offset = filled.into();
-        header.time_stamp = ticks.into();
-        header.buffer_flags = header.flags().with(flags).0.into();
-        // In a ring file a process that is killed here leaves a whole buffer without a checksum.
-        compiler_fence(Ordering::SeqCst);
-        header.state = BufferState::FLUSH.0.into();
-    }
-    if let Ok(field) = checksum::field(buffer, lost) {
-        // Magic and sum are eight aligned bytes, one store; the others do not change.
-        buffer[0x38..0x48].copy_from_slice(&field);
-    }
-}
-
-/// Events in a sealed buffer behind its first `written` bytes, our own loss records left out.
-fn events_behind(buffer: &[u8], written: u32) -> Missing {
-    let filled = filled_of(buffer) as usize;
-    let records = buffer.get(BufferHeader::SIZE..filled).unwrap_or_default();
-    let mut missing = Missing::default();
-    for raw in Records::new(records).map_while(Result::ok) {
-        let record = RecordView::parse(raw).ok();
-        let ours = record.as_ref().is_some_and(|r| r.provider() == Some(LOST_EVENT_GUID));
-        if ours || raw.offset + HEADER_BYTES < written {
-            continue;
-        }
-        missing.events += 1;
-        if let Some(ticks) = record.and_then(|record| record.ticks()) {
-            if missing.last == 0 {
-                missing.first = ticks;
-            }
-            missing.last = ticks;
-        }
-    }
-    missing
 }

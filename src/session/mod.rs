@@ -44,6 +44,7 @@ mod lane;
 mod log;
 mod pool;
 mod reclaim;
+mod seal;
 mod shared;
 mod snapshot;
 mod stats;

@@ -16,7 +16,8 @@ use crate::session::{
     clock::{self, Anchor, Source},
     header::Header,
     lane::Ring,
-    log::{Totals, complete},
+    log::Totals,
+    seal::complete,
     shared::Shared,
 };
 use crate::sink::{FileSink, Sink};

@@ -227,8 +227,8 @@ impl LogFile {
         self.write_again(header, 0)
     }
 
-    /// Writes a header in place of an older one, and once more if that fails: half of it would spoil
-    /// what is there.
+    /// Writes a header in place of an older one, and once more if that fails: half of it would
+    /// spoil what is there.
     fn write_again(&mut self, header: &[u8], offset: u64) -> io::Result<()> {
         write_all(&mut *self.file, header, offset)
             .or_else(|_| write_all(&mut *self.file, header, offset))

@@ -4,6 +4,10 @@
 //! place may be written again: a buffer that is still being filled is written at each flush
 //! interval, and the header buffer, place 0, whenever its counts change. What a sink must not do is
 //! keep a buffer's bytes: they belong to the session again when `write` returns.
+//!
+//! A [`FileSink`] is what a session makes of its log file's name. Which file a buffer goes to, and
+//! when the next one is begun, is the session's business; how a file is made, written and ended is
+//! here; what the system does, or a test in its place, is below, in [`storage`].
 
 mod file;
 mod memory;

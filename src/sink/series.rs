@@ -1,6 +1,7 @@
 //! Log files with a number in their name: `app-%d.etl` is `app-1.etl`, `app-2.etl`, ...
 
 use crate::sink::file::directory_of;
+use crate::sink::ring::ring_of;
 use crate::sink::storage::{Found, Storage, StoredFile, uninterrupted};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -61,7 +62,7 @@ impl Series {
         }
     }
 
-    /// Removes files until `kept` are left, those of the lowest numbers.
+    /// Removes files until `kept` are left, those of the lowest numbers, and their rings.
     pub(crate) fn remove_oldest(&self, storage: &mut dyn Storage, kept: u32) -> io::Result<()> {
         let mut left = kept;
         for number in self.numbers(storage)?.into_iter().rev() {
@@ -70,7 +71,13 @@ impl Series {
             let Found::File(_) = storage.find(&path)? else { continue };
             match left.checked_sub(1) {
                 Some(less) => left = less,
-                None => storage.remove(&path)?,
+                None => {
+                    // Of a session that was killed.
+                    if let Found::File(_) = storage.find(&ring_of(&path))? {
+                        storage.remove(&ring_of(&path))?;
+                    }
+                    storage.remove(&path)?;
+                }
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Every setting is checked, and the error says which one and what is allowed.
 
-use etlring::session::{ConfigError, Session, SessionBuilder, SessionError};
+use etlring::session::{ConfigError, FileMode, Session, SessionBuilder, SessionError, SyncMode};
 use etlring::sink::NullSink;
 use std::time::Duration;
 
@@ -14,6 +14,14 @@ fn refused(builder: SessionBuilder) -> String {
 
 fn builder() -> SessionBuilder {
     Session::builder("config").sink(NullSink)
+}
+
+fn file() -> SessionBuilder {
+    Session::builder("config").log_file("/nonexistent/x.etl")
+}
+
+fn new_file(name: &str) -> SessionBuilder {
+    Session::builder("config").log_file(name).file_mode(FileMode::NewFile)
 }
 
 #[test]
@@ -61,6 +69,49 @@ fn bad_values_name_the_setting_and_the_range() {
             Session::builder("nul").log_file("a\0b.etl"),
             "log_file has 7 UTF-16 units, must be 1 to 1024 without a NUL among them",
         ),
+        (
+            file().maximum_file_size_kb(191),
+            "maximum_file_size_kb is 191 KB, must be 192 to 4294967295",
+        ),
+        (
+            file().buffer_size(16 << 20).maximum_file_size_mb(47),
+            "maximum_file_size_mb is 47 MB, must be 48 to 4294967295",
+        ),
+        (
+            new_file("%d").new_file_interval(Duration::from_millis(999)),
+            "new_file_interval is 0 s, must be 1 to 31622400",
+        ),
+        (
+            new_file("%d").maximum_file_size_mb(1).files_kept(1),
+            "files_kept is 1 files, must be 2 to 1000000",
+        ),
+        (new_file("%d"), "FileMode::NewFile needs maximum_file_size or new_file_interval"),
+        (
+            new_file("x.etl").maximum_file_size_mb(1),
+            "log_file must hold %d once, in the name itself, for FileMode::NewFile",
+        ),
+        (
+            new_file("%d-%d.etl").maximum_file_size_mb(1),
+            "log_file must hold %d once, in the name itself, for FileMode::NewFile",
+        ),
+        (
+            new_file("%d/x-%d.etl").maximum_file_size_mb(1),
+            "log_file must hold %d once, in the name itself, for FileMode::NewFile",
+        ),
+        (file().preallocate(true), "preallocate needs maximum_file_size"),
+        (file().files_kept(3), "files_kept needs FileMode::NewFile"),
+        (
+            file().new_file_interval(Duration::from_secs(9)),
+            "new_file_interval needs FileMode::NewFile",
+        ),
+        (
+            file().file_mode(FileMode::Append).delay_open(true),
+            "delay_open excludes FileMode::Append",
+        ),
+        (builder().delay_open(true), "delay_open needs log_file"),
+        (builder().maximum_file_size_mb(9), "maximum_file_size needs log_file"),
+        (builder().sync(SyncMode::Flush), "sync needs log_file"),
+        (builder().file_mode(FileMode::Append), "file_mode needs log_file"),
         (Session::builder("none"), "exactly one of log_file, sink and memory_ring must be set"),
         (builder().log_file("x.etl"), "exactly one of log_file, sink and memory_ring must be set"),
     ] {

@@ -43,11 +43,16 @@ fn a_log_that_was_removed_is_begun_again() {
 }
 
 /// The directory that a test runs in which was started by another one.
-const DIRECTORY: &str = "ETLRING_TEST_DIRECTORY";
+pub(crate) const DIRECTORY: &str = "ETLRING_TEST_DIRECTORY";
 
 /// Runs an ignored test of this binary in a process of its own, `setup` done before in the shell.
 /// Gives what the shell said if `setup` failed.
-fn run(test: &str, directory: &Path, setup: &str, around: &[&str]) -> Result<(), String> {
+pub(crate) fn run(
+    test: &str,
+    directory: &Path,
+    setup: &str,
+    around: &[&str],
+) -> Result<(), String> {
     let me = std::env::current_exe().unwrap();
     let script =
         format!("{{ {setup}; }} || exit 99; exec \"$0\" --exact \"$1\" --ignored --nocapture");

@@ -188,6 +188,25 @@ fn recording_resumes_when_it_can() {
 }
 
 #[test]
+fn of_a_buffer_that_was_written_in_part_nothing_is_left() {
+    for mode in [Mode::Sequential, Mode::Preallocated] {
+        let fake = Fake::default();
+        let session = builder(mode, &fake).start().unwrap();
+        write_all(&session, 0..5);
+        fake.set(Some(Fault { call: Call::Write, nth: 1, times: 1, wrong: Wrong::Torn }));
+        session.flush().unwrap_err();
+        assert_eq!(fake.world().wrong, 1);
+        // As a kill would find it.
+        let log = Replay::of(fake.files().remove(0).1);
+        assert_eq!((log.torn, log.finished, log.events), (0, false, vec![]), "{mode:?}");
+        session.flush().unwrap();
+        let log = Replay::of(fake.files().remove(0).1);
+        assert_eq!((log.torn, log.events), (0, vec![0, 1, 2, 3, 4]), "{mode:?}");
+        drop(session);
+    }
+}
+
+#[test]
 fn a_series_whose_next_file_cannot_be_made_goes_on_later() {
     let fake = Fake::default();
     let session = builder(Mode::NewFile, &fake).start().unwrap();

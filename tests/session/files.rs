@@ -1,7 +1,7 @@
 //! The log file: made for its owner, never in place of something that matters.
 
 use etlring::format::Guid;
-use etlring::session::{ClassicEvent, Session, SessionError};
+use etlring::session::{ClassicEvent, FileMode, Session, SessionError};
 use std::fs;
 use std::path::Path;
 
@@ -38,6 +38,22 @@ fn a_finished_log_is_replaced_and_an_unfinished_one_moved_aside() {
         let aside = directory.path().join(format!("log.etl.{number}"));
         assert_eq!(fs::read(aside).unwrap(), unfinished);
     }
+}
+
+#[test]
+fn what_a_power_cut_left_keeps_no_session_from_starting() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log.etl");
+    // The length reached the disk, the bytes did not.
+    fs::write(&path, [0; 200_000]).unwrap();
+    start(&path).unwrap().stop().unwrap();
+    let aside = directory.path().join("log.etl.1");
+    assert_eq!(fs::read(aside).unwrap(), [0; 200_000]);
+    // Nor does it if the session wants to go on with it.
+    fs::write(&path, [0; 100]).unwrap();
+    let session = Session::builder("files").log_file(&path).file_mode(FileMode::Append);
+    session.start().unwrap().stop().unwrap();
+    assert_eq!(fs::read(directory.path().join("log.etl.2")).unwrap(), [0; 100]);
 }
 
 #[test]

@@ -15,4 +15,5 @@ mod records;
 mod replay;
 mod rings;
 mod stop;
+mod syscalls;
 mod zero_alloc;

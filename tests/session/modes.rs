@@ -295,6 +295,9 @@ fn only_so_many_files_are_kept() {
     let pattern = directory.path().join("kept%d.etl");
     fs::write(directory.path().join("kept.etl"), "mine").unwrap();
     fs::create_dir(directory.path().join("kept1.etl")).unwrap();
+    // A session that was killed left these.
+    fs::write(directory.path().join("kept2.etl"), "").unwrap();
+    fs::write(directory.path().join("kept2.etl.ring"), "").unwrap();
     for round in 0..3 {
         let session = builder(&pattern)
             .file_mode(FileMode::NewFile)
@@ -306,7 +309,7 @@ fn only_so_many_files_are_kept() {
         session.stop().unwrap();
         let left = files(directory.path());
         // A directory is nobody's log: it stays, and its number is not used.
-        let first = 3 + 4 * round;
+        let first = 4 + 4 * round;
         let names: Vec<_> = (first..first + 3).map(|n| format!("kept{n}.etl")).collect();
         let names = ["kept.etl", "kept1.etl"].into_iter().map(str::to_owned).chain(names);
         let names: Vec<_> = names.map(|name| directory.path().join(name)).collect();
@@ -340,6 +343,61 @@ fn a_new_file_comes_with_time_if_there_are_events() {
     assert_eq!(logs.len(), 2);
     assert_eq!((&logs[0].events, &logs[1].events), (&numbers(0..10), &numbers(10..20)));
     assert_eq!((logs[0].mode.0, logs[0].maximum_file_size), (8, 0));
+}
+
+/// Copies a log as a kill would leave it, its ring too: that one first, because a buffer leaves it
+/// when it is in the log.
+fn copy_crashed(log: &Path, to: &Path) {
+    let ring = etlring::reader::ring_path(log);
+    fs::copy(ring, etlring::reader::ring_path(to)).unwrap();
+    fs::copy(log, to).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_crash_in_any_mode_leaves_every_event_in_the_log_or_its_ring() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    append(&at("append.etl"), 0..50);
+    let sized = |name: &str, kb| builder(&at(name)).maximum_file_size_kb(kb);
+    for (builder, first) in [
+        (builder(&at("one.etl")), 0),
+        (builder(&at("append.etl")).file_mode(FileMode::Append), 50),
+        (sized("allocated.etl", 80).preallocate(true), 0),
+        (builder(&at("delayed.etl")).delay_open(true), 0),
+        (sized("many-%d.etl", 16).file_mode(FileMode::NewFile), 0),
+    ] {
+        let context = format!("{builder:?}");
+        let session = builder.maximum_buffers(32).start().unwrap();
+        assert!(session.query().ring_file, "{context}");
+        // Some is flushed in part, some is full and written, the rest is only in the ring.
+        write_all(&session, first..60);
+        session.flush().unwrap();
+        write_all(&session, 60..70);
+        std::thread::scope(|scope| {
+            let other = session.handle();
+            scope.spawn(move || write_all(&other, 70..200));
+        });
+        std::thread::sleep(Duration::from_millis(20));
+        let copy = at("copy.etl");
+        let current = session.log_file().unwrap();
+        copy_crashed(&current, &copy);
+        let trace = etlring::reader::Trace::open(&copy).unwrap();
+        assert!(trace.ring().is_joined(), "{context}: {:?}", trace.ring());
+        let mut events = Replay::of_trace(&trace).events;
+        let name = current.file_name().unwrap().to_str().unwrap();
+        if let Some(last) = name.strip_prefix("many-").and_then(|n| n.strip_suffix(".etl")) {
+            let last: u32 = last.parse().unwrap();
+            assert!(last > 1, "{name}");
+            for number in 1..last {
+                events.extend(Replay::whole(&at(&format!("many-{number}.etl"))).events);
+            }
+        }
+        events.sort_unstable();
+        assert_eq!(events, numbers(0..200), "{context}");
+        session.stop().unwrap();
+        assert!(!etlring::reader::ring_path(&current).exists(), "{context}");
+    }
 }
 
 #[cfg(unix)]

@@ -2,7 +2,7 @@
 
 use etlring::codec::checksum;
 use etlring::format::{Guid, LOST_EVENT_GUID, LogFileMode};
-use etlring::reader::{OpenError, Trace};
+use etlring::reader::{OpenError, Source, Trace};
 use etlring::session::{ClassicEvent, Discarded, SessionHandle};
 use std::path::{Path, PathBuf};
 
@@ -65,7 +65,11 @@ impl Replay {
 
     /// Reads what may be no log at all. An event may be torn only in a buffer that does not verify.
     pub(crate) fn read(bytes: Vec<u8>) -> Result<Self, OpenError> {
-        let trace = Trace::from_bytes(bytes)?;
+        Ok(Self::of_trace(&Trace::from_bytes(bytes)?))
+    }
+
+    /// Reads an opened log.
+    pub(crate) fn of_trace<S: Source>(trace: &Trace<S>) -> Self {
         let header = trace.logfile();
         let mut replay = Self {
             mode: header.mode(),
@@ -109,7 +113,7 @@ impl Replay {
                 replay.told.push((view.opcode().unwrap(), word(16), word(20)));
             }
         }
-        Ok(replay)
+        replay
     }
 
     /// Reads a log file that must be whole.
