@@ -63,7 +63,7 @@ fn check(log: &[u8], report: &Recovered) -> Events {
         }
     }
     assert_eq!(records, report.records);
-    assert_eq!(report.buffers_torn as usize, events.unproven);
+    assert_eq!(report.buffers_torn, events.unproven as u64);
     events
 }
 

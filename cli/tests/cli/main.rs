@@ -1,5 +1,7 @@
 //! The command as scripts meet it: output, exit status, one line on stderr.
 
+mod recover;
+
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -167,7 +169,7 @@ fn filters_take_what_they_say() {
 
 #[test]
 fn help_has_an_example_and_usage_errors_are_status_2() {
-    for command in ["info", "dump", "stats", "verify", "completions", "man"] {
+    for command in ["info", "dump", "stats", "verify", "recover", "completions", "man"] {
         let output = etlring(&[command, "--help"]);
         assert_eq!(output.status.code(), Some(0));
         assert!(String::from_utf8_lossy(&output.stdout).contains("Example: etlring"), "{command}");

@@ -29,7 +29,7 @@ mod header;
 use crate::codec::LogfileView;
 use crate::format::{BufferFlags, FileTime, LogFileMode};
 use crate::reader::{Difference, ReadError, RingCopy, Source, guess, index::Index, join::Strength};
-use buffer::{Examined, Item};
+use buffer::{Examined, Form, Item};
 use std::{collections::HashMap, error::Error, fmt, io};
 
 /// What to make a finished log of: a log, its ring, or both.
@@ -60,7 +60,7 @@ pub struct Salvage<'s> {
     ring: Option<RingCopy>,
     items: Vec<Item>,
     header: Vec<u8>,
-    buffer_size: u32,
+    form: Form,
     report: Recovered,
 }
 
@@ -191,8 +191,8 @@ impl<'s> Recovery<'s> {
             items.iter().map(|item| item.records).fold(report.records, u64::saturating_add);
         report.buffers_torn = items.iter().filter(|item| item.torn).count() as u64;
         report.buffers_from_ring = items.iter().filter(|item| item.in_ring()).count() as u64;
-        let buffer_size = found.buffer_size();
-        Ok(Salvage { log: self.log, ring: self.ring, items, header, buffer_size, report })
+        let form = Form { buffer_size: found.buffer_size(), compressed: found.is_compressed() };
+        Ok(Salvage { log: self.log, ring: self.ring, items, header, form, report })
     }
 
     /// What stands at the head of the new log, and how the old one is laid out.
@@ -216,7 +216,7 @@ impl<'s> Recovery<'s> {
                 if self.log.is_some() && found.layout.is_some() {
                     report.assumed.push(Assumed::RingBelongs);
                 }
-                if log.is_none() && in_ring.is_some() {
+                if self.log.is_some() && log.is_none() && in_ring.is_some() {
                     report.assumed.push(Assumed::HeaderFromRing);
                 }
             }
@@ -333,7 +333,7 @@ impl Salvage<'_> {
         out.write_all(&self.header)?;
         let mut space = Vec::new();
         for item in &self.items {
-            item.put(self.log, self.ring.as_ref(), self.buffer_size, &mut space)?;
+            item.put(self.log, self.ring.as_ref(), self.form, &mut space)?;
             out.write_all(&space)?;
         }
         out.flush()
