@@ -169,6 +169,11 @@ impl Item {
         }
     }
 
+    /// Whether nothing is wrong with it: all its records are there.
+    pub(super) fn is_whole(&self) -> bool {
+        self.whole
+    }
+
     pub(super) fn sequence(&self) -> i64 {
         self.header.sequence_number.get()
     }

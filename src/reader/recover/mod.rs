@@ -27,8 +27,13 @@ mod buffer;
 mod header;
 
 use crate::codec::LogfileView;
+use crate::error::{Fault, FormatError};
 use crate::format::{BufferFlags, FileTime, LogFileMode};
-use crate::reader::{Difference, ReadError, RingCopy, Source, guess, index::Index, join::Strength};
+use crate::reader::{
+    Difference, ReadError, ReadFault, RingCopy, Source, guess,
+    index::Index,
+    join::{Places, Strength},
+};
 use buffer::{Examined, Form, Item};
 use std::{collections::HashMap, error::Error, fmt, io};
 
@@ -172,6 +177,9 @@ impl<'s> Recovery<'s> {
             items = self.items_of_log(log, &found, layout, &mut report);
         }
         self.add_ring(&mut items, &mut report);
+        let found_count = items.len();
+        items.retain(|item| item.records > 0 && !(item.torn && self.leave_out_torn));
+        report.buffers_lost = found_count.saturating_sub(items.len()) as u64;
         report.left_out.sort_by_key(|place| (place.error.in_ring, place.error.position));
         report.left_out.dedup_by_key(|place| place.error);
 
@@ -245,6 +253,18 @@ impl<'s> Recovery<'s> {
                 continue;
             }
             let examined = buffer::examine(log, entry);
+            let end = entry.position.saturating_add(u64::from(layout.buffer_size));
+            if examined.item.is_whole() && end > log.size() {
+                // Cut, but all its records are there.
+                let cut = |error: &ReadError| {
+                    error.position == entry.position
+                        && matches!(
+                            error.fault,
+                            ReadFault::Format(FormatError { fault: Fault::Truncated(..), .. })
+                        )
+                };
+                report.left_out.retain(|place| !cut(&place.error));
+            }
             self.take(examined, &mut items, report);
         }
         buffer::settle_stamps(&mut items);
@@ -259,10 +279,9 @@ impl<'s> Recovery<'s> {
         let sequence = Some(item.sequence());
         let place = |error| LeftOut { error, sequence, records_kept: kept };
         report.left_out.extend(faults.iter().copied().map(place));
-        if kept > 0 {
+        // One that gives nothing stays until it is known whether the ring has more of it.
+        if item.records > 0 || !item.is_whole() {
             items.push(item);
-        } else if !faults.is_empty() {
-            report.buffers_lost = report.buffers_lost.saturating_add(1);
         }
     }
 
@@ -274,6 +293,7 @@ impl<'s> Recovery<'s> {
             sequence: None,
             records_kept: 0,
         }));
+        let mut replaced = Vec::new();
         let mut best: HashMap<i64, (Strength, usize)> = HashMap::new();
         for (index, item) in items.iter().enumerate() {
             let this = (item.strength(), index);
@@ -292,27 +312,24 @@ impl<'s> Recovery<'s> {
             let before = items.len();
             self.take(examined, items, report);
             let Some(item) = items.get(before).cloned() else { continue };
-            match known {
-                // What is wrong with the log's buffer is no loss: the ring has more of it.
-                Some((_, index)) => {
-                    items.truncate(before);
-                    if let Some(old) = items.get_mut(index) {
-                        let places = old.places();
-                        report.left_out.retain(|place| {
-                            // A header that is lost is lost, whatever lies in its place.
-                            place.error.in_ring
-                                || place.sequence == Some(0)
-                                || !places.contains(&place.error.position)
-                        });
-                        *old = item;
-                    }
-                    best.insert(taken.header.sequence_number.get(), (strength, index));
-                }
-                None => {
-                    best.insert(taken.header.sequence_number.get(), (strength, before));
+            let mut index = before;
+            if let Some((_, of_log)) = known {
+                index = of_log;
+                items.truncate(before);
+                if let Some(old) = items.get_mut(of_log) {
+                    replaced.push(old.places());
+                    *old = item;
                 }
             }
+            best.insert(taken.header.sequence_number.get(), (strength, index));
         }
+        // What is wrong with a buffer of the log is no loss where the ring has more of it. But a
+        // header that is lost is lost, whatever lies in its place.
+        let replaced = Places::of(replaced);
+        report.left_out.retain(|place| {
+            let of_header = place.sequence == Some(0);
+            place.error.in_ring || of_header || !replaced.contain(place.error.position)
+        });
     }
 }
 
