@@ -100,8 +100,9 @@ pub(super) fn examine(log: &dyn Source, entry: &BufferEntry) -> Examined {
     let records = walked.all_faults().map(|(offset, why)| ReadError::new(at(offset), why));
     faults.extend(records.take(MOST_FAULTS));
 
-    let cut = to_u32(bytes.len()) < header.buffer_size.get() && entry.is_compressed()
-        || to_u32(bytes.len()) < header.filled_bytes.get() && !entry.is_compressed();
+    // Of a packed buffer that is cut the stream says so.
+    let end = to_u32(align8(walked.end.saturating_add(72)));
+    let cut = !entry.is_compressed() && end < header.filled_bytes.get();
     let place = Place::Log { position: entry.position, size: entry.size };
     let mut item = Item::new(place, &header, &walked);
     item.torn = torn;
