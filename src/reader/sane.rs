@@ -120,8 +120,8 @@ impl Walked {
     }
 }
 
-/// Adds the records of `body` up to `end`, without those in `bad`, one behind the other, the padding
-/// behind each zero.
+/// Adds the records of `body` up to `end`, without those in `bad`, one behind the other, the
+/// padding behind each zero.
 pub(crate) fn copy_whole(body: &[u8], end: usize, bad: &[Range<usize>], out: &mut Vec<u8>) {
     let whole = Records::new(body.get(..end).unwrap_or(body)).map_while(Result::ok);
     let mut bad = bad.iter().peekable();

@@ -204,6 +204,32 @@ fn demo_balances_and_leaves_a_log_that_the_other_commands_read() {
             info.to_string().contains(&format!("\"events_lost\":{}", number("lost"))),
             "{info}"
         );
+        // Losses are summed by cause, with their times, and the marked buffers are counted.
+        let sum = |report: &Value| -> u64 {
+            let losses = report["losses"].as_array().unwrap().iter();
+            losses.map(|loss| loss["count"].as_u64().unwrap()).sum()
+        };
+        assert_eq!(sum(&info), number("lost"));
+        let marked = info["marked_events_lost"]["buffers"].as_u64().unwrap();
+        assert_eq!(marked > 0, number("lost") > 0);
+        for loss in info["losses"].as_array().unwrap() {
+            let time = |key: &str| loss[key].as_str().unwrap().to_owned();
+            assert!(time("first") <= time("last") && loss["cause"] != "unknown cause");
+            assert!(time("first") >= info["start_time"].as_str().unwrap().to_owned());
+        }
+        for command in ["stats", "verify"] {
+            let report = etlring(&[command, "--json", log]);
+            let report: Value = serde_json::from_slice(&report.stdout).unwrap();
+            assert_eq!(report["losses"], info["losses"], "{command}");
+            let text = etlring(&[command, log]);
+            let text = String::from_utf8(text.stdout).unwrap();
+            assert_eq!(text.contains("events lost from"), number("lost") > 0, "{text}");
+        }
+        let dump = etlring(&["dump", "--format", "jsonl", log]);
+        let told = String::from_utf8(dump.stdout).unwrap();
+        let told = told.lines().filter(|line| line.contains("\"loss\":{")).count() as u64;
+        assert_eq!(told, number("loss_records"));
+
         assert_eq!(etlring(&["verify", log]).status.code(), Some(0));
         let dump = etlring(&["dump", "--format", "jsonl", "--order", "file", log]);
         let records = String::from_utf8(dump.stdout).unwrap().lines().count() as u64;

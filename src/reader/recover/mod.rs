@@ -18,8 +18,8 @@
 //! memory; of the log one buffer is at a time.
 //!
 //! What a buffer gives: all its whole records. The first that is not whole ends an open or torn
-//! buffer; in a buffer that nothing speaks against it is only taken out. A torn buffer's records are
-//! not proven, so the buffer that is written carries no checksum; every other does.
+//! buffer; in a buffer that nothing speaks against it is only taken out. A torn buffer's records
+//! are not proven, so the buffer that is written carries no checksum; every other does.
 //!
 //! Source: spec/13-recovery.md.
 
@@ -414,9 +414,10 @@ impl fmt::Display for Assumed {
             Self::BufferSize(size) => {
                 write!(f, "no header names the size of buffers; most say {size} bytes")
             }
-            Self::SystemTime => f.write_str("no header names the clock; stamps look like system time"),
+            Self::SystemTime => f.write_str("no header names the clock; it looks like system time"),
             Self::Clock => f.write_str(
-                "no header names the clock; times count from 1970 at 10 MHz and only their order is right",
+                "no header names the clock; times count from 1970 at 10 MHz, and only their order \
+                 is right",
             ),
             Self::RingBelongs => {
                 f.write_str("without both headers nothing tells whether the ring is the log's")
