@@ -6,7 +6,7 @@ use crate::outcome::{Failure, Outcome};
 use crate::text::{self, count, escaped, size, span};
 use crate::walk::Complaints;
 use etlring::codec::checksum::State;
-use etlring::format::{BufferFlags, BufferState, FileTime, LogFileMode};
+use etlring::format::{BufferState, FileTime, LogFileMode};
 use etlring::reader::{BufferEntry, RingState};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -225,16 +225,13 @@ impl Found {
     }
 }
 
-/// What is said of losses. Their records are in buffers whose flags say so.
+/// What is said of losses. Records are looked at only where something else says that there are any,
+/// or the log never got to saying it.
 fn losses(input: &Input) -> Losses {
-    let lost = BufferFlags::EVENTS_LOST.0 | BufferFlags::BUFFER_LOST.0;
     let mut losses = Losses::default();
     losses.add_log(input);
-    for (index, buffer) in input.trace.buffers().iter().enumerate() {
-        if buffer.flags.0 & lost == 0 {
-            continue;
-        }
-        let mut records = input.trace.records_of(index..index + 1);
+    if input.trace.logfile().end_time().is_none() || losses.any() {
+        let mut records = input.trace.records();
         while let Some(record) = records.next() {
             if let Ok(view) = record.and_then(|record| record.view()) {
                 losses.add_record(&view, input.trace.clock());

@@ -136,6 +136,12 @@ impl Losses {
         sum.times = widest(Some(sum.times), times);
     }
 
+    /// Whether anything was lost.
+    pub(crate) fn any(&self) -> bool {
+        let marked = self.events_flag.buffers + self.buffers_flag.buffers;
+        self.events + self.buffers + marked + self.counted > 0 || !self.causes.is_empty()
+    }
+
     /// What the loss records add up to.
     pub(crate) fn told(&self, what: Lost) -> u64 {
         let causes = self.causes.iter().filter(|((lost, _), _)| *lost == what);

@@ -19,7 +19,7 @@ use crate::reader::{
     index::Index,
     sane::{self, Trust},
 };
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 /// What became of the ring beside a log.
 #[derive(Debug, Default)]
@@ -150,17 +150,35 @@ impl Join {
     /// Puts the ring's buffers into the index of the log. What is wrong with a buffer of the log
     /// that the ring has whole is no damage any more.
     pub(crate) fn apply(self, index: &mut Index) -> Joined {
+        let mut replaced = Vec::new();
         for (at, entry) in self.replaced {
             let Some(old) = index.entries.get_mut(at) else { continue };
             let end = old.position.saturating_add(u64::from(old.size));
-            let inside = old.position..end;
-            index.damage.retain(|damage| damage.in_ring || !inside.contains(&damage.position));
+            replaced.push(old.position..end);
             *old = entry;
         }
+        let replaced = Places::of(replaced);
+        index.damage.retain(|damage| damage.in_ring || !replaced.contain(damage.position));
         index.entries.extend(self.added);
         index.damage.extend(self.damage);
         let buffers = self.buffers.len();
         Joined { state: RingState::Joined { buffers }, buffers: self.buffers }
+    }
+}
+
+/// Stretches of a file that do not overlap.
+pub(crate) struct Places(Vec<Range<u64>>);
+
+impl Places {
+    pub(crate) fn of(mut places: Vec<Range<u64>>) -> Self {
+        places.sort_by_key(|place| place.start);
+        Self(places)
+    }
+
+    pub(crate) fn contain(&self, position: u64) -> bool {
+        let behind = self.0.partition_point(|place| place.start <= position);
+        let place = behind.checked_sub(1).and_then(|index| self.0.get(index));
+        place.is_some_and(|place| place.contains(&position))
     }
 }
 

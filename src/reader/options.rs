@@ -64,8 +64,8 @@ impl OpenOptions {
     ///
     /// # Errors
     ///
-    /// [`OpenError`] if it cannot be read or is no log file; [`OpenError::Ring`] if a ring was asked
-    /// for by name and cannot be read together with it.
+    /// [`OpenError`] if it cannot be read or is no log file; [`OpenError::Ring`] if a ring was
+    /// asked for by name and cannot be read together with it.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Trace<Bytes>, OpenError> {
         self.open_as(path.as_ref(), |mut file| {
             if file.metadata()?.is_file() {

@@ -20,13 +20,13 @@
 //! A sequence number is never used twice, so the same number before and after means that nobody
 //! reset the buffer between. A sealed buffer must also match its checksum.
 //!
-//! The places are not copied at one moment, and yet what a lane gives must be a beginning of what it
-//! wrote, without a hole. So the newest number of the first round is a line, and buffers behind it
-//! are not looked at. The second round finds what was begun before the line at a place that had been
-//! passed, and takes those again that were open, because their lane may have gone on to another
-//! buffer that was copied. What the second round found makes the same necessary once more: three
-//! rounds, of which the later ones read little but headers. The log must be looked at afterwards:
-//! what left the ring meanwhile is then there.
+//! The places are not copied at one moment, and yet what a lane gives must be a beginning of what
+//! it wrote, without a hole. So the newest number of the first round is a line, and buffers behind
+//! it are not looked at. The second round finds what was begun before the line at a place that had
+//! been passed, and takes those again that were open, because their lane may have gone on to
+//! another buffer that was copied. What the second round found makes the same necessary once more:
+//! three rounds, of which the later ones read little but headers. The log must be looked at
+//! afterwards: what left the ring meanwhile is then there.
 //!
 //! Source: spec/13-recovery.md.
 

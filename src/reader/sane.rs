@@ -120,15 +120,18 @@ impl Walked {
     }
 }
 
-/// The records of `body` up to `end`, without those in `bad`, one behind the other, padded to 8.
+/// Adds the records of `body` up to `end`, without those in `bad`, one behind the other, the
+/// padding behind each zero.
 pub(crate) fn copy_whole(body: &[u8], end: usize, bad: &[Range<usize>], out: &mut Vec<u8>) {
-    let mut from = 0;
-    for bad in bad {
-        out.extend_from_slice(body.get(from..bad.start).unwrap_or_default());
-        from = align8(bad.end);
+    let whole = Records::new(body.get(..end).unwrap_or(body)).map_while(Result::ok);
+    let mut bad = bad.iter().peekable();
+    for raw in whole {
+        if bad.next_if(|bad| bad.start == raw.offset as usize).is_some() {
+            continue;
+        }
+        out.extend_from_slice(raw.bytes);
+        out.resize(align8(out.len()), 0);
     }
-    out.extend_from_slice(body.get(from..end).unwrap_or_default());
-    out.resize(align8(out.len()), 0);
 }
 
 /// Bytes that a disk writes whole or not at all.

@@ -369,7 +369,7 @@ fn a_live_ring_gives_a_beginning_of_each_lane() {
         total += found.len();
         from_ring += trace.buffers().iter().filter(|entry| entry.in_ring()).count();
     }
-    assert!(total > 50_000 && from_ring > 800, "{total} events, {from_ring} buffers: a weak test");
+    assert!(total > 50_000 && from_ring > 600, "{total} events, {from_ring} buffers: a weak test");
 }
 
 /// Events that are committed: all of earlier buffers, and those up to `FilledBytes`.

@@ -1,5 +1,7 @@
 //! The command as scripts meet it: output, exit status, one line on stderr.
 
+mod recover;
+
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -167,7 +169,7 @@ fn filters_take_what_they_say() {
 
 #[test]
 fn help_has_an_example_and_usage_errors_are_status_2() {
-    for command in ["info", "dump", "stats", "verify", "completions", "man"] {
+    for command in ["info", "dump", "stats", "verify", "recover", "completions", "man"] {
         let output = etlring(&[command, "--help"]);
         assert_eq!(output.status.code(), Some(0));
         assert!(String::from_utf8_lossy(&output.stdout).contains("Example: etlring"), "{command}");
@@ -202,6 +204,32 @@ fn demo_balances_and_leaves_a_log_that_the_other_commands_read() {
             info.to_string().contains(&format!("\"events_lost\":{}", number("lost"))),
             "{info}"
         );
+        // Losses are summed by cause, with their times, and the marked buffers are counted.
+        let sum = |report: &Value| -> u64 {
+            let losses = report["losses"].as_array().unwrap().iter();
+            losses.map(|loss| loss["count"].as_u64().unwrap()).sum()
+        };
+        assert_eq!(sum(&info), number("lost"));
+        let marked = info["marked_events_lost"]["buffers"].as_u64().unwrap();
+        assert_eq!(marked > 0, number("lost") > 0);
+        for loss in info["losses"].as_array().unwrap() {
+            let time = |key: &str| loss[key].as_str().unwrap().to_owned();
+            assert!(time("first") <= time("last") && loss["cause"] != "unknown cause");
+            assert!(time("first") >= info["start_time"].as_str().unwrap().to_owned());
+        }
+        for command in ["stats", "verify"] {
+            let report = etlring(&[command, "--json", log]);
+            let report: Value = serde_json::from_slice(&report.stdout).unwrap();
+            assert_eq!(report["losses"], info["losses"], "{command}");
+            let text = etlring(&[command, log]);
+            let text = String::from_utf8(text.stdout).unwrap();
+            assert_eq!(text.contains("events lost from"), number("lost") > 0, "{text}");
+        }
+        let dump = etlring(&["dump", "--format", "jsonl", log]);
+        let told = String::from_utf8(dump.stdout).unwrap();
+        let told = told.lines().filter(|line| line.contains("\"loss\":{")).count() as u64;
+        assert_eq!(told, number("loss_records"));
+
         assert_eq!(etlring(&["verify", log]).status.code(), Some(0));
         let dump = etlring(&["dump", "--format", "jsonl", "--order", "file", log]);
         let records = String::from_utf8(dump.stdout).unwrap().lines().count() as u64;

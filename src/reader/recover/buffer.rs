@@ -48,6 +48,14 @@ pub(super) struct Examined {
     pub(super) faults: Vec<ReadError>,
 }
 
+/// How the buffers of the new log are written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form {
+    pub(super) buffer_size: u32,
+    /// Packed buffers stay packed.
+    pub(super) compressed: bool,
+}
+
 /// Faults of one buffer that are told one by one: one buffer of noise has thousands.
 const MOST_FAULTS: usize = 16;
 
@@ -92,8 +100,9 @@ pub(super) fn examine(log: &dyn Source, entry: &BufferEntry) -> Examined {
     let records = walked.all_faults().map(|(offset, why)| ReadError::new(at(offset), why));
     faults.extend(records.take(MOST_FAULTS));
 
-    let cut = to_u32(bytes.len()) < header.buffer_size.get() && entry.is_compressed()
-        || to_u32(bytes.len()) < header.filled_bytes.get() && !entry.is_compressed();
+    // Of a packed buffer that is cut the stream says so.
+    let end = to_u32(align8(walked.end.saturating_add(72)));
+    let cut = !entry.is_compressed() && end < header.filled_bytes.get();
     let place = Place::Log { position: entry.position, size: entry.size };
     let mut item = Item::new(place, &header, &walked);
     item.torn = torn;
@@ -161,6 +170,11 @@ impl Item {
         }
     }
 
+    /// Whether nothing is wrong with it: all its records are there.
+    pub(super) fn is_whole(&self) -> bool {
+        self.whole
+    }
+
     pub(super) fn sequence(&self) -> i64 {
         self.header.sequence_number.get()
     }
@@ -194,7 +208,7 @@ impl Item {
         &self,
         log: Option<&dyn Source>,
         ring: Option<&RingCopy>,
-        buffer_size: u32,
+        form: Form,
         out: &mut Vec<u8>,
     ) -> io::Result<()> {
         out.clear();
@@ -207,17 +221,21 @@ impl Item {
             Place::Log { position, size } => {
                 let log = log.ok_or(io::ErrorKind::UnexpectedEof)?;
                 let bytes = bytes_at(log, position, size)?;
-                if self.header.is_compressed() {
+                if self.header.is_compressed() && form.compressed {
                     return self.put_packed(&bytes, out);
                 }
-                self.put_records(bytes.get(BufferHeader::SIZE..).unwrap_or_default(), out)?;
+                if self.header.is_compressed() {
+                    self.put_records(&unpack(&bytes, &self.header).0, out)?;
+                } else {
+                    self.put_records(bytes.get(BufferHeader::SIZE..).unwrap_or_default(), out)?;
+                }
             }
         }
         let filled = to_u32(out.len());
         // A buffer of another size, which a damaged log may have, keeps what it holds.
-        let size = buffer_size.max(filled);
+        let size = form.buffer_size.max(filled);
         out.resize(size as usize, 0xFF);
-        self.seal(size, filled, out);
+        self.seal(size, filled, false, out);
         Ok(())
     }
 
@@ -234,7 +252,7 @@ impl Item {
         if self.whole {
             out.clear();
             out.extend_from_slice(bytes);
-            self.seal(to_u32(out.len()), self.header.filled_bytes.get(), out);
+            self.seal(to_u32(out.len()), self.header.filled_bytes.get(), true, out);
             return Ok(());
         }
         let (body, _) = unpack(bytes, &self.header);
@@ -246,13 +264,16 @@ impl Item {
             out.extend_from_slice(literals);
         }
         let filled = to_u32(records.len()).saturating_add(72);
-        self.seal(to_u32(out.len()), filled, out);
+        self.seal(to_u32(out.len()), filled, true, out);
         Ok(())
     }
 
     /// The header of a buffer that is complete, in front of its records.
-    fn seal(&self, size: u32, filled: u32, out: &mut [u8]) {
+    fn seal(&self, size: u32, filled: u32, packed: bool, out: &mut [u8]) {
         let mut header = self.header;
+        if !packed {
+            header.buffer_flags = (header.flags().0 & !BufferFlags::COMPRESSED.0).into();
+        }
         header.buffer_size = size.into();
         header.saved_offset = filled.into();
         header.current_offset = filled.into();

@@ -169,6 +169,11 @@ impl Found {
         self.layout.map_or(0, |layout| layout.buffer_size)
     }
 
+    /// Whether buffers may be packed.
+    pub(super) fn is_compressed(&self) -> bool {
+        self.layout.is_some_and(|layout| layout.compressed)
+    }
+
     /// Whether what lies at the start of the log is its header buffer, and no data buffer of a log
     /// that has lost its start.
     pub(super) fn is_header_buffer(&self, entry: &BufferEntry) -> bool {
@@ -189,9 +194,8 @@ impl Found {
         out.resize(align8(out.len()), 0);
         out.extend_from_slice(&self.more);
         let filled = to_u32(out.len());
-        let compressed = self.layout.is_some_and(|layout| layout.compressed);
         let own = self.buffer.map_or(filled, |header| header.buffer_size.get());
-        let size = if compressed { own } else { self.buffer_size() }.max(filled);
+        let size = if self.is_compressed() { own } else { self.buffer_size() }.max(filled);
         out.resize(size as usize, 0xFF);
 
         let mut header = encode::sealed_header(size, filled, 0, 0);
@@ -223,6 +227,12 @@ impl Found {
         let lanes = items.iter().map(|item| u32::from(item.lane()).saturating_add(1)).max();
         let lanes = lanes.unwrap_or(1).max(logfile.number_of_processors());
         let clamp = |count: u64| U32::new(u32::try_from(count).unwrap_or(u32::MAX));
+        let packed = LogFileMode::COMPRESSED.0;
+        let mode = if self.is_compressed() {
+            logfile.mode().0 | packed
+        } else {
+            logfile.mode().0 & !packed
+        };
         let wide = logfile.bits() == 64;
         report.end_time = end;
 
@@ -231,6 +241,7 @@ impl Found {
             ($layout:ty) => {
                 if let Ok((fields, _)) = <$layout>::mut_from_prefix(payload) {
                     fields.buffer_size = self.buffer_size().into();
+                    fields.log_file_mode = mode.into();
                     fields.end_time = I64::new(end.0);
                     fields.number_of_processors = lanes.into();
                     fields.buffers_written = clamp(report.buffers);

@@ -18,8 +18,8 @@
 //! memory; of the log one buffer is at a time.
 //!
 //! What a buffer gives: all its whole records. The first that is not whole ends an open or torn
-//! buffer; in a buffer that nothing speaks against it is only taken out. A torn buffer's records are
-//! not proven, so the buffer that is written carries no checksum; every other does.
+//! buffer; in a buffer that nothing speaks against it is only taken out. A torn buffer's records
+//! are not proven, so the buffer that is written carries no checksum; every other does.
 //!
 //! Source: spec/13-recovery.md.
 
@@ -27,9 +27,14 @@ mod buffer;
 mod header;
 
 use crate::codec::LogfileView;
+use crate::error::{Fault, FormatError};
 use crate::format::{BufferFlags, FileTime, LogFileMode};
-use crate::reader::{Difference, ReadError, RingCopy, Source, guess, index::Index, join::Strength};
-use buffer::{Examined, Item};
+use crate::reader::{
+    Difference, ReadError, ReadFault, RingCopy, Source, guess,
+    index::Index,
+    join::{Places, Strength},
+};
+use buffer::{Examined, Form, Item};
 use std::{collections::HashMap, error::Error, fmt, io};
 
 /// What to make a finished log of: a log, its ring, or both.
@@ -60,7 +65,7 @@ pub struct Salvage<'s> {
     ring: Option<RingCopy>,
     items: Vec<Item>,
     header: Vec<u8>,
-    buffer_size: u32,
+    form: Form,
     report: Recovered,
 }
 
@@ -172,6 +177,9 @@ impl<'s> Recovery<'s> {
             items = self.items_of_log(log, &found, layout, &mut report);
         }
         self.add_ring(&mut items, &mut report);
+        let found_count = items.len();
+        items.retain(|item| item.records > 0 && !(item.torn && self.leave_out_torn));
+        report.buffers_lost = found_count.saturating_sub(items.len()) as u64;
         report.left_out.sort_by_key(|place| (place.error.in_ring, place.error.position));
         report.left_out.dedup_by_key(|place| place.error);
 
@@ -191,8 +199,8 @@ impl<'s> Recovery<'s> {
             items.iter().map(|item| item.records).fold(report.records, u64::saturating_add);
         report.buffers_torn = items.iter().filter(|item| item.torn).count() as u64;
         report.buffers_from_ring = items.iter().filter(|item| item.in_ring()).count() as u64;
-        let buffer_size = found.buffer_size();
-        Ok(Salvage { log: self.log, ring: self.ring, items, header, buffer_size, report })
+        let form = Form { buffer_size: found.buffer_size(), compressed: found.is_compressed() };
+        Ok(Salvage { log: self.log, ring: self.ring, items, header, form, report })
     }
 
     /// What stands at the head of the new log, and how the old one is laid out.
@@ -216,7 +224,7 @@ impl<'s> Recovery<'s> {
                 if self.log.is_some() && found.layout.is_some() {
                     report.assumed.push(Assumed::RingBelongs);
                 }
-                if log.is_none() && in_ring.is_some() {
+                if self.log.is_some() && log.is_none() && in_ring.is_some() {
                     report.assumed.push(Assumed::HeaderFromRing);
                 }
             }
@@ -245,6 +253,18 @@ impl<'s> Recovery<'s> {
                 continue;
             }
             let examined = buffer::examine(log, entry);
+            let end = entry.position.saturating_add(u64::from(layout.buffer_size));
+            if examined.item.is_whole() && end > log.size() {
+                // Cut, but all its records are there.
+                let cut = |error: &ReadError| {
+                    error.position == entry.position
+                        && matches!(
+                            error.fault,
+                            ReadFault::Format(FormatError { fault: Fault::Truncated(..), .. })
+                        )
+                };
+                report.left_out.retain(|place| !cut(&place.error));
+            }
             self.take(examined, &mut items, report);
         }
         buffer::settle_stamps(&mut items);
@@ -259,10 +279,9 @@ impl<'s> Recovery<'s> {
         let sequence = Some(item.sequence());
         let place = |error| LeftOut { error, sequence, records_kept: kept };
         report.left_out.extend(faults.iter().copied().map(place));
-        if kept > 0 {
+        // One that gives nothing stays until it is known whether the ring has more of it.
+        if item.records > 0 || !item.is_whole() {
             items.push(item);
-        } else if !faults.is_empty() {
-            report.buffers_lost = report.buffers_lost.saturating_add(1);
         }
     }
 
@@ -274,6 +293,7 @@ impl<'s> Recovery<'s> {
             sequence: None,
             records_kept: 0,
         }));
+        let mut replaced = Vec::new();
         let mut best: HashMap<i64, (Strength, usize)> = HashMap::new();
         for (index, item) in items.iter().enumerate() {
             let this = (item.strength(), index);
@@ -292,27 +312,24 @@ impl<'s> Recovery<'s> {
             let before = items.len();
             self.take(examined, items, report);
             let Some(item) = items.get(before).cloned() else { continue };
-            match known {
-                // What is wrong with the log's buffer is no loss: the ring has more of it.
-                Some((_, index)) => {
-                    items.truncate(before);
-                    if let Some(old) = items.get_mut(index) {
-                        let places = old.places();
-                        report.left_out.retain(|place| {
-                            // A header that is lost is lost, whatever lies in its place.
-                            place.error.in_ring
-                                || place.sequence == Some(0)
-                                || !places.contains(&place.error.position)
-                        });
-                        *old = item;
-                    }
-                    best.insert(taken.header.sequence_number.get(), (strength, index));
-                }
-                None => {
-                    best.insert(taken.header.sequence_number.get(), (strength, before));
+            let mut index = before;
+            if let Some((_, of_log)) = known {
+                index = of_log;
+                items.truncate(before);
+                if let Some(old) = items.get_mut(of_log) {
+                    replaced.push(old.places());
+                    *old = item;
                 }
             }
+            best.insert(taken.header.sequence_number.get(), (strength, index));
         }
+        // What is wrong with a buffer of the log is no loss where the ring has more of it. But a
+        // header that is lost is lost, whatever lies in its place.
+        let replaced = Places::of(replaced);
+        report.left_out.retain(|place| {
+            let of_header = place.sequence == Some(0);
+            place.error.in_ring || of_header || !replaced.contain(place.error.position)
+        });
     }
 }
 
@@ -333,7 +350,7 @@ impl Salvage<'_> {
         out.write_all(&self.header)?;
         let mut space = Vec::new();
         for item in &self.items {
-            item.put(self.log, self.ring.as_ref(), self.buffer_size, &mut space)?;
+            item.put(self.log, self.ring.as_ref(), self.form, &mut space)?;
             out.write_all(&space)?;
         }
         out.flush()
@@ -397,9 +414,10 @@ impl fmt::Display for Assumed {
             Self::BufferSize(size) => {
                 write!(f, "no header names the size of buffers; most say {size} bytes")
             }
-            Self::SystemTime => f.write_str("no header names the clock; stamps look like system time"),
+            Self::SystemTime => f.write_str("no header names the clock; it looks like system time"),
             Self::Clock => f.write_str(
-                "no header names the clock; times count from 1970 at 10 MHz and only their order is right",
+                "no header names the clock; times count from 1970 at 10 MHz, and only their order \
+                 is right",
             ),
             Self::RingBelongs => {
                 f.write_str("without both headers nothing tells whether the ring is the log's")
