@@ -227,3 +227,49 @@ fn everything_at_once() {
         })
     });
 }
+
+/// A snapshot reads buffers whose turn to be overwritten comes meanwhile.
+#[test]
+fn pinned_buffers_are_not_overwritten() {
+    explore_within(Some(3), |race| {
+        let (model, collected) = Model::overwriting(2, 1, 1);
+        assert_eq!(model.write(0, 11), Ok(()));
+        let reader = Arc::clone(&model);
+        let writer = |model: &Model| write_all(model, 0, &[12, 13]);
+        let read = move |_: &mut Collected| [0, 1].map(|index| reader.pin(index));
+        let (written, read, _) = race.run(&model, collected, writer, read);
+        for (sequence, previous, events) in read.into_iter().flatten() {
+            assert!(events.len() <= 1 && previous < sequence.max(1));
+            if sequence == 1 {
+                assert_eq!(events, [11]);
+            }
+            assert!(events.iter().all(|event| *event == 11 || written.contains(event)));
+        }
+        // None is lost: one is in hand, unless the last event found none.
+        let in_hand = u32::from(written.contains(&13));
+        assert_eq!(model.free() + in_hand, 2);
+        let now: Vec<_> = [0, 1].iter().filter_map(|index| model.pin(*index)).collect();
+        assert_eq!(now.len(), 2);
+        let newest = now.iter().max_by_key(|(sequence, ..)| *sequence).unwrap();
+        assert_eq!(newest.2.last(), written.last().or(Some(&11)));
+    });
+}
+
+/// Two writers overwrite each other's buffers.
+#[test]
+fn overwriting_writers_share_no_buffer() {
+    check(Some(2), || {
+        let (model, _) = Model::overwriting(3, 1, 2);
+        let other = Arc::clone(&model);
+        let writer = thread::spawn(move || write_all(&other, 0, &[11, 12]));
+        let mine = write_all(&model, 1, &[21, 22]);
+        let theirs = writer.join().unwrap();
+        let now: Vec<_> = (0..3).filter_map(|index| model.pin(index)).collect();
+        let events: Vec<u64> = now.iter().flat_map(|(.., events)| events.clone()).collect();
+        // Each one's last event is there: it is in its hand.
+        for last in [mine.last(), theirs.last()].into_iter().flatten() {
+            assert_eq!(events.iter().filter(|event| *event == last).count(), 1);
+        }
+        assert!(events.iter().all(|event| mine.contains(event) || theirs.contains(event)));
+    });
+}

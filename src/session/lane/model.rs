@@ -3,8 +3,10 @@
 //! Lanes are named by number and entered by whoever says that the lane is its own; events are
 //! `u64` numbers in records of eight bytes. Only compiled under `--cfg loom`.
 
-use super::{Collector, Entered, Lane, RUNNING, Ring, RingSize, Sealed, Space, Stolen};
-use crate::session::stats::Discarded;
+use super::{
+    Backing, Collector, Entered, Lane, Policy, RUNNING, Ring, RingSize, Sealed, Space, Stolen,
+};
+use crate::session::{stats::Discarded, sync::Ordering};
 use std::sync::Arc;
 
 /// A ring whose lanes are made at once.
@@ -30,6 +32,15 @@ pub struct Open<'a>(Space<'a>);
 impl Model {
     /// `buffers` buffers of `events` events each, `lanes` lanes.
     pub fn new(buffers: u32, events: u32, lanes: usize) -> (Arc<Self>, Collected) {
+        Self::with(Policy::Collect, buffers, events, lanes)
+    }
+
+    /// As [`new`](Self::new), the oldest buffer to be overwritten.
+    pub fn overwriting(buffers: u32, events: u32, lanes: usize) -> (Arc<Self>, Collected) {
+        Self::with(Policy::Overwrite, buffers, events, lanes)
+    }
+
+    fn with(policy: Policy, buffers: u32, events: u32, lanes: usize) -> (Arc<Self>, Collected) {
         let size = RingSize {
             buffer_size: super::HEADER_BYTES + 8 * events,
             buffers,
@@ -37,8 +48,7 @@ impl Model {
             logger_id: 1,
             first_sequence: 1,
         };
-        let (ring, collector) =
-            Ring::new(1, size, Policy::Collect, Backing::Anonymous).expect("memory");
+        let (ring, collector) = Ring::new(1, size, policy, Backing::Anonymous).expect("memory");
         let model = Arc::new(Self { ring, lanes: (0..lanes).map(|_| Lane::new()).collect() });
         let collected = Collected { collector, model: Arc::clone(&model), buffers: Vec::new() };
         (model, collected)
@@ -64,6 +74,20 @@ impl Model {
         entered.reserve(8).map(Open).map_err(|_| Discarded::TooLarge)
     }
 
+    /// What a snapshot would copy of a buffer: where it stands in the order of filling, what stood
+    /// before it in its lane, and its events.
+    pub fn pin(&self, index: u32) -> Option<(i64, i64, Vec<u64>)> {
+        let pinned = self.ring.pin(index)?;
+        let (header, records) = pinned.published();
+        let events = events(records);
+        Some((header.sequence_number.get(), pinned.previous(), events))
+    }
+
+    /// Buffers in nobody's hand.
+    pub fn free(&self) -> u32 {
+        self.ring.buffers_free()
+    }
+
     /// Writes one event.
     pub fn write(&self, lane: usize, event: u64) -> Result<(), Discarded> {
         self.open(lane)?.commit(event)
@@ -85,7 +109,8 @@ fn events(records: &[u8]) -> Vec<u64> {
 impl Collected {
     fn keep(&mut self, mut sealed: Sealed) {
         let sequence = self.collector.sequence(&sealed);
-        let filled = self.collector.filled(&sealed) as usize;
+        let buffer = self.collector.ring.memory.nth(sealed.buffer);
+        let filled = buffer.load_filled(Ordering::Relaxed) as usize;
         let bytes = self.collector.bytes_mut(&mut sealed);
         let events = events(&bytes[super::HEADER_BYTES as usize..filled]);
         self.buffers.push((sequence, events));

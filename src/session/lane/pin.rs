@@ -1,8 +1,8 @@
 //! Reading a ring whose oldest buffers are overwritten, while writers go on.
 //!
 //! Whoever reads a buffer *pins* it. A writer whose turn has come to overwrite a pinned buffer
-//! leaves it and takes the next one: it neither waits nor disturbs the reader. The reader empties the
-//! buffer and gives it back when it is done.
+//! leaves it and takes the next one: it neither waits nor disturbs the reader. The reader puts
+//! the buffer back when it is done.
 //!
 //! ```text
 //!            pin                   a writer wants it
@@ -33,7 +33,7 @@ pub(super) struct Claim {
     word: AtomicU32,
     /// Where the buffer before it in its lane stands in the order of filling; 0 if it is the first.
     ///
-    /// A writer whose turn has come may fall asleep, and its buffer then outlives younger ones: only
+    /// A buffer that was pinned in its turn, or whose taker fell asleep, outlives younger ones: only
     /// so is the hole seen.
     previous: AtomicU64,
 }
@@ -122,9 +122,7 @@ impl Drop for Pinned<'_> {
         // Release pairs with the acquire in `claim`; acquire with its release, where a writer left
         // the buffer.
         if claim.word.compare_exchange(PINNED, 0, Ordering::Release, Ordering::Acquire).is_err() {
-            // Its turn is over: as it is it would outlive younger buffers of its lane.
-            // SAFETY: the writer that left it took it out of the set; it is nobody's but ours.
-            unsafe { self.buffer().reset() };
+            // The writer that left it took it out of the set. It waits for its next turn.
             claim.word.store(0, Ordering::Release);
             self.ring.exchange.free.put(self.index);
         }
