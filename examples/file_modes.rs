@@ -3,7 +3,7 @@
 //! `cargo run --release --example file_modes -- DIRECTORY`
 //!
 //! Prints a line for each log: its files' names begin with the first word; they must hold exactly
-//! the events `thread * 1000000 + n`, for so many threads and so many `n` of each.
+//! the events `thread * 1000000 + n`, for so many threads and every `n` of a range.
 
 use etlring::format::Guid;
 use etlring::session::{ClassicEvent, FileMode, Session, SessionBuilder, SessionHandle, SyncMode};
@@ -29,13 +29,13 @@ fn main() -> Result<(), Error> {
     let session = builder.sync(SyncMode::Flush).start()?;
     write(&session, 0..1000)?;
     session.stop()?;
-    println!("allocated 1 1000");
+    println!("allocated 1 0 1000");
 
     let session = self::builder(&at("delayed.etl")).delay_open(true).start()?;
     write(&session, 0..100)?;
     session.stop()?;
-    println!("delayed 1 100");
-    Ok(())
+    println!("delayed 1 0 100");
+    circular(&at("circular.etl"))
 }
 
 fn builder(path: &Path) -> SessionBuilder {
@@ -67,7 +67,22 @@ fn full(path: &Path) -> Result<(), Error> {
     if stats.lost.file_full != 13 * PER_BUFFER {
         return Err(format!("{stats:?}").into());
     }
-    println!("full 1 {}", stats.events_accepted);
+    println!("full 1 0 {}", stats.events_accepted);
+    Ok(())
+}
+
+/// A file of a header and fifteen buffers, filled ten times over. What the last buffer's events
+/// pushed out is gone, and nothing else.
+fn circular(path: &Path) -> Result<(), Error> {
+    let session = builder(path).file_mode(FileMode::Circular).maximum_file_size_kb(64).start()?;
+    let event = ClassicEvent::new(CLASS, 10, 4);
+    for n in 0..150 * PER_BUFFER + 5 {
+        let mut payload = [0x5A; 100];
+        payload[..8].copy_from_slice(&n.to_le_bytes());
+        session.write_classic(&event, &payload)?;
+    }
+    session.stop()?;
+    println!("circular 1 {} {}", 136 * PER_BUFFER, 150 * PER_BUFFER + 5);
     Ok(())
 }
 
@@ -78,7 +93,7 @@ fn append(path: &Path) -> Result<(), Error> {
         write(&session, round * 100..(round + 1) * 100)?;
         session.stop()?;
     }
-    println!("append 1 500");
+    println!("append 1 0 500");
     Ok(())
 }
 
@@ -99,7 +114,7 @@ fn series(pattern: &Path) -> Result<(), Error> {
             return Err(format!("{stats:?}").into());
         }
     }
-    println!("series 4 600");
+    println!("series 4 0 600");
     Ok(())
 }
 
@@ -114,6 +129,6 @@ fn timed(pattern: &Path) -> Result<(), Error> {
         std::thread::sleep(Duration::from_millis(100));
     }
     session.stop()?;
-    println!("timed 1 240");
+    println!("timed 1 0 240");
     Ok(())
 }

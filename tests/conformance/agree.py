@@ -57,8 +57,8 @@ def main():
     ]
     with open(directory / "modes.txt", encoding="ascii") as lines:
         for line in lines:
-            name, threads, events = line.split()
-            group = (directory / "modes", name, int(threads), int(events))
+            name, *numbers = line.split()
+            group = (directory / "modes", name, *map(int, numbers))
             checks.append(("mode", lambda group=group: mode(command, *group)))
     failed = 0
     for name, check in checks:
@@ -343,7 +343,7 @@ def loss(command, path):
 # The modes of log files.
 
 
-def mode(command, directory, name, threads, events):
+def mode(command, directory, name, threads, first, end):
     """Each file of the log is whole to every reader; together they hold the events, each once."""
     files = sorted(directory.glob(f"{name}*.etl"))
     numbers = Counter()
@@ -355,7 +355,7 @@ def mode(command, directory, name, threads, events):
         for record in command.dump(path, "time", "--payload"):
             if record["header"] == "classic" and record["provider"] != LOST:
                 numbers[int.from_bytes(bytes.fromhex(record["payload"])[:8], "little")] += 1
-    expected = Counter(t * 1_000_000 + n for t in range(threads) for n in range(events))
+    expected = Counter(t * 1_000_000 + n for t in range(threads) for n in range(first, end))
     if numbers != expected:
         missing, more = expected - numbers, numbers - expected
         raise Disagreement(f"{name}: {len(missing)} missing, {len(more)} too many")
