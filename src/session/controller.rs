@@ -240,7 +240,7 @@ impl Session {
     }
 
     fn snapshots(&self) -> io::Result<&Arc<Snapshots>> {
-        self.snapshots.as_ref().ok_or_else(|| {
+        self.snapshots.as_ref().filter(|_| !self.handle.is_of_parent()).ok_or_else(|| {
             let what = "a snapshot is made of a memory ring or a circular log";
             io::Error::new(io::ErrorKind::Unsupported, what)
         })
@@ -259,6 +259,10 @@ impl Session {
     /// The sink's error, if it failed meanwhile.
     pub fn flush(&self) -> io::Result<()> {
         match &self.flusher {
+            Some(_) if self.handle.is_of_parent() => {
+                let what = "the session is the parent process's";
+                Err(io::Error::new(io::ErrorKind::Unsupported, what))
+            }
             Some(flusher) => self.shared.flush(flusher.thread()),
             None => Ok(()),
         }
@@ -288,6 +292,9 @@ impl Session {
     pub fn stop(mut self) -> Result<SessionStats, SessionError> {
         self.end().ok_or(SessionError::FlusherPanicked)?;
         let stats = self.handle.query();
+        if self.handle.is_of_parent() {
+            return Ok(stats);
+        }
         match self.shared.take_error() {
             None => Ok(stats),
             Some(error) => Err(SessionError::Sink { error, stats }),
@@ -297,6 +304,11 @@ impl Session {
     /// Ends the flusher; `None` if it had panicked.
     fn end(&mut self) -> Option<()> {
         let flusher = self.flusher.take()?;
+        if self.handle.is_of_parent() {
+            // It runs in the parent, and there it ends the log. Here it can only be forgotten.
+            std::mem::forget(flusher);
+            return Some(());
+        }
         self.shared.ask_to_stop();
         flusher.thread().unpark();
         flusher.join().ok()

@@ -246,6 +246,8 @@ pub(crate) struct Ring {
     tick: AtomicU64,
     /// Who takes the buffers that writers give up.
     policy: Policy,
+    /// The process that made the ring.
+    generation: u64,
     lanes: Lanes,
     exchange: Exchange,
 }
@@ -325,6 +327,7 @@ impl Ring {
             memory,
             tick: AtomicU64::new(0),
             policy,
+            generation: thread::generation(),
             lanes: Lanes::new(),
             exchange: Exchange {
                 free: IndexSet::full(size.buffers).with_turns(turns),

@@ -16,6 +16,8 @@ pub enum Discarded {
     Disabled,
     /// The session has been stopped.
     Stopped,
+    /// The session belongs to the process that this one was forked from. Start one of its own.
+    Forked,
 }
 
 impl fmt::Display for Discarded {
@@ -26,6 +28,7 @@ impl fmt::Display for Discarded {
             Self::NoLane => "no free lane, event discarded",
             Self::Disabled => "session is paused, event not recorded",
             Self::Stopped => "session is stopped, event not recorded",
+            Self::Forked => "session is the parent process's, event not recorded",
         })
     }
 }

@@ -242,6 +242,11 @@ impl SessionHandle {
         self.ring.state() == RUNNING
     }
 
+    /// Whether the session belongs to the process that this one was forked from.
+    pub(crate) fn is_of_parent(&self) -> bool {
+        self.ring.is_of_parent()
+    }
+
     /// Stops recording for a while, or resumes it. Events in between are refused as
     /// [`Discarded::Disabled`]; they do not count as lost.
     pub fn set_enabled(&self, enabled: bool) {
@@ -449,7 +454,9 @@ impl SessionHandle {
     /// Counts an event that found no lane. Rare enough for read-modify-writes.
     #[cold]
     fn without_lane(&self, discarded: Discarded) -> Discarded {
-        self.shared.lose_without_lane(self.clock.now());
+        if discarded == Discarded::NoLane {
+            self.shared.lose_without_lane(self.clock.now());
+        }
         discarded
     }
 

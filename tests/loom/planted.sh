@@ -19,6 +19,9 @@ bugs=(
   "writers pass no barrier|stop_takes|sync.rs|^( *)fence\(Ordering::SeqCst\);\$|\1std::hint::black_box(());"
   "a busy lane is stolen from|steal_from_a_waking|lane.rs|if lane\.busy\.load\(Ordering::Acquire\) != 0\$|if false \&\& lane.busy.load(Ordering::Acquire) != 0"
   "a hand put back is not looked at|steal_from_a_switching|lane.rs|if pushed_out != EMPTY_HAND|if pushed_out != EMPTY_HAND \&\& false"
+  "a pinned buffer is overwritten|pinned_buffers|lane/pin.rs|taken\.is_ok_and\(.*\)|taken.is_ok()"
+  "an unpin is relaxed|pinned_buffers|lane/pin.rs|\(PINNED, 0, Ordering::Release|(PINNED, 0, Ordering::Relaxed"
+  "a buffer left while it was pinned is lost|pinned_buffers|lane/pin.rs|self\.ring\.exchange\.free\.put\(self\.index\);|let _ = self.index;"
   "commit ignores a closed lane|close_out|lane.rs|if entered\.lane\.closed\.load\(Ordering::Relaxed\) != 0|if false"
 )
 

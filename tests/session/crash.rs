@@ -8,7 +8,7 @@
 use etlring::codec::RecordHeader;
 use etlring::format::Guid;
 use etlring::reader::Trace;
-use etlring::session::{ClassicEvent, FileMode, Session};
+use etlring::session::{ClassicEvent, Discarded, FileMode, Session};
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -173,4 +173,54 @@ fn a_circular_log_has_the_newest_events_after_a_kill() {
             assert!(older <= 60, "{older} of {}, round {round}, thread {thread}", found.len());
         }
     }
+}
+
+/// What a forked child must not do and may do; run by the test below, in a process of its own,
+/// since only a process with one thread may fork and then do as it likes.
+#[test]
+#[ignore = "run by another one"]
+fn forking() {
+    let Some(directory) = std::env::var_os(DIRECTORY).map(PathBuf::from) else { return };
+    let log = directory.join("parent.etl");
+    let session = Session::builder("parent").log_file(&log).start().unwrap();
+    let event = ClassicEvent::new(CLASS, 10, 4);
+    session.write_classic(&event, &payload(0, 1)).unwrap();
+
+    #[allow(unsafe_code)]
+    // SAFETY: the child calls nothing that a lock of another thread could hold up: the flusher holds
+    // none while it sleeps, and the allocator looks after itself.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        let refused = session.write_classic(&event, &payload(0, 2)) == Err(Discarded::Forked);
+        let flushed = session.flush().is_err();
+        let own = Session::builder("child").log_file(directory.join("child.etl")).start();
+        let own = own.unwrap();
+        let accepted = own.write_classic(&event, &payload(1, 3)).is_ok();
+        let done = own.stop().is_ok_and(|stats| stats.events_accepted == 1);
+        // Of the parent's: nothing happens, and nothing hangs.
+        let quiet = session.stop().is_ok();
+        std::process::exit(i32::from(!(refused && flushed && accepted && done && quiet)));
+    }
+    let mut status = 0;
+    #[allow(unsafe_code)]
+    // SAFETY: waits for the child made above.
+    let waited = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+    assert_eq!((waited, status), (pid, 0));
+    session.write_classic(&event, &payload(0, 4)).unwrap();
+    assert!(directory.join("parent.etl.ring").exists());
+    assert_eq!(session.stop().unwrap().events_accepted, 2);
+    assert_eq!(found(&log)[0], [1, 4]);
+    assert_eq!(found(&directory.join("child.etl"))[1], [3]);
+}
+
+#[test]
+fn a_forked_child_leaves_its_parents_log_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let done = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "crash::forking", "--ignored", "--test-threads=1"])
+        .env(DIRECTORY, directory.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success() && text.contains("1 passed"), "{text}");
 }

@@ -9,6 +9,8 @@ use super::{Entered, Lane, Ring};
 use crate::session::{clock, stats::Discarded, sync::Barrier};
 use std::cell::{Cell, RefCell};
 use std::ptr;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock, Weak};
 
 /// Lanes are made in groups of this many, when they are first needed.
@@ -51,6 +53,40 @@ impl Lanes {
         (0..).zip(lanes).find(|(_, lane)| lane.claim(ids))
     }
 }
+
+/// Forks that this process descends from since the library was first used.
+static FORKS: AtomicU64 = AtomicU64::new(0);
+
+/// Which process this is, in a line of forks. A session belongs to the process that started it: in
+/// a child its ring may be the parent's own memory, and its flusher does not exist.
+pub(crate) fn generation() -> u64 {
+    notice_forks();
+    FORKS.load(Relaxed)
+}
+
+/// Asks the system to tell of forks. A child then has no last lane, so that its first event goes
+/// the general way, which looks whose ring it is; nobody else pays.
+#[cfg(all(unix, not(loom)))]
+fn notice_forks() {
+    static ASKED: std::sync::Once = std::sync::Once::new();
+    extern "C" fn in_child() {
+        FORKS.fetch_add(1, Relaxed);
+        // Fails only while the thread ends, which has none then.
+        let _ = LAST.try_with(|last| last.set((0, ptr::null())));
+    }
+    ASKED.call_once(|| {
+        // SAFETY:
+        // - The function may be called at any time, from one thread, after a fork: it touches an
+        //   atomic and a thread-local without destructor, and takes no lock.
+        // - It is never unloaded before the process ends: a library that registered it stays.
+        let failed = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+        // Only for want of memory.
+        debug_assert_eq!(failed, 0);
+    });
+}
+
+#[cfg(not(all(unix, not(loom))))]
+fn notice_forks() {}
 
 /// The calling thread and its process, as records have them.
 fn ids() -> u64 {
@@ -110,6 +146,9 @@ impl Ring {
 
     #[cold]
     fn enter_slowly(self: &Arc<Self>) -> Result<Entered<'_>, Discarded> {
+        if self.is_of_parent() {
+            return Err(Discarded::Forked);
+        }
         if let Some(index) = self.own_lane() {
             if let Some(lane) = self.lanes.get(index) {
                 LAST.set((self.id, ptr::from_ref(lane)));
@@ -123,6 +162,11 @@ impl Ring {
         let ids = ids();
         let mut lanes = self.lanes.shared.iter();
         lanes.find_map(|lane| self.enter_shared(lane, ids)).ok_or(Discarded::NoLane)
+    }
+
+    /// Whether the process that made the ring is one that this one was forked from.
+    pub(crate) fn is_of_parent(&self) -> bool {
+        self.generation != FORKS.load(Relaxed)
     }
 
     /// The lane that this thread owns, claimed now if need be. `None` while the list is in use (a
