@@ -60,6 +60,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let (salvage, ring) = examine(args, log.as_deref(), ring)?;
     let report = salvage.report();
     damaged |= !report.left_out.is_empty() || !report.assumed.is_empty();
+    damaged |= report.buffers_missing > 0;
     write(&args.output, &salvage)?;
 
     tell(args, report);
@@ -203,6 +204,10 @@ fn tell(args: &Args, report: &Recovered) {
     for assumed in &report.assumed {
         complain(format_args!("{}: {assumed}", args.file.display()));
     }
+    if report.buffers_missing > 0 {
+        let (file, missing) = (args.file.display(), report.buffers_missing);
+        complain(format_args!("{file}: {missing} buffers that its header counts are not there"));
+    }
     for place in report.left_out.iter().take(NAMED) {
         complain(format_args!("{}: {place}", args.file.display()));
     }
@@ -255,6 +260,7 @@ fn json_of(args: &Args, ring: Option<&Path>, report: &Recovered) -> serde_json::
         "buffers": report.buffers,
         "buffers_from_ring": report.buffers_from_ring,
         "buffers_torn": report.buffers_torn,
+        "buffers_missing": report.buffers_missing,
         "events_lost": report.events_lost,
         "buffers_lost": report.buffers_lost,
         "end_time": text::time(report.end_time),

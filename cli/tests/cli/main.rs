@@ -215,7 +215,7 @@ fn demo_balances_and_leaves_a_log_that_the_other_commands_read() {
         for loss in info["losses"].as_array().unwrap() {
             let time = |key: &str| loss[key].as_str().unwrap().to_owned();
             assert!(time("first") <= time("last") && loss["cause"] != "unknown cause");
-            assert!(time("first") >= info["start_time"].as_str().unwrap().to_owned());
+            assert!(time("first").as_str() >= info["start_time"].as_str().unwrap());
         }
         for command in ["stats", "verify"] {
             let report = etlring(&[command, "--json", log]);

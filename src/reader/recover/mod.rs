@@ -85,6 +85,8 @@ pub struct Recovered {
     pub events_lost: u64,
     /// Buffers that the log says were lost, and those that were left out whole.
     pub buffers_lost: u64,
+    /// Buffers that a finished log says it has and that are not there: it was cut.
+    pub buffers_missing: u64,
     /// When the new log ends.
     pub end_time: FileTime,
     /// What was left out, by position, the log's first.
@@ -247,6 +249,11 @@ impl<'s> Recovery<'s> {
             sequence: None,
             records_kept: 0,
         }));
+        let finished = found.logfile().filter(|logfile| logfile.end_time().is_some());
+        if let Some(logfile) = finished.filter(|l| !l.mode().has(LogFileMode::CIRCULAR)) {
+            let written = u64::from(logfile.buffers_written());
+            report.buffers_missing = written.saturating_sub(index.entries.len() as u64);
+        }
         let mut items = Vec::new();
         for entry in &index.entries {
             if entry.position == 0 && found.is_header_buffer(entry) {
