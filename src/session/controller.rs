@@ -174,7 +174,7 @@ impl Session {
         Ok(Self { handle, shared, flusher: Some(flusher), snapshots: None })
     }
 
-    /// Starts a session that overwrites its oldest buffers: in the log file at `path`, or in memory.
+    /// Starts a session that overwrites its oldest buffers: in the log file at `path` or in memory.
     pub(crate) fn start_ring(
         mut config: Config,
         path: Option<PathBuf>,

@@ -1,8 +1,8 @@
 //! The thread of a session whose buffers stay where they are: a memory ring, or a circular log.
 //!
-//! Writers hand buffers on to each other, so there is little to do: keep the time for those who ask
-//! for no better, take buffers of quiet lanes back when all others are in hand, keep the counts of a
-//! circular log's header up to date, and end it.
+//! Writers hand buffers on to each other, so there is little to do: keep the time for those who
+//! ask for no better, take buffers of quiet lanes back when all others are in hand, keep the counts
+//! of a circular log's header up to date, and end it.
 
 use crate::format::BufferFlags;
 use crate::session::{
