@@ -7,6 +7,7 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use etlring::format::{EventDescriptor, Guid};
+use etlring::provider::{Enable, Provider};
 use etlring::session::{ClassicEvent, Event, Session};
 use etlring::sink::{NullSink, Sink};
 use std::hint::black_box;
@@ -64,6 +65,43 @@ fn write(c: &mut Criterion) {
         let session = session(NullSink);
         session.set_enabled(false);
         b.iter(|| session.write_classic(black_box(&CLASS), black_box(&[0x5A; 28])));
+    });
+    group.finish();
+}
+
+/// An event through a provider: what it adds to `memory/event`, and what one costs that nobody
+/// wants.
+fn provider(c: &mut Criterion) {
+    let mut group = c.benchmark_group("write-provider");
+    group.sample_size(50);
+    let guid = EVENT.provider;
+    let provider = Provider::register(guid, "Bench");
+    let write = || provider.write(black_box(&EVENT.descriptor), black_box(&[0x5A; 28]));
+    group.bench_function("disabled", |b| b.iter(write));
+    for payload in [28, 100] {
+        for threads in [1, 2] {
+            group.bench_function(format!("enabled/event/{payload}B/{threads}T"), |b| {
+                let session = session(NullSink);
+                session.enable_provider(guid, &Enable::new()).expect("enables");
+                let bytes = vec![0x5A; payload];
+                b.iter_custom(|events| {
+                    bursts(&session, events, threads, |_| {
+                        provider.write(black_box(&EVENT.descriptor), black_box(&bytes)) == Ok(1)
+                    })
+                });
+            });
+        }
+    }
+    group.bench_function("enabled/less-verbose", |b| {
+        let session = session(NullSink);
+        session.enable_provider(guid, &Enable::new().level(3)).expect("enables");
+        b.iter(write);
+    });
+    group.bench_function("enabled/other-keywords", |b| {
+        let session = session(NullSink);
+        session.enable_provider(guid, &Enable::new().any_keyword(2)).expect("enables");
+        let other = EventDescriptor { keyword: 1.into(), ..EVENT.descriptor };
+        b.iter(|| provider.write(black_box(&other), black_box(&[0x5A; 28])));
     });
     group.finish();
 }
@@ -162,5 +200,5 @@ fn bursts(
     .unwrap_or_default()
 }
 
-criterion_group!(benches, write, file);
+criterion_group!(benches, write, provider, file);
 criterion_main!(benches);

@@ -35,7 +35,8 @@
 //!
 //! | module | what | without `std` |
 //! |---|---|---|
-//! | [`session`] | record: sessions, lanes, the flusher | - |
+//! | [`provider`] | who logs, and which sessions want to know | - |
+//! | [`session`] | record: sessions, lanes, the flusher, live consumers | - |
 //! | [`sink`] | where full buffers go: a file, memory | - |
 //! | [`reader`] | replay: files opened, indexed, read in file order and by time | - |
 //! | [`codec`] | bytes to checked views and back | yes |
@@ -49,6 +50,8 @@
 pub mod codec;
 pub mod error;
 pub mod format;
+#[cfg(feature = "std")]
+pub mod provider;
 #[cfg(feature = "std")]
 pub mod reader;
 #[cfg(feature = "std")]

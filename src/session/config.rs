@@ -10,10 +10,11 @@ use crate::session::log::Target;
 use crate::session::{
     clock::Clock,
     controller::{Session, SessionError},
+    directory::Claim,
     lane::HEADER_BYTES,
 };
 use crate::sink::{
-    FileName, FileOptions, FileSink, Series, Sink,
+    FileName, FileOptions, FileSink, NullSink, Series, Sink,
     storage::{Disk, Storage},
 };
 use std::fmt;
@@ -77,7 +78,7 @@ pub enum SyncMode {
     /// When the system thinks fit. The log survives the end of the process all the same.
     #[default]
     Never,
-    /// At each flush interval and each [`flush`](crate::session::Session::flush), when a file is
+    /// At each flush interval and each [`flush`](crate::session::Controller::flush), when a file is
     /// begun and when it is ended.
     Flush,
 }
@@ -111,6 +112,7 @@ const MAX_BUFFERS: u32 = 1 << 20;
 /// | [`sync`](Self::sync) | never | [`SyncMode`] |
 /// | [`storage`](Self::storage) | [`Disk`] | any [`Storage`] |
 /// | [`ring_file`](Self::ring_file) | for a log file, if it can be made | needs [`Disk`] |
+/// | [`real_time`](Self::real_time) | no | not with [`FileMode::Append`], nor a ring that is overwritten |
 /// | [`when_full`](Self::when_full) | discard | [`WhenFull`], up to 1 h |
 #[must_use = "a builder makes a session only when it is started"]
 pub struct SessionBuilder {
@@ -134,6 +136,7 @@ pub struct SessionBuilder {
     memory_ring: bool,
     ring_file: Option<bool>,
     when_full: WhenFull,
+    real_time: bool,
 }
 
 /// A size as the logfile header tells it.
@@ -230,6 +233,7 @@ impl SessionBuilder {
             memory_ring: false,
             ring_file: None,
             when_full: WhenFull::default(),
+            real_time: false,
         }
     }
 
@@ -344,26 +348,39 @@ impl SessionBuilder {
         Self { storage: Some(Box::new(storage)), ..self }
     }
 
+    /// Says in the log that the session is read while it runs, and allows it to have no log at all
+    /// (`EVENT_TRACE_REAL_TIME_MODE`). Consumers may be attached with or without it:
+    /// [`Controller::consumer`](crate::session::Controller::consumer).
+    pub fn real_time(self) -> Self {
+        Self { real_time: true, ..self }
+    }
+
     /// Starts the session.
     ///
     /// # Errors
     ///
     /// [`SessionError::Config`] names the setting that is wrong and its range;
+    /// [`SessionError::NameInUse`] if a running session of the process has the name;
     /// [`SessionError::Append`] says why the session cannot go on with the log that is there;
     /// [`SessionError::Io`] if the file, the memory or the flusher thread cannot be made.
     pub fn start(mut self) -> Result<Session, SessionError> {
         let config = self.check().map_err(SessionError::Config)?;
+        // Before the log is touched: it may be that of the session that has the name.
+        let in_use = || SessionError::NameInUse(self.name.clone());
+        let claim = Claim::new(&self.name).ok_or_else(in_use)?;
         let log_file = self.log_file.take();
         match (config.ring, self.sink.take(), log_file) {
             (RingConfig::Recorder | RingConfig::Circular, _, path) => {
-                Session::start_ring(config, path)
+                Session::start_ring(config, path, claim)
             }
-            (_, Some(sink), _) => Session::start(config, Target::Other(sink), None),
+            (_, Some(sink), _) => Session::start(config, Target::Other(sink), None, claim),
             (_, None, Some(path)) => {
                 let target = Target::File(Box::new(self.file_sink(path.clone(), &config)?));
-                Session::start(config, target, Some(path))
+                Session::start(config, target, Some(path), claim)
             }
-            (_, None, None) => Err(SessionError::Config(ConfigError::Target)),
+            (_, None, None) => {
+                Session::start(config, Target::Other(Box::new(NullSink)), None, claim)
+            }
         }
     }
 
@@ -442,6 +459,10 @@ impl SessionBuilder {
         };
         if self.memory_ring {
             mode = LogFileMode::BUFFERING;
+        }
+        if self.real_time {
+            let file = if self.log_file.is_some() || self.sink.is_some() { mode.0 } else { 0 };
+            mode = LogFileMode(file).with(LogFileMode::REAL_TIME);
         }
         for (bit, set) in [
             (LogFileMode::PREALLOCATE, self.preallocate),
@@ -528,8 +549,10 @@ impl SessionBuilder {
             return Err(ConfigError::Name(name_units));
         }
         let targets = [self.log_file.is_some(), self.sink.is_some(), self.memory_ring];
-        if targets.into_iter().filter(|set| *set).count() != 1 {
-            return Err(ConfigError::Target);
+        match targets.into_iter().filter(|set| *set).count() {
+            1 => {}
+            0 if self.real_time => {}
+            _ => return Err(ConfigError::Target),
         }
         let (file, file_mode) = self.check_file()?;
         let log_file_name = self
@@ -594,6 +617,20 @@ impl SessionBuilder {
             }
             (false, _) => RingConfig::Memory,
         };
+        if self.real_time {
+            match ring {
+                RingConfig::Recorder => {
+                    return Err(ConfigError::Excludes("real_time", "memory_ring"));
+                }
+                RingConfig::Circular => {
+                    return Err(ConfigError::Excludes("real_time", "FileMode::Circular"));
+                }
+                RingConfig::Memory | RingConfig::BesideLog { .. } => {}
+            }
+            if self.file_mode == FileMode::Append {
+                return Err(ConfigError::Excludes("real_time", "FileMode::Append"));
+            }
+        }
         if let WhenFull::Block(patience) = self.when_full {
             match ring {
                 RingConfig::Recorder => {
@@ -647,6 +684,7 @@ impl fmt::Debug for SessionBuilder {
             .field("memory_ring", &self.memory_ring)
             .field("ring_file", &self.ring_file)
             .field("when_full", &self.when_full)
+            .field("real_time", &self.real_time)
             .finish_non_exhaustive()
     }
 }

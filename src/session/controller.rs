@@ -2,8 +2,10 @@
 
 use crate::session::{
     append::{self, AppendError, Existing, Failed},
-    clock::{Anchor, Source},
+    clock::{self, Anchor, Source},
     config::{Config, ConfigError, RingConfig, SessionBuilder},
+    control::{Controller, config_code, io_code, win32},
+    directory::Claim,
     flusher::Flusher,
     header::Header,
     keeper::Keeper,
@@ -25,8 +27,10 @@ use std::thread::JoinHandle;
 
 /// A recording session: a ring of buffers, the threads that fill it, and the log they go to.
 ///
-/// Writing is done through [`SessionHandle`], which this dereferences to and any thread may have a
-/// clone of. Dropping the session stops it; [`stop`](Self::stop) does so too and tells how it went.
+/// Looking at it, flushing and changing it, and attaching consumers is done through
+/// [`Controller`], which this dereferences to; writing through [`SessionHandle`], which that
+/// dereferences to and any thread may have a clone of. Dropping the session stops it;
+/// [`stop`](Self::stop) does so too and tells how it went.
 ///
 /// ```
 /// use etlring::format::{EventDescriptor, Guid};
@@ -53,7 +57,7 @@ use std::thread::JoinHandle;
 /// ```
 #[derive(Debug)]
 pub struct Session {
-    handle: SessionHandle,
+    controller: Controller,
     shared: Arc<Shared>,
     /// The flusher, or the keeper.
     flusher: Option<JoinHandle<()>>,
@@ -67,6 +71,8 @@ pub struct Session {
 pub enum SessionError {
     /// A setting is wrong.
     Config(ConfigError),
+    /// A running session of this process has the name, in whatever case of its letters.
+    NameInUse(String),
     /// The session cannot go on with the log that is there.
     Append(AppendError),
     /// The system refused something.
@@ -88,10 +94,25 @@ pub enum SessionError {
     FlusherPanicked,
 }
 
+impl SessionError {
+    /// The Win32 number that Windows has for it.
+    #[must_use]
+    pub fn code(&self) -> u32 {
+        match self {
+            Self::Config(error) => config_code(error),
+            Self::NameInUse(_) => win32::ALREADY_EXISTS,
+            Self::Append(_) => win32::INVALID_PARAMETER,
+            Self::Io { error, .. } | Self::Sink { error, .. } => io_code(error),
+            Self::FlusherPanicked => win32::GEN_FAILURE,
+        }
+    }
+}
+
 impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(error) => error.fmt(f),
+            Self::NameInUse(name) => write!(f, "a session named {name:?} is running already"),
             Self::Append(error) => error.fmt(f),
             Self::Io { what, error } => write!(f, "cannot {what}: {error}"),
             Self::Sink { error, stats } if stats.buffers_lost == 0 => {
@@ -113,7 +134,7 @@ impl std::error::Error for SessionError {
             Self::Config(error) => Some(error),
             Self::Append(error) => Some(error),
             Self::Io { error, .. } | Self::Sink { error, .. } => Some(error),
-            Self::FlusherPanicked => None,
+            Self::NameInUse(_) | Self::FlusherPanicked => None,
         }
     }
 }
@@ -129,6 +150,7 @@ impl Session {
         mut config: Config,
         mut target: Target,
         path: Option<PathBuf>,
+        claim: Claim,
     ) -> Result<Self, SessionError> {
         let id = number(&mut config);
         let existing = match &mut target {
@@ -144,12 +166,12 @@ impl Session {
             Some(path) => ring_beside(&path, &config)?,
             None => (None, Backing::Anonymous),
         };
-        Self::start_log(id, &config, target, existing, ring_file, backing)
+        Self::start_log((id, claim), config, target, existing, ring_file, backing)
     }
 
     fn start_log(
-        id: u64,
-        config: &Config,
+        (id, claim): (u64, Claim),
+        config: Config,
         target: Target,
         existing: Option<Existing>,
         ring_file: Option<RingFile>,
@@ -157,27 +179,33 @@ impl Session {
     ) -> Result<Self, SessionError> {
         let undo = RemoveUnlessStarted(ring_file.as_ref().map(RingFile::path));
         let first = 1 + existing.as_ref().map_or(0, |log| log.last_sequence);
-        let (ring, collector) = Ring::new(id, ring_size(config, first), Policy::Collect, backing)
+        let (ring, collector) = Ring::new(id, ring_size(&config, first), Policy::Collect, backing)
             .map_err(failed("map the ring".to_owned()))?;
         let clock = Source::of(config.clock);
-        let shared = Arc::new(Shared::default());
+        let shared = shared_by(&config);
+        let started = clock::wall_clock();
         let what = match &target {
             Target::File(_) => format!("create {}", config.log_file_name),
             Target::Other(_) => "write the log's header".to_owned(),
         };
-        let log =
-            Log::new(target, existing, config, clock, Arc::clone(&shared)).map_err(failed(what))?;
-        let flusher = Flusher::new(collector, log, ring_file, config, clock, Arc::clone(&shared));
+        let log = Log::new(target, existing, &config, clock, Arc::clone(&shared))
+            .map_err(failed(what))?;
+        let flusher = Flusher::new(collector, log, ring_file, &config, clock, Arc::clone(&shared));
         let flusher = spawn(move || flusher.run())?;
         undo.forget();
         let handle = SessionHandle::new(ring, clock, config.patience, Arc::clone(&shared));
-        Ok(Self { handle, shared, flusher: Some(flusher), snapshots: None })
+        let thread = flusher.thread().clone();
+        let controller =
+            Controller::new(handle, Arc::clone(&shared), thread, (id, started), config, claim);
+        Ok(Self { controller, shared, flusher: Some(flusher), snapshots: None })
     }
 
-    /// Starts a session that overwrites its oldest buffers: in the log file at `path` or in memory.
+    /// Starts a session that overwrites its oldest buffers: in the log file at `path`, or in
+    /// memory.
     pub(crate) fn start_ring(
         mut config: Config,
         path: Option<PathBuf>,
+        claim: Claim,
     ) -> Result<Self, SessionError> {
         let id = number(&mut config);
         let backing = match path {
@@ -193,7 +221,8 @@ impl Session {
         let (ring, collector) = Ring::new(id, ring_size(&config, 1), Policy::Overwrite, backing)
             .map_err(failed("map the ring".to_owned()))?;
         let clock = Source::of(config.clock);
-        let shared = Arc::new(Shared::default());
+        let shared = shared_by(&config);
+        shared.live.refuse();
         let start = Anchor::take(clock);
         let header = Header::new(&config, clock, &start);
         let snapshots =
@@ -202,7 +231,11 @@ impl Session {
         let keeper = spawn(move || keeper.run())?;
         let handle = SessionHandle::new(ring, clock, None, Arc::clone(&shared));
         let snapshots = Some(Arc::new(snapshots));
-        Ok(Self { handle, shared, flusher: Some(keeper), snapshots })
+        let thread = keeper.thread().clone();
+        let started = start.time;
+        let controller =
+            Controller::new(handle, Arc::clone(&shared), thread, (id, started), config, claim);
+        Ok(Self { controller, shared, flusher: Some(keeper), snapshots })
     }
 
     /// Writes what the ring holds to a new log file, while writers go on: they are neither stopped
@@ -240,45 +273,16 @@ impl Session {
     }
 
     fn snapshots(&self) -> io::Result<&Arc<Snapshots>> {
-        self.snapshots.as_ref().filter(|_| !self.handle.is_of_parent()).ok_or_else(|| {
+        self.snapshots.as_ref().filter(|_| !self.controller.is_of_parent()).ok_or_else(|| {
             let what = "a snapshot is made of a memory ring or a circular log";
             io::Error::new(io::ErrorKind::Unsupported, what)
         })
     }
 
-    /// A handle to write through, for another thread or owner.
+    /// Controls this session from another thread or owner.
     #[must_use]
-    pub fn handle(&self) -> SessionHandle {
-        self.handle.clone()
-    }
-
-    /// Waits until everything committed before this call is in the log.
-    ///
-    /// # Errors
-    ///
-    /// The sink's error, if it failed meanwhile.
-    pub fn flush(&self) -> io::Result<()> {
-        match &self.flusher {
-            Some(_) if self.handle.is_of_parent() => {
-                let what = "the session is the parent process's";
-                Err(io::Error::new(io::ErrorKind::Unsupported, what))
-            }
-            Some(flusher) => self.shared.flush(flusher.thread()),
-            None => Ok(()),
-        }
-    }
-
-    /// The log file that is written now: with numbered files the last one, with a delayed one
-    /// `None` until it is made.
-    #[must_use]
-    pub fn log_file(&self) -> Option<PathBuf> {
-        self.shared.log_file()
-    }
-
-    /// The first error of the sink so far, if there was one.
-    #[must_use]
-    pub fn sink_error(&self) -> Option<String> {
-        self.shared.error_text()
+    pub fn controller(&self) -> Controller {
+        self.controller.clone()
     }
 
     /// Stops recording, writes everything, completes the logfile header and ends the log.
@@ -291,8 +295,8 @@ impl Session {
     /// [`SessionError::Sink`] with the first error if any write failed, now or earlier.
     pub fn stop(mut self) -> Result<SessionStats, SessionError> {
         self.end().ok_or(SessionError::FlusherPanicked)?;
-        let stats = self.handle.query();
-        if self.handle.is_of_parent() {
+        let stats = self.controller.query();
+        if self.controller.is_of_parent() {
             return Ok(stats);
         }
         match self.shared.take_error() {
@@ -304,14 +308,15 @@ impl Session {
     /// Ends the flusher; `None` if it had panicked.
     fn end(&mut self) -> Option<()> {
         let flusher = self.flusher.take()?;
-        if self.handle.is_of_parent() {
+        if self.controller.is_of_parent() {
             // It runs in the parent, and there it ends the log. Here it can only be forgotten.
             std::mem::forget(flusher);
             return Some(());
         }
-        self.shared.ask_to_stop();
-        flusher.thread().unpark();
-        flusher.join().ok()
+        self.controller.ask_to_end();
+        let joined = flusher.join().ok();
+        self.controller.ended();
+        joined
     }
 }
 
@@ -329,6 +334,13 @@ fn ring_beside(path: &Path, config: &Config) -> Result<(Option<RingFile>, Backin
         // A session is more than its safety net.
         Err(_) => Ok((None, Backing::Anonymous)),
     }
+}
+
+/// What the session's threads and handles share, with the settings that may change.
+fn shared_by(config: &Config) -> Arc<Shared> {
+    let shared = Arc::new(Shared::default());
+    shared.desk.set_flush_interval(config.flush_interval);
+    shared
 }
 
 /// Gives the session its number, unlike any other of this process.
@@ -385,10 +397,10 @@ impl Drop for RemoveUnlessStarted {
 }
 
 impl Deref for Session {
-    type Target = SessionHandle;
+    type Target = Controller;
 
-    fn deref(&self) -> &SessionHandle {
-        &self.handle
+    fn deref(&self) -> &Controller {
+        &self.controller
     }
 }
 

@@ -12,9 +12,11 @@
 
 use crate::format::{BufferFlags, BufferHeader};
 use crate::session::{
-    clock::Source,
+    clock::{self, Source},
     config::Config,
+    desk::Order,
     lane::{Collector, HEADER_BYTES, Loss, Published, Sealed, Stolen},
+    live::Outlet,
     log::{Log, Refused, Totals},
     reclaim::{self, Lookout},
     shared::{Ended, Shared, Span},
@@ -24,6 +26,7 @@ use crate::session::{
 };
 use crate::sink::RingFile;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,6 +34,8 @@ use zerocopy::IntoBytes;
 
 /// Shortest and longest pause between two turns without work.
 const PAUSE: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(2));
+/// How often consumers get what is new where the log is not flushed by time.
+const LIVE_INTERVAL: Duration = Duration::from_secs(1);
 /// Times that a writer is asked for its buffer before a file ends without the rest of it.
 const TRIES: u32 = 50;
 
@@ -42,35 +47,38 @@ pub(crate) struct Flusher {
     ring_file: Option<RingFile>,
     clock: Source,
     shared: Arc<Shared>,
-    flush_interval: Duration,
     lookout: Lookout,
     /// Where a buffer that is still being filled is put together.
     scratch: Vec<u8>,
     /// Full buffers that wait until those with a place in the file are written.
     waiting: Vec<Sealed>,
+    /// Where consumers get their share.
+    outlet: Outlet,
 }
 
 impl Flusher {
     /// Ready to run.
     pub(crate) fn new(
         collector: Collector,
-        log: Log,
+        mut log: Log,
         ring_file: Option<RingFile>,
         config: &Config,
         clock: Source,
         shared: Arc<Shared>,
     ) -> Self {
         collector.ring().set_tick(clock.now());
+        let live = Arc::clone(&shared.live);
+        let outlet = Outlet::new(live, config.maximum_buffers, log.header());
         let mut flusher = Self {
             collector,
             log,
             ring_file,
             clock,
             shared,
-            flush_interval: config.flush_interval,
             lookout: Lookout::new(),
             scratch: vec![0; config.buffer_size as usize],
             waiting: Vec::new(),
+            outlet,
         };
         flusher.update_ring_file();
         flusher
@@ -90,7 +98,8 @@ impl Flusher {
     /// Runs until the session is stopped.
     pub(crate) fn run(mut self) {
         let _ended = Ended(Arc::clone(&self.shared));
-        let mut next_flush = Instant::now() + self.flush_interval;
+        self.shared.desk.set_flusher_id(clock::thread_id());
+        let mut last_flush = Instant::now();
         let mut pause = PAUSE.0;
         loop {
             let (asked, stop) = self.shared.asked();
@@ -106,10 +115,12 @@ impl Flusher {
                 }
             }
 
-            let due = !self.flush_interval.is_zero() && Instant::now() >= next_flush;
+            worked |= self.obey();
+
+            let due = self.flush_interval().is_some_and(|every| last_flush.elapsed() >= every);
             if due || self.shared.is_asked(asked) {
                 self.flush();
-                next_flush = Instant::now() + self.flush_interval;
+                last_flush = Instant::now();
                 self.shared.answer(asked);
             }
             pause = if worked { PAUSE.0 } else { (pause * 2).min(PAUSE.1) };
@@ -118,6 +129,38 @@ impl Flusher {
             }
         }
         self.finish();
+    }
+
+    /// Time between two flushes. Consumers are not left waiting for a buffer to be full.
+    fn flush_interval(&self) -> Option<Duration> {
+        let interval = self.shared.desk.flush_interval();
+        if interval.is_zero() {
+            return self.shared.live.is_wanted().then_some(LIVE_INTERVAL);
+        }
+        Some(interval)
+    }
+
+    /// Does what controllers have ordered. Tells whether there was something.
+    fn obey(&mut self) -> bool {
+        let wishes = self.shared.desk.wishes();
+        let any = !wishes.is_empty();
+        for wish in wishes {
+            let (order, answer) = wish.take();
+            answer(match order {
+                Order::NextFile => self.next_file(),
+                Order::LogFile(path) => self.change_log_file(&path),
+            });
+        }
+        any
+    }
+
+    /// Goes on in another log file, as [`next_file`](Self::next_file) does in the next one.
+    fn change_log_file(&mut self, path: &Path) -> io::Result<()> {
+        self.write_full();
+        self.take_buffers(|_, _| true);
+        self.log.change_file(path, &self.totals())?;
+        self.update_ring_file();
+        Ok(())
     }
 
     /// Brings everything that was committed before to the log.
@@ -199,6 +242,7 @@ impl Flusher {
             self.write_sealed(sealed, BufferFlags::default());
         }
         self.waiting = waiting;
+        self.outlet.publish();
         worked
     }
 
@@ -234,6 +278,7 @@ impl Flusher {
                 continue;
             }
             put_together(&published, &mut self.scratch);
+            self.outlet.partial(index, &self.scratch, self.clock.now());
             if self.log.needs_next_file(index) {
                 // The buffer may be given up meanwhile: what was put together is still true.
                 if let Err(error) = self.next_file_when_full() {
@@ -259,6 +304,7 @@ impl Flusher {
         };
         let flags = flags.with(self.log.missing_flag());
         let bytes = self.collector.bytes_mut(&mut sealed);
+        self.outlet.sealed(index, bytes, self.clock.now());
         let bytes = if self.log.leaves_out(index) {
             // What a ring file has of it stays as it is.
             self.scratch.copy_from_slice(bytes);
@@ -275,11 +321,12 @@ impl Flusher {
 
     /// Ends the log.
     fn finish(&mut self) {
-        let Self { collector, log, shared, scratch, .. } = self;
+        let Self { collector, log, shared, scratch, outlet, clock, .. } = self;
         let mut last = reclaim::take_all(collector, |collector, lane| {
             let Some(published) = collector.close(lane) else { return false };
             let index = published.index as usize;
             put_together(&published, scratch);
+            outlet.partial(index, scratch, clock.now());
             let begun = if log.needs_next_file(index) {
                 log.next_file(&Totals::of(collector.ring(), shared)).map_err(Refused::Io)
             } else {
@@ -307,6 +354,7 @@ impl Flusher {
         self.log.use_kept_back();
         let losses = self.untold();
         self.tell(losses);
+        self.outlet.publish();
         self.log.end(&self.totals());
         if let Some(ring) = &self.ring_file {
             // Everything in it is in the log, or counted as lost.

@@ -16,6 +16,7 @@ use crate::session::{
     shared::{Ended, Shared},
     sync::Ordering,
 };
+use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -30,7 +31,6 @@ pub(crate) struct Keeper {
     start: Anchor,
     clock: Source,
     shared: Arc<Shared>,
-    flush_interval: Duration,
     lookout: Lookout,
     /// Whether the ring is a log file.
     is_log: bool,
@@ -54,22 +54,14 @@ impl Keeper {
             shared.buffers_written.store(buffers, Ordering::Relaxed);
         }
         collector.ring().set_tick(clock.now());
-        Self {
-            collector,
-            header,
-            start,
-            clock,
-            shared,
-            flush_interval: config.flush_interval,
-            lookout: Lookout::new(),
-            is_log,
-        }
+        Self { collector, header, start, clock, shared, lookout: Lookout::new(), is_log }
     }
 
     /// Runs until the session is stopped.
     pub(crate) fn run(mut self) {
         let _ended = Ended(Arc::clone(&self.shared));
-        let mut next_flush = Instant::now() + self.flush_interval;
+        self.shared.desk.set_flusher_id(clock::thread_id());
+        let mut last_flush = Instant::now();
         loop {
             let (asked, stop) = self.shared.asked();
             if stop {
@@ -80,10 +72,16 @@ impl Keeper {
             for sealed in self.lookout.quiet(&mut self.collector) {
                 self.collector.keep(sealed, now);
             }
-            let due = !self.flush_interval.is_zero() && Instant::now() >= next_flush;
+            for wish in self.shared.desk.wishes() {
+                let (_, answer) = wish.take();
+                let why = "the log is the ring, which stays in its file";
+                answer(Err(io::Error::new(io::ErrorKind::Unsupported, why)));
+            }
+            let interval = self.shared.desk.flush_interval();
+            let due = !interval.is_zero() && last_flush.elapsed() >= interval;
             if due || self.shared.is_asked(asked) {
                 self.update_header();
-                next_flush = Instant::now() + self.flush_interval;
+                last_flush = Instant::now();
                 self.shared.answer(asked);
             }
             thread::park_timeout(PAUSE);

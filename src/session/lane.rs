@@ -74,6 +74,7 @@ mod thread;
 
 pub(crate) use memory::Backing;
 pub use reservation::Reservation;
+pub(crate) use thread::generation;
 
 use crate::format::{BufferFlags, BufferHeader, BufferState, MAX_LANES};
 use crate::session::{

@@ -254,6 +254,27 @@ impl Log {
             let why = "the log has one file only";
             return Err(io::Error::new(io::ErrorKind::Unsupported, why));
         }
+        self.go_on(totals)
+    }
+
+    /// Goes on in the file at `path`, or in a new one of the series that `path` names if the log is
+    /// a series, and ends the one before. If it cannot be made the old one stays.
+    pub(crate) fn change_file(&mut self, path: &Path, totals: &Totals) -> io::Result<()> {
+        let Target::File(sink) = &mut self.target else {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "the log is no file"));
+        };
+        let before = sink.rename(path)?;
+        // Whatever went wrong before was another file's.
+        self.retry = None;
+        self.go_on(totals).inspect_err(|_| {
+            self.retry = None;
+            if let Target::File(sink) = &mut self.target {
+                sink.set_name(before);
+            }
+        })
+    }
+
+    fn go_on(&mut self, totals: &Totals) -> io::Result<()> {
         if self.next_position == 0 {
             return self.with_patience(Self::begin);
         }

@@ -35,12 +35,16 @@ mod append;
 #[expect(unsafe_code, reason = "reads the processor's counter")]
 mod clock;
 mod config;
+mod control;
 mod controller;
+mod desk;
+mod directory;
 mod flusher;
 mod header;
 mod keeper;
 #[expect(unsafe_code, reason = "the memory that writers and the flusher share")]
 mod lane;
+mod live;
 mod log;
 mod pool;
 mod reclaim;
@@ -54,11 +58,14 @@ mod writer;
 pub use append::AppendError;
 pub use clock::Clock;
 pub use config::{ConfigError, FileMode, SequenceMode, SessionBuilder, SyncMode, WhenFull};
+pub use control::{ControlError, Controller, SessionProperties, Update};
 pub use controller::{Session, SessionError};
+pub use directory::{all, find};
 pub use lane::Reservation;
 #[cfg(loom)]
 #[doc(hidden)]
 pub use lane::model;
+pub use live::{Consumer, Delivery, LiveBuffer, Missed, NoDelivery};
 pub use snapshot::SnapshotStats;
 pub use stats::{Discarded, EventsLost, LossCause, SessionStats};
 pub use writer::{ClassicEvent, Event, SessionHandle};

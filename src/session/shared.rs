@@ -1,6 +1,8 @@
 //! What the flusher and the handles of its session tell each other.
 
 use crate::session::{
+    desk::Desk,
+    live::Hub,
     stats::EventsLost,
     sync::{AtomicU64, Ordering},
 };
@@ -24,6 +26,10 @@ pub(crate) struct Shared {
     pub(crate) file_full: Span,
     control: Mutex<Control>,
     answered: Condvar,
+    /// What controllers ask for.
+    pub(crate) desk: Desk,
+    /// Where consumers are attached.
+    pub(crate) live: Arc<Hub>,
 }
 
 /// What is asked of the flusher, and what came of it.
@@ -118,6 +124,13 @@ impl Shared {
         self.control().stop = true;
     }
 
+    /// Waits until the flusher has ended.
+    pub(crate) fn wait_for_end(&self) {
+        let control = self.control();
+        let ended = self.answered.wait_while(control, |control| !control.ended);
+        drop(ended.unwrap_or_else(PoisonError::into_inner));
+    }
+
     /// The sink's first error, as text.
     pub(crate) fn error_text(&self) -> Option<String> {
         self.control().error.as_ref().map(ToString::to_string)
@@ -153,11 +166,13 @@ impl Shared {
     }
 }
 
-/// Tells whoever waits for a flush that none will come any more, also when a sink panics.
+/// Tells whoever waits for the flusher that nothing will come any more, also when a sink panics.
 pub(crate) struct Ended(pub(crate) Arc<Shared>);
 
 impl Drop for Ended {
     fn drop(&mut self) {
+        self.0.live.end();
+        self.0.desk.close();
         self.0.control().ended = true;
         self.0.answered.notify_all();
     }

@@ -114,6 +114,22 @@ impl FileSink {
         self.current.replace(file)
     }
 
+    /// Has further files made under another name, or of another series: what they are called now.
+    pub(crate) fn rename(&mut self, path: &Path) -> io::Result<FileName> {
+        let name = match self.name {
+            FileName::One(_) => FileName::One(path.to_owned()),
+            FileName::Series(_) => Series::new(path).map(FileName::Series).ok_or_else(|| {
+                let why = "the name must hold %d once, in its last part";
+                io::Error::new(io::ErrorKind::InvalidInput, why)
+            })?,
+        };
+        Ok(std::mem::replace(&mut self.name, name))
+    }
+
+    pub(crate) fn set_name(&mut self, name: FileName) {
+        self.name = name;
+    }
+
     /// Removes the oldest files of the series, the current one not among them.
     pub(crate) fn remove_oldest(&mut self) -> io::Result<()> {
         match (&self.name, self.options.files_kept) {

@@ -112,8 +112,31 @@ fn bad_values_name_the_setting_and_the_range() {
         (builder().maximum_file_size_mb(9), "maximum_file_size needs log_file"),
         (builder().sync(SyncMode::Flush), "sync needs log_file"),
         (builder().file_mode(FileMode::Append), "file_mode needs log_file"),
-        (Session::builder("none"), "exactly one of log_file, sink and memory_ring must be set"),
-        (builder().log_file("x.etl"), "exactly one of log_file, sink and memory_ring must be set"),
+        (
+            Session::builder("none"),
+            "one of log_file, sink and memory_ring must be set, or none with real_time",
+        ),
+        (
+            builder().log_file("x.etl"),
+            "one of log_file, sink and memory_ring must be set, or none with real_time",
+        ),
+        (
+            builder().log_file("x.etl").real_time(),
+            "one of log_file, sink and memory_ring must be set, or none with real_time",
+        ),
+        (Session::builder("r").memory_ring().real_time(), "real_time excludes memory_ring"),
+        (
+            Session::builder("r").log_file("r.etl").file_mode(FileMode::Append).real_time(),
+            "real_time excludes FileMode::Append",
+        ),
+        (
+            Session::builder("r")
+                .log_file("r.etl")
+                .file_mode(FileMode::Circular)
+                .maximum_file_size_mb(1)
+                .real_time(),
+            "real_time excludes FileMode::Circular",
+        ),
     ] {
         assert_eq!(refused(builder), text);
     }

@@ -193,7 +193,8 @@ fn forking() {
     if pid == 0 {
         let refused = session.write_classic(&event, &payload(0, 2)) == Err(Discarded::Forked);
         let flushed = session.flush().is_err();
-        let own = Session::builder("child").log_file(directory.join("child.etl")).start();
+        // Under the same name: the parent's is not this process's.
+        let own = Session::builder("parent").log_file(directory.join("child.etl")).start();
         let own = own.unwrap();
         let accepted = own.write_classic(&event, &payload(1, 3)).is_ok();
         let done = own.stop().is_ok_and(|stats| stats.events_accepted == 1);

@@ -10,7 +10,10 @@ use std::process::Command;
 use std::time::Duration;
 
 fn builder(path: &Path) -> SessionBuilder {
-    Session::builder("disk").log_file(path).buffer_size(4096).flush_interval(Duration::ZERO)
+    Session::builder(&crate::name("disk"))
+        .log_file(path)
+        .buffer_size(4096)
+        .flush_interval(Duration::ZERO)
 }
 
 #[test]

@@ -18,7 +18,7 @@ enum Mode {
 }
 
 fn builder(mode: Mode, fake: &Fake) -> SessionBuilder {
-    let builder = Session::builder("faults")
+    let builder = Session::builder(&crate::name("faults"))
         .storage(fake.clone())
         .buffer_size(4096)
         .flush_interval(Duration::ZERO)

@@ -9,7 +9,7 @@ const EVENT: ClassicEvent =
     ClassicEvent::new(Guid::from_u128(0x0b1e5a7c_94d1_4c57_bd0e_6f1f3a9a7701), 10, 4);
 
 fn start(path: &Path) -> Result<Session, SessionError> {
-    Session::builder("files").log_file(path).start()
+    Session::builder(&crate::name("files")).log_file(path).start()
 }
 
 #[test]
@@ -51,7 +51,8 @@ fn what_a_power_cut_left_keeps_no_session_from_starting() {
     assert_eq!(fs::read(aside).unwrap(), [0; 200_000]);
     // Nor does it if the session wants to go on with it.
     fs::write(&path, [0; 100]).unwrap();
-    let session = Session::builder("files").log_file(&path).file_mode(FileMode::Append);
+    let session =
+        Session::builder(&crate::name("files")).log_file(&path).file_mode(FileMode::Append);
     session.start().unwrap().stop().unwrap();
     assert_eq!(fs::read(directory.path().join("log.etl.2")).unwrap(), [0; 100]);
 }

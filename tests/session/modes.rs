@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 
 /// Small buffers, and nothing flushed unasked.
 fn builder(path: &Path) -> SessionBuilder {
-    Session::builder("modes").log_file(path).buffer_size(4096).flush_interval(Duration::ZERO)
+    Session::builder(&crate::name("modes"))
+        .log_file(path)
+        .buffer_size(4096)
+        .flush_interval(Duration::ZERO)
 }
 
 fn numbers(range: std::ops::Range<u64>) -> Vec<u64> {

@@ -32,7 +32,7 @@ struct Run {
 /// Records with a flush now and then: buffers are written before they are full, and again.
 fn record(mode: usize, seed: u64) -> Run {
     let fake = Fake::default();
-    let builder = Session::builder("power")
+    let builder = Session::builder(&crate::name("power"))
         .storage(fake.clone())
         .buffer_size(4096)
         .flush_interval(Duration::ZERO)

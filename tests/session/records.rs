@@ -167,7 +167,7 @@ fn the_16_bit_size_is_the_other_limit() {
 #[test]
 fn dropped_reservations_leave_nothing() {
     let (sink, log) = MemorySink::new();
-    let session = Session::builder("drop").sink(sink).start().unwrap();
+    let session = Session::builder("dropped reservation").sink(sink).start().unwrap();
     let event = ClassicEvent::new(CLASS, 10, 4);
     for _ in 0..1000 {
         let mut record = session.reserve_classic(&event, 40_000).unwrap();

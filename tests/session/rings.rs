@@ -16,7 +16,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 fn builder() -> SessionBuilder {
-    Session::builder("rings").buffer_size(4096).flush_interval(Duration::ZERO)
+    Session::builder(&crate::name("rings")).buffer_size(4096).flush_interval(Duration::ZERO)
 }
 
 fn snapshot(session: &Session) -> Replay {
@@ -316,7 +316,7 @@ fn settings_that_make_no_sense_are_named() {
         (builder().memory_ring().ring_file(true), "ring_file needs log_file"),
         (
             builder().log_file("x.etl").memory_ring(),
-            "exactly one of log_file, sink and memory_ring must be set",
+            "one of log_file, sink and memory_ring must be set, or none with real_time",
         ),
         (
             builder().log_file("x.etl").when_full(WhenFull::Block(Duration::ZERO)),

@@ -231,7 +231,8 @@ fn several_sessions_share_a_thread() {
     let (sinks, logs): (Vec<_>, Vec<_>) = (0..3).map(|_| MemorySink::new()).unzip();
     let sessions: Vec<_> = sinks
         .into_iter()
-        .map(|sink| Arc::new(Session::builder("one of three").sink(sink).start().unwrap()))
+        .zip(["one of three", "two of three", "three of three"])
+        .map(|(sink, name)| Arc::new(Session::builder(name).sink(sink).start().unwrap()))
         .collect();
     for n in 0..900 {
         sessions[n % 3].write_classic(&EVENT, &(n as u32).to_le_bytes()).unwrap();

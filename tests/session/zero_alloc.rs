@@ -1,6 +1,7 @@
 //! Recording allocates nothing.
 
 use etlring::format::{EventDescriptor, Guid};
+use etlring::provider::{Enable, Provider};
 use etlring::session::{ClassicEvent, Event, Session};
 use etlring::sink::NullSink;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -61,4 +62,41 @@ fn a_million_events_allocate_nothing() {
     let stats = session.stop().unwrap();
     assert_eq!(stats.lost.no_free_buffer, refused + u64::from(!nested));
     assert_eq!(stats.attempted(), 1_000_003);
+}
+
+#[test]
+fn nor_do_events_of_a_provider() {
+    let guid = Guid::from_u128(0x6d7c_19f0_0f53_4b0c_a1c2_6f54_0f3a_9c11);
+    let provider = Provider::register(guid, "Alloc");
+    let descriptor = EventDescriptor::new(7, 4);
+    let write = |n: u32| {
+        let written = provider.write(&descriptor, &n.to_le_bytes());
+        let parts: [&[u8]; 2] = [b"n", &n.to_le_bytes()];
+        (written, provider.write_transfer(&descriptor, None, Some(guid), &parts))
+    };
+    let sessions = ["alloc one", "alloc two"].map(|name| {
+        let builder = Session::builder(name).sink(NullSink).maximum_buffers(1024);
+        let session = builder.start().unwrap();
+        session.enable_provider(guid, &Enable::new()).unwrap();
+        session
+    });
+    // The first event of a thread takes a lane in each, and a list of both.
+    let _ = write(0);
+    let before = allocations();
+    for n in 1..50_000 {
+        let _ = write(n);
+    }
+    assert_eq!(allocations(), before);
+    sessions[0].disable_provider(guid).unwrap();
+    let (changed, seen) = (allocations(), write(0));
+    // A change of the list is none either: what is copied is shared.
+    assert_eq!(seen, (Ok(1), Ok(1)));
+    assert_eq!(allocations(), changed);
+    for session in sessions {
+        session.stop().unwrap();
+    }
+    let after = allocations();
+    assert_eq!(write(0), (Ok(0), Ok(0)));
+    assert_eq!(allocations(), after);
+    assert!(changed > before, "the change itself allocates, so the counter counts");
 }

@@ -30,7 +30,8 @@ pub enum ConfigError {
     LogFileName(usize),
     /// The two names do not fit the header buffer: bytes they need with the header, bytes there.
     NamesTooLong(u32, u32),
-    /// None of `log_file`, `sink` and `memory_ring` was set, or several were.
+    /// None of `log_file`, `sink`, `memory_ring` and `real_time` was set, or several of the first
+    /// three were.
     Target,
     /// The first setting makes no sense without the second.
     Needs(&'static str, &'static str),
@@ -65,9 +66,9 @@ impl fmt::Display for ConfigError {
                 f,
                 "name and log_file make a header of {need} bytes, buffer_size allows {room}"
             ),
-            Self::Target => {
-                f.write_str("exactly one of log_file, sink and memory_ring must be set")
-            }
+            Self::Target => f.write_str(
+                "one of log_file, sink and memory_ring must be set, or none with real_time",
+            ),
             Self::Needs(setting, other) => write!(f, "{setting} needs {other}"),
             Self::Excludes(setting, other) => write!(f, "{setting} excludes {other}"),
             Self::FileNumber => {

@@ -1,0 +1,39 @@
+//! What sessions ask of providers (`EnableTraceEx2`).
+
+use crate::format::Guid;
+use crate::provider::{enable::Enable, registry};
+use crate::session::{ControlError, Controller};
+
+/// Controlling providers. In `provider`, because sessions know nothing of them.
+impl Controller {
+    /// Enables a provider for this session, or changes what the session wants of it. The provider
+    /// need not be registered yet. It holds until it is disabled or the session stops.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::TooManySessions`] if eight others have enabled the provider,
+    /// [`ControlError::Properties`] and [`ControlError::Filter`] for what `enable` must not have,
+    /// [`ControlError::Stopped`].
+    pub fn enable_provider(&self, provider: Guid, enable: &Enable) -> Result<(), ControlError> {
+        registry::enable(self, provider, enable)
+    }
+
+    /// Disables a provider for this session; nothing happens if it was not enabled. Events that
+    /// other threads are writing at this moment may still come.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::Reentered`].
+    pub fn disable_provider(&self, provider: Guid) -> Result<(), ControlError> {
+        registry::disable(self.id(), provider)
+    }
+
+    /// Asks a provider to log its state: tells its callbacks so.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::NotEnabled`] if this session has not enabled the provider.
+    pub fn capture_state(&self, provider: Guid) -> Result<(), ControlError> {
+        registry::capture_state(self.id(), provider)
+    }
+}

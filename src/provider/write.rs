@@ -1,0 +1,291 @@
+//! Writing events to the sessions that want them.
+
+use crate::codec::encode::Item;
+use crate::format::{EventDescriptor, ExtType, Guid};
+use crate::provider::{
+    activity, process,
+    registration::Provider,
+    registry::{Listener, Summary},
+};
+use crate::session::{Discarded, Event, SessionHandle};
+use std::cell::RefCell;
+use std::mem::ManuallyDrop;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Providers whose place lies in the thread-local itself: a list there is one load nearer, and an
+/// event stands waiting for each load.
+const NEAR: usize = 8;
+
+thread_local! {
+    /// Emptied by [`FORGET`]: a thread-local with a destructor is asked for its state at each use.
+    static SEEN: RefCell<ManuallyDrop<Places>> =
+        const { RefCell::new(ManuallyDrop::new(Places::NONE)) };
+    /// Touched before anything is put into [`SEEN`].
+    static FORGET: Forget = const { Forget };
+}
+
+/// Empties the thread's places when the thread ends.
+struct Forget;
+
+impl Drop for Forget {
+    fn drop(&mut self) {
+        SEEN.with(|seen| {
+            if let Ok(mut seen) = seen.try_borrow_mut() {
+                **seen = Places::NONE;
+            }
+        });
+    }
+}
+
+/// What a thread has seen last of what sessions want, by provider.
+struct Places {
+    near: [Seen; NEAR],
+    far: Vec<Seen>,
+}
+
+/// What a thread has seen of one provider.
+struct Seen {
+    summary: Summary,
+    /// The one who listens, if it is the only one and wants no more than the event itself.
+    only: Option<Listener>,
+    /// All who listen.
+    all: Option<Arc<[Listener]>>,
+}
+
+impl Places {
+    const NONE: Self = Self { near: [const { Seen::NOTHING }; NEAR], far: Vec::new() };
+
+    fn get(&self, index: usize) -> Option<&Seen> {
+        self.near.get(index).or_else(|| self.far.get(index.wrapping_sub(NEAR)))
+    }
+
+    /// Keeps what was seen, and drops what keeps the memory of stopped sessions.
+    fn put(&mut self, index: usize, seen: Seen) {
+        for place in self.near.iter_mut().chain(&mut self.far) {
+            if place.is_stale() {
+                *place = Seen::NOTHING;
+            }
+        }
+        if let Some(place) = self.near.get_mut(index) {
+            *place = seen;
+            return;
+        }
+        let index = index - NEAR;
+        if self.far.len() <= index {
+            self.far.resize_with(index + 1, || Seen::NOTHING);
+        }
+        self.far[index] = seen;
+    }
+}
+
+impl Seen {
+    const NOTHING: Self = Self { summary: Summary::NEVER, only: None, all: None };
+
+    fn new(summary: Summary, listeners: &Arc<[Listener]>) -> Self {
+        let only = match &**listeners {
+            [only] if !only.start_key => Some(only.clone()),
+            _ => None,
+        };
+        Self { summary, only, all: Some(Arc::clone(listeners)) }
+    }
+
+    /// Whether a session in it has stopped, or pauses.
+    fn is_stale(&self) -> bool {
+        let mut all = self.all.as_deref().unwrap_or_default().iter();
+        all.any(|listener| !listener.handle.is_enabled())
+    }
+}
+
+impl Provider {
+    /// Writes an event (`EventWrite`). It belongs to the thread's [`activity`].
+    ///
+    /// Gives the number of sessions that recorded it: 0 if none wants it, which is no error.
+    ///
+    /// # Errors
+    ///
+    /// Why the first session that wanted it [`Discarded`] it, if none recorded it. Each session
+    /// that discarded it has counted it.
+    #[inline]
+    pub fn write(&self, descriptor: &EventDescriptor, payload: &[u8]) -> Result<u32, Discarded> {
+        let summary = self.shared.summary();
+        if !summary.may_pass(descriptor.level) {
+            return Ok(0);
+        }
+        self.write_to_sessions(summary, descriptor, payload)
+    }
+
+    /// Writes an event with its activity, the thread's own if `None`, the activity that this one
+    /// came from, and a payload in parts (`EventWriteTransfer`).
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    #[inline]
+    pub fn write_transfer(
+        &self,
+        descriptor: &EventDescriptor,
+        activity: Option<Guid>,
+        related: Option<Guid>,
+        payload: &[&[u8]],
+    ) -> Result<u32, Discarded> {
+        let summary = self.shared.summary();
+        if !summary.may_pass(descriptor.level) {
+            return Ok(0);
+        }
+        let activity = activity.unwrap_or_else(activity::current);
+        let mut event = self.event(descriptor).activity(activity);
+        event.related_activity_id = related;
+        self.send(summary, &event, &|handle, event| handle.write_event_parts(event, payload))
+    }
+
+    /// Writes an event that has everything an event can have, extended items too. Its provider is
+    /// this one, whatever it says.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    #[inline]
+    pub fn write_event(&self, event: &Event<'_>, payload: &[&[u8]]) -> Result<u32, Discarded> {
+        let summary = self.shared.summary();
+        if !summary.may_pass(event.descriptor.level) {
+            return Ok(0);
+        }
+        let event = Event { provider: self.guid(), ..*event };
+        self.send(summary, &event, &|handle, event| handle.write_event_parts(event, payload))
+    }
+
+    #[inline(always)]
+    fn event(&self, descriptor: &EventDescriptor) -> Event<'static> {
+        Event::new(self.shared.guid, *descriptor)
+    }
+
+    /// Apart, so that an event that nobody wants is small where it is inlined. The usual case, one
+    /// session that wants just this, has a path without loops; all else goes the general way.
+    #[inline(never)]
+    fn write_to_sessions(
+        &self,
+        summary: Summary,
+        descriptor: &EventDescriptor,
+        payload: &[u8],
+    ) -> Result<u32, Discarded> {
+        let sent = SEEN.with(|seen| {
+            // Held while it is written: what interrupts this thread cannot exchange the list.
+            let seen = seen.try_borrow().ok()?;
+            let seen = seen.near.get(self.shared.index)?;
+            let only = seen.only.as_ref().filter(|_| seen.summary == summary)?;
+            if !only.rule.passes(descriptor.level, descriptor.keyword.get()) {
+                return Some(Ok(0));
+            }
+            let event = self.event(descriptor).activity(activity::current());
+            Some(match only.handle.write_event(&event, payload) {
+                Ok(()) => Ok(1),
+                Err(discarded) => not_recorded(discarded),
+            })
+        });
+        match sent {
+            Some(result) => result,
+            None => self.write_generally(summary, descriptor, payload),
+        }
+    }
+
+    #[inline(never)]
+    fn write_generally(
+        &self,
+        summary: Summary,
+        descriptor: &EventDescriptor,
+        payload: &[u8],
+    ) -> Result<u32, Discarded> {
+        let event = self.event(descriptor).activity(activity::current());
+        self.send(summary, &event, &|handle, event| handle.write_event(event, payload))
+    }
+
+    /// Sends an event to whoever wants it, by the list this thread has if it is still the one.
+    fn send(
+        &self,
+        summary: Summary,
+        event: &Event<'_>,
+        write: Write<'_>,
+    ) -> Result<u32, Discarded> {
+        let sent = SEEN.with(|seen| {
+            let seen = seen.try_borrow().ok()?;
+            let seen = seen.get(self.shared.index).filter(|seen| seen.summary == summary)?;
+            Some(send_to(seen.all.as_deref()?, event, write))
+        });
+        match sent {
+            Some(result) => result,
+            None => self.look_and_send(event, write),
+        }
+    }
+
+    /// The same after a change, at a thread's first event, in a signal handler that came in
+    /// between, or while the thread ends.
+    #[cold]
+    fn look_and_send(&self, event: &Event<'_>, write: Write<'_>) -> Result<u32, Discarded> {
+        let Some((summary, listeners)) = self.shared.listeners() else {
+            self.shared.missed.fetch_add(1, Ordering::Relaxed);
+            return Err(Discarded::NoLane);
+        };
+        let result = send_to(&listeners, event, write);
+        // A thread that is ending remembers nothing any more.
+        if FORGET.try_with(|_| ()).is_ok() {
+            SEEN.with(|seen| {
+                if let Ok(mut seen) = seen.try_borrow_mut() {
+                    seen.put(self.shared.index, Seen::new(summary, &listeners));
+                }
+            });
+        }
+        result
+    }
+}
+
+/// Writes an event to one session.
+type Write<'a> = &'a dyn Fn(&SessionHandle, &Event<'_>) -> Result<(), Discarded>;
+
+/// Writes an event to each session that wants it.
+fn send_to(listeners: &[Listener], event: &Event<'_>, write: Write<'_>) -> Result<u32, Discarded> {
+    let EventDescriptor { level, keyword, .. } = event.descriptor;
+    let (mut recorded, mut refused) = (0, None);
+    for listener in listeners.iter().filter(|l| l.rule.passes(level, keyword.get())) {
+        let result = if listener.start_key {
+            with_start_key(&listener.handle, event, write)
+        } else {
+            write(&listener.handle, event)
+        };
+        match result {
+            Ok(()) => recorded += 1,
+            Err(discarded) => refused = refused.or(not_recorded(discarded).err()),
+        }
+    }
+    match refused {
+        Some(discarded) if recorded == 0 => Err(discarded),
+        _ => Ok(recorded),
+    }
+}
+
+/// What it means that a session did not record an event: one that pauses, or has just stopped,
+/// does not want it.
+#[cold]
+fn not_recorded(discarded: Discarded) -> Result<u32, Discarded> {
+    match discarded {
+        Discarded::Disabled | Discarded::Stopped => Ok(0),
+        discarded => Err(discarded),
+    }
+}
+
+/// Writes the event with the process's start key behind its other items.
+#[cold]
+fn with_start_key(
+    handle: &SessionHandle,
+    event: &Event<'_>,
+    write: Write<'_>,
+) -> Result<(), Discarded> {
+    let key = process::start_key().to_le_bytes();
+    let key = Item { ext_type: ExtType::PROCESS_START_KEY, data: &key };
+    if event.items.is_empty() {
+        write(handle, &Event { items: &[key], ..*event })
+    } else {
+        let items: Vec<_> = event.items.iter().copied().chain([key]).collect();
+        write(handle, &Event { items: &items, ..*event })
+    }
+}
