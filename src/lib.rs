@@ -38,6 +38,7 @@
 //! | [`session`] | record: sessions, lanes, the flusher | - |
 //! | [`sink`] | where full buffers go: a file, memory | - |
 //! | [`reader`] | replay: files opened, indexed, read in file order and by time | - |
+//! | [`schema`] | what payloads mean: fields with names and values | - |
 //! | [`codec`] | bytes to checked views and back | yes |
 //! | [`mod@format`] | the wire structs, one table each | yes |
 //! | [`error`] | what can be wrong with bytes | yes |
@@ -51,6 +52,8 @@ pub mod error;
 pub mod format;
 #[cfg(feature = "std")]
 pub mod reader;
+#[cfg(feature = "std")]
+pub mod schema;
 #[cfg(feature = "std")]
 pub mod session;
 #[cfg(feature = "std")]
