@@ -53,6 +53,7 @@ def buffers(data):
 def records(data):
     """Seeds from the records that lie one behind the other in `data`."""
     seed("records", data)
+    seed("schema", data)
     at = 0
     for _ in range(200):
         if at + 8 > len(data):
@@ -67,9 +68,26 @@ def records(data):
             seed("message", record)
         elif typed and kind in (18, 19) and record[4:5] == b"\x01":
             seed("items", record[80:])
+            tracelogging(record)
+        elif typed and kind == 20 and record[24:28] == b"\xc1\xf6\xcc\xbb":
+            seed("schema", record)
         elif typed and kind in (1, 2) and record[6:8] == b"\0\0":
             seed("logfile", record)
         at += (size + 7) & ~7
+
+
+def tracelogging(record):
+    """A seed of the schema item and the payload of an event that has one."""
+    at, schema = 80, None
+    while at + 8 <= len(record):
+        total, kind, link, size = struct.unpack_from("<4H", record, at)
+        if kind == 11:
+            schema = record[at + 8 : at + 8 + size]
+        at += total
+        if not link & 1 or total < 8:
+            break
+    if schema:
+        seed("tracelogging", schema + record[at:])
 
 
 def stream(data, size):

@@ -38,6 +38,7 @@
 //! | [`session`] | record: sessions, lanes, the flusher | - |
 //! | [`sink`] | where full buffers go: a file, memory | - |
 //! | [`reader`] | replay: files opened, indexed, read in file order and by time | - |
+//! | [`export`] | events for other tools: JSON, CSV, XML | - |
 //! | [`schema`] | what payloads mean: fields with names and values | - |
 //! | [`codec`] | bytes to checked views and back | yes |
 //! | [`mod@format`] | the wire structs, one table each | yes |
@@ -49,6 +50,8 @@
 
 pub mod codec;
 pub mod error;
+#[cfg(feature = "std")]
+pub mod export;
 pub mod format;
 #[cfg(feature = "std")]
 pub mod reader;

@@ -3,6 +3,8 @@
 use crate::outcome::{Failure, complain};
 use bytes::Bytes;
 use etlring::reader::{OpenError, RingState, Trace};
+use etlring::schema::Decoder;
+use std::cell::OnceCell;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +13,36 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Input {
     pub(crate) name: String,
     pub(crate) trace: Trace<Bytes>,
+    decoder: OnceCell<Decoder>,
+}
+
+impl Input {
+    fn new(name: String, trace: Trace<Bytes>) -> Self {
+        Self { name, trace, decoder: OnceCell::new() }
+    }
+
+    /// What its records mean. The first call reads the file once: a schema may lie behind the
+    /// events that it describes.
+    pub(crate) fn decoder(&self) -> &Decoder {
+        self.decoder.get_or_init(|| {
+            let mut decoder = Decoder::new();
+            let mut records = self.trace.records();
+            while let Some(record) = records.next() {
+                // Damage is named by the walk that shows the records.
+                if let Ok(record) = record {
+                    decoder.learn(record.raw());
+                }
+            }
+            if decoder.refused() > 0 {
+                complain(format_args!(
+                    "{}: {} schemas are too many to keep; their events are shown as bytes",
+                    self.name,
+                    decoder.refused()
+                ));
+            }
+            decoder
+        })
+    }
 }
 
 /// Opens `path`; `-` is standard input, read to its end.
@@ -22,7 +54,7 @@ pub(crate) fn open(path: &Path) -> Result<Input, Failure> {
             if let RingState::LeftAlone(why) = trace.ring() {
                 complain(format_args!("{name}.ring: {why}; left alone"));
             }
-            Ok(Input { name: if name == "-" { "standard input".into() } else { name }, trace })
+            Ok(Input::new(if name == "-" { "standard input".into() } else { name }, trace))
         }
         Err(error) => Err(Failure::new(explain(&name, &error))),
     }

@@ -4,6 +4,7 @@ use crate::codec::{RawRecord, RecordHeader, RecordKind, RecordView};
 use crate::format::{EventFlags, ExtType, Group, Guid, HeaderType, MessageFlags};
 use crate::schema::event::{Event, EventKey, EventNames};
 use crate::schema::layout::Layout;
+use crate::schema::message::{self, TopLevel};
 use crate::schema::tracelogging::{EventSchema, ProviderTraits};
 use crate::schema::walk::Walk;
 use crate::schema::{
@@ -392,6 +393,15 @@ impl<'a> Description<'a> {
             Schema::TraceLogging(schema) => schema.tag(),
             _ => 0,
         }
+    }
+
+    /// The event's message with the texts of its fields, if a manifest gives it one.
+    #[must_use]
+    pub fn message(&self) -> Option<String> {
+        let message = self.names?.message.as_deref()?;
+        let mut fields = TopLevel::default();
+        self.walk(&mut fields)?;
+        Some(message::format(message, &fields.texts))
     }
 
     /// Shows the fields, in their order, and hands back what none of them took; `None` if there is

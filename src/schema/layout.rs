@@ -139,6 +139,11 @@ impl State<'_> {
             Extent::Field(other) => *self.counts.get(other).ok_or(DecodeFault::Schema)?,
             Extent::Rest => u64::MAX,
         };
+        if let Kind::Value { in_type, out_type, .. } = field.kind {
+            if let Some(text) = walk.characters(&field.name, count, in_type, out_type) {
+                return text;
+            }
+        }
         walk.spend(&field.name)?;
         walk.visitor.begin(&field.name, Shape::Array);
         let result = self.elements(walk, field, count, depth);

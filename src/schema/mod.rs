@@ -30,6 +30,7 @@ mod event;
 mod kernel;
 mod layout;
 mod map;
+mod message;
 mod metadata;
 mod people;
 mod providers;

@@ -177,6 +177,10 @@ fn field<V: Visitor>(
             count.and_then(|count| u16::try_from(count).ok()).unwrap_or_default()
         }
     };
+    let (in_type, out_type) = types(head);
+    if let Some(text) = walk.characters(&name, u64::from(count), in_type, out_type) {
+        return text;
+    }
     walk.spend(&name)?;
     walk.visitor.begin(&name, Shape::Array);
     let members = *schema;
@@ -203,11 +207,7 @@ fn element<V: Visitor>(
     depth: usize,
 ) -> Result<(), DecodeFault> {
     if head.in_type != STRUCT {
-        let in_type = match head.in_type {
-            14 => InType::COUNTED_BINARY,
-            other => InType(u16::from(other)),
-        };
-        let out_type = OutType::from_tracelogging(head.out_type);
+        let (in_type, out_type) = types(head);
         return walk.value(name, spec(in_type, out_type)).map(drop);
     }
     if depth >= MOST_DEPTH {
@@ -224,6 +224,14 @@ fn element<V: Visitor>(
     }
     walk.visitor.end(Shape::Struct);
     result
+}
+
+fn types(head: Head<'_>) -> (InType, OutType) {
+    let in_type = match head.in_type {
+        14 => InType::COUNTED_BINARY,
+        other => InType(u16::from(other)),
+    };
+    (in_type, OutType::from_tracelogging(head.out_type))
 }
 
 /// Steps over so many fields and their members.

@@ -1,7 +1,7 @@
 //! What all schemas share when they walk a payload: a place in it, a visitor, and a limit of work.
 
-use crate::codec::to_u32;
-use crate::schema::{DecodeError, DecodeFault, Value, read, read::Spec};
+use crate::codec::{Utf16, to_u32};
+use crate::schema::{DecodeError, DecodeFault, InType, OutType, Text, Value, read, read::Spec};
 
 /// Structures may lie this deep in each other.
 pub const MOST_DEPTH: usize = 32;
@@ -98,6 +98,34 @@ impl<'p, 'v, V: Visitor> Walk<'p, 'v, V> {
         let (value, taken) = read::read(rest, spec, self.pointer)?;
         self.at = self.at.saturating_add(taken);
         Ok(value)
+    }
+
+    /// Shows an array of characters as the text that it is: by itself a character may be half of
+    /// one. `None` if elements of this type are no characters.
+    pub(super) fn characters(
+        &mut self,
+        name: &str,
+        count: u64,
+        in_type: InType,
+        out_type: OutType,
+    ) -> Option<Result<(), DecodeFault>> {
+        let width = match (in_type, out_type) {
+            (InType::INT8 | InType::UINT8, OutType::String | OutType::Utf8) => 1,
+            (InType::UINT16, OutType::String) => 2,
+            (InType::ANSI_CHAR, _) => 1,
+            (InType::UNICODE_CHAR, _) => 2,
+            _ => return None,
+        };
+        let need = usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(width);
+        let rest = self.payload.get(self.at..).unwrap_or_default();
+        let Some(own) = rest.get(..need) else {
+            return Some(Err(DecodeFault::Truncated(to_u32(need), to_u32(rest.len()))));
+        };
+        let text = if width == 2 { Text::Wide(Utf16(own)) } else { Text::of(own) };
+        Some(self.spend(name).map(|()| {
+            self.at = self.at.saturating_add(need);
+            self.visitor.value(name, &Value::Text(text));
+        }))
     }
 
     /// Shows the next value.

@@ -138,6 +138,16 @@ fn arrays_of_both_kinds_structures_and_tags() {
 }
 
 #[test]
+fn arrays_of_characters_are_text() {
+    // Counted UTF-16 with a pair of surrogates, three bytes, none.
+    let fields = [&b"w\0\xc6\x02"[..], b"n\0\xa4\x02\x03\0", b"e\0\xc4\x02"].concat();
+    let payload = [&b"\x03\0a\0"[..], b"\x3d\xd8\x00\xde", b"abc", b"\0\0"].concat();
+    let (shown, walked) = walk(&fields, &payload, 8);
+    whole(walked);
+    assert_eq!(shown.text(), "w=a\u{1f600} n=abc e=");
+}
+
+#[test]
 fn an_encoding_of_its_own_is_counted_bytes() {
     let (shown, walked) = walk(b"x\0\x6e\x03\0abcy\0\x04", b"\x02\0\xca\xfe\x09", 8);
     whole(walked);
