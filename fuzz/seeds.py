@@ -94,6 +94,14 @@ def stream(data, size):
     seed("xpress", struct.pack("<H", min(size, 0xFFFF)) + data)
 
 
+def manifests():
+    """The manifest of the tests, with the provider that the target asks for."""
+    text = (ROOT / "tests" / "schema" / "manifest.rs").read_text(encoding="utf-8")
+    text = text.split('r#"')[1].split('"#')[0]
+    text = text.replace("11111111-2222-3333-4444-555555555555", "-".join(["1" * n for n in (8, 4, 4, 4, 12)]))
+    seed("manifest", text.replace('version="1"', 'version="0"').encode(), 2 * MOST)
+
+
 def programs():
     """Programs of any bytes, of sizes that libFuzzer alone takes long to come to."""
     random = Random(1)
@@ -151,6 +159,7 @@ def main():
             with path.open("rb") as file:
                 log_file(file.read(8 << 20))
     programs()
+    manifests()
     for target in sorted((FUZZ / "corpus").glob("*")):
         print(f"{target.name}: {sum(1 for _ in target.iterdir())} seeds")
 

@@ -1,10 +1,11 @@
 //! `etlring dump`: one line per event.
 
-use crate::input::{Input, open_all};
+use crate::input::{Input, open_with};
 use crate::json::{self, Lines};
 use crate::loss;
 use crate::names::{self, Extras, Names};
 use crate::outcome::{Failure, Outcome};
+use crate::schemas::SchemaArgs;
 use crate::select::SelectArgs;
 use crate::text::{self, Colors, Times, escaped};
 use crate::walk::{Flow, Found, Order, walk};
@@ -34,7 +35,7 @@ pub(crate) struct Args {
     /// Which order events come in
     #[arg(long, value_enum, default_value = "time", value_name = "ORDER")]
     order: Order,
-    /// Decode the fields of events (csv and xml always do)
+    /// Decode the fields of events; csv, xml and given schemas imply it
     #[arg(long)]
     fields: bool,
     /// Write payloads as hex
@@ -43,6 +44,8 @@ pub(crate) struct Args {
     /// Stop after this many events
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
+    #[command(flatten)]
+    schemas: SchemaArgs,
     #[command(flatten)]
     select: SelectArgs,
 }
@@ -62,7 +65,7 @@ enum Format {
 
 /// Runs `dump`.
 pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
-    let inputs = open_all(&args.files)?;
+    let inputs = open_with(&args.files, &args.schemas.load()?)?;
     let start = inputs.iter().map(|input| input.trace.logfile().start_time()).min();
     let selection = args.select.resolve(start.unwrap_or_default())?;
     let stdout = std::io::stdout();
@@ -70,7 +73,7 @@ pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
     let mut writer = Writer {
         inputs: &inputs,
         payload: args.payload,
-        fields: args.fields,
+        fields: args.fields || !args.schemas.is_empty(),
         colors,
         many_files: inputs.len() > 1,
         times: Times::default(),

@@ -13,19 +13,21 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Input {
     pub(crate) name: String,
     pub(crate) trace: Trace<Bytes>,
+    /// Knows what the user gave.
+    given: Decoder,
     decoder: OnceCell<Decoder>,
 }
 
 impl Input {
     fn new(name: String, trace: Trace<Bytes>) -> Self {
-        Self { name, trace, decoder: OnceCell::new() }
+        Self { name, trace, given: Decoder::new(), decoder: OnceCell::new() }
     }
 
     /// What its records mean. The first call reads the file once: a schema may lie behind the
     /// events that it describes.
     pub(crate) fn decoder(&self) -> &Decoder {
         self.decoder.get_or_init(|| {
-            let mut decoder = Decoder::new();
+            let mut decoder = self.given.clone();
             let mut records = self.trace.records();
             while let Some(record) = records.next() {
                 // Damage is named by the walk that shows the records.
@@ -58,6 +60,15 @@ pub(crate) fn open(path: &Path) -> Result<Input, Failure> {
         }
         Err(error) => Err(Failure::new(explain(&name, &error))),
     }
+}
+
+/// Opens all of `paths`; their records are decoded with what `given` knows, too.
+pub(crate) fn open_with(paths: &[PathBuf], given: &Decoder) -> Result<Vec<Input>, Failure> {
+    let mut inputs = open_all(paths)?;
+    for input in &mut inputs {
+        input.given = given.clone();
+    }
+    Ok(inputs)
 }
 
 /// Opens all of `paths`.

@@ -1,9 +1,10 @@
 //! `etlring stats`: how many events and bytes, from whom, when, and what was lost.
 
-use crate::input::{Input, open_all};
+use crate::input::{Input, open_with};
 use crate::loss::Losses;
 use crate::names::{Extras, Names, kind};
 use crate::outcome::{Failure, Outcome};
+use crate::schemas::SchemaArgs;
 use crate::select::SelectArgs;
 use crate::text::{self, count, escaped, size, span};
 use crate::walk::{Flow, Found, Order, walk};
@@ -29,6 +30,8 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    schemas: SchemaArgs,
+    #[command(flatten)]
     select: SelectArgs,
 }
 
@@ -37,7 +40,7 @@ const ROWS: usize = 20;
 
 /// Runs `stats`.
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
-    let inputs = open_all(&args.files)?;
+    let inputs = open_with(&args.files, &args.schemas.load()?)?;
     let start = inputs.iter().map(|input| input.trace.logfile().start_time()).min();
     let start = start.unwrap_or_default();
     let selection = args.select.resolve(start)?;

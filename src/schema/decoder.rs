@@ -11,11 +11,17 @@ use crate::schema::{
     InType, OutType, Shape, Value, ValueMap, Visitor, Walked, kernel, metadata, people::Names,
     providers, read::Spec,
 };
+#[cfg(feature = "manifest")]
+use crate::schema::{XmlError, eventsource, eventsource::Chunks, manifest};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Memory that the schemas of one decoder may take, about. Real files stay below a hundredth.
 const MOST_BYTES: usize = 32 << 20;
+
+/// Text of manifests that a file may hold; .NET sends each one twice for each process.
+#[cfg(feature = "manifest")]
+const MOST_CHUNK_BYTES: usize = 64 << 20;
 
 /// What the records of one file mean.
 ///
@@ -58,6 +64,11 @@ pub struct Decoder {
     providers: HashMap<Guid, Box<str>>,
     processes: Names,
     threads: Names,
+    #[cfg(feature = "manifest")]
+    chunks: Chunks,
+    /// Text of manifests from the file that was read.
+    #[cfg(feature = "manifest")]
+    chunk_bytes: usize,
     bytes: usize,
     refused: u64,
 }
@@ -72,6 +83,10 @@ pub enum Source {
     String,
     /// A metadata record of the file.
     Metadata,
+    /// A manifest that .NET put into the file.
+    EventSource,
+    /// A manifest that the user gave.
+    Manifest,
     /// The built-in table of kernel and merge-tool events.
     Kernel,
     /// There is none.
@@ -86,6 +101,8 @@ impl Source {
             Self::TraceLogging => "tracelogging",
             Self::String => "string",
             Self::Metadata => "metadata",
+            Self::EventSource => "eventsource",
+            Self::Manifest => "manifest",
             Self::Kernel => "kernel",
             Self::None => "none",
         }
@@ -112,8 +129,42 @@ impl Decoder {
                 metadata::MAP_INFO => self.learn_map(view.payload()),
                 _ => {}
             },
+            #[cfg(feature = "manifest")]
+            RecordHeader::Event(header) => {
+                let (provider, process) = (header.provider_id, header.process_id.get());
+                if let Some(text) = self.chunks.add(provider, process, view.payload()) {
+                    self.chunk_bytes = self.chunk_bytes.saturating_add(text.len());
+                    if self.chunk_bytes > MOST_CHUNK_BYTES {
+                        self.refused = self.refused.saturating_add(1);
+                        return;
+                    }
+                    // What cannot be read describes nothing; the event itself is still shown.
+                    let _ = self.add_manifest_of(&text, Some(provider), Source::EventSource);
+                }
+            }
             _ => self.learn_people(&view),
         }
+    }
+
+    /// Takes in an instrumentation manifest (`.man`, XML in UTF-8 or UTF-16) and says how many
+    /// events it describes. Schemas from the file itself go before it.
+    ///
+    /// # Errors
+    ///
+    /// [`XmlError`] if it is no XML, or more of it than a manifest can mean to be.
+    #[cfg(feature = "manifest")]
+    pub fn add_manifest(&mut self, text: &[u8]) -> Result<usize, XmlError> {
+        self.add_manifest_of(text, None, Source::Manifest)
+    }
+
+    #[cfg(feature = "manifest")]
+    fn add_manifest_of(
+        &mut self,
+        text: &[u8],
+        fallback: Option<Guid>,
+        source: Source,
+    ) -> Result<usize, XmlError> {
+        manifest::read(&manifest::text_of(text), fallback, &mut Taken { decoder: self, source })
     }
 
     /// Schemas that were left out because the file holds more of them than the decoder keeps.
@@ -158,7 +209,7 @@ impl Decoder {
         match record.header() {
             RecordHeader::Event(header) => {
                 self.describe_event(record, &mut found);
-                if matches!(found.schema, Schema::None)
+                if found.source != Source::TraceLogging
                     && header.flags().has(EventFlags::STRING_ONLY)
                 {
                     found.schema = Schema::String;
@@ -298,6 +349,33 @@ impl Decoder {
     }
 }
 
+/// A decoder that takes in a manifest.
+#[cfg(feature = "manifest")]
+struct Taken<'d> {
+    decoder: &'d mut Decoder,
+    source: Source,
+}
+
+#[cfg(feature = "manifest")]
+impl manifest::Take for Taken<'_> {
+    fn event(&mut self, key: EventKey, event: Event) {
+        self.decoder.insert(key, self.source, event);
+    }
+
+    fn map(&mut self, provider: Guid, name: &str, map: ValueMap) {
+        let number = self.decoder.map_number(provider, name);
+        // A map that the file told before is of the machine that wrote it.
+        let known = self.decoder.maps.get(number);
+        if known.is_none_or(|known| known.entries().next().is_none()) {
+            self.decoder.insert_map(provider, name, map);
+        }
+    }
+
+    fn map_number(&mut self, provider: Guid, name: &str) -> usize {
+        self.decoder.map_number(provider, name)
+    }
+}
+
 const PROCESS: u8 = 3;
 const THREAD: u8 = 5;
 
@@ -307,6 +385,10 @@ fn may_teach(record: RawRecord<'_>) -> bool {
     match record.kind {
         RecordKind::Typed(HeaderType::FULL_HEADER64 | HeaderType::FULL_HEADER32) => {
             bytes.get(24..40) == Some(&metadata::PROVIDER.0)
+        }
+        #[cfg(feature = "manifest")]
+        RecordKind::Typed(HeaderType::EVENT_HEADER64 | HeaderType::EVENT_HEADER32) => {
+            eventsource::is_chunk(bytes)
         }
         RecordKind::Typed(header) if header.has_size_at_4() => {
             matches!(bytes.get(6..8), Some(&[1..=4 | 39, PROCESS] | &[1..=4 | 72, THREAD]))
@@ -401,7 +483,9 @@ impl<'a> Description<'a> {
         let message = self.names?.message.as_deref()?;
         let mut fields = TopLevel::default();
         self.walk(&mut fields)?;
-        Some(message::format(message, &fields.texts))
+        let mut text = message::format(message, &fields.texts);
+        text.truncate(text.trim_end().len());
+        Some(text)
     }
 
     /// Shows the fields, in their order, and hands back what none of them took; `None` if there is

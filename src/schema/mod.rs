@@ -14,6 +14,8 @@
 //! | TraceLogging | [`tracelogging`] | the record itself |
 //! | metadata of merge tools | `metadata` | classic records anywhere in the file |
 //! | one string | - | a flag of the record |
+//! | manifests of .NET's `EventSource` | `eventsource` | events in the file; feature `manifest` |
+//! | instrumentation manifests | `manifest` | files of the user; feature `manifest` |
 //! | classic events of kernel and merge tools | `kernel` | a table in this crate |
 //!
 //! Values are borrowed from the payload. A walk takes bounded time and stack whatever the schema
@@ -25,10 +27,16 @@
 #![forbid(unsafe_code)]
 
 mod decoder;
+#[cfg(feature = "manifest")]
+mod element;
 mod error;
 mod event;
+#[cfg(feature = "manifest")]
+mod eventsource;
 mod kernel;
 mod layout;
+#[cfg(feature = "manifest")]
+mod manifest;
 mod map;
 mod message;
 mod metadata;
@@ -42,6 +50,8 @@ mod value;
 mod walk;
 
 pub use decoder::{Decoder, Description, Source};
+#[cfg(feature = "manifest")]
+pub use element::XmlError;
 pub use error::{DecodeError, DecodeFault};
 pub use event::{EventKey, EventNames};
 pub use map::ValueMap;

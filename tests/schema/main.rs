@@ -2,6 +2,8 @@
 //! against input that means harm.
 #![allow(missing_docs)]
 
+#[cfg(feature = "manifest")]
+mod manifest;
 mod metadata;
 mod samples;
 mod shown;

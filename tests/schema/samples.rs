@@ -29,7 +29,8 @@ pub(crate) fn decoder(trace: &Trace<bytes::Bytes>) -> Decoder {
 }
 
 /// File; records whose every byte became fields, by source: TraceLogging, metadata, kernel; records
-/// without a schema; records of which bytes are left.
+/// without a schema, or with one in a manifest of .NET, which needs the feature `manifest`; records
+/// of which bytes are left.
 ///
 /// Without a schema: events of .NET in files that were not merged, or that the merging machine did
 /// not know; messages, which need a TMF file. With bytes left: files that a test program made, with
@@ -73,6 +74,8 @@ fn every_record_is_decoded_whole_or_for_a_known_reason_not() {
             let mut nothing = Nothing;
             let at = match (found.walk(&mut nothing), found.source()) {
                 (None, Source::None) => 3,
+                #[cfg(feature = "manifest")]
+                (Some(_), Source::EventSource) => 3,
                 (Some(walked), _) if walked.error.is_some() || !walked.rest.is_empty() => 4,
                 (Some(_), Source::TraceLogging) => 0,
                 (Some(_), Source::Metadata) => 1,

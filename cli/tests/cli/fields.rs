@@ -86,3 +86,35 @@ fn csv_and_xml_have_a_row_for_each_record() {
     assert_eq!(xml.matches("<Event xmlns").count(), 467);
     assert_eq!(xml.matches("</Event>").count(), 467);
 }
+
+#[test]
+fn manifests_of_the_user_are_read_or_refused_with_a_reason() {
+    let Some(file) = sample("perfview_gcevents.etl") else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    // Of the .NET runtime's event 29 only the first field, so that the rest is left.
+    std::fs::write(
+        path("clr.man"),
+        "<provider name='Runtime' guid='{e13c0d23-ccbc-4e12-931b-d9cc2eee27e4}'><templates>\
+         <template tid='t'><data name='First' inType='win:UInt16'/></template></templates>\
+         <events><event value='29' version='0' symbol='Finalize' template='t'/></events></provider>",
+    )
+    .unwrap();
+    std::fs::write(path("bad.txt"), "<a>").unwrap();
+    for given in [path("clr.man"), directory.path().to_str().unwrap().to_owned()] {
+        let args = ["dump", "--format", "jsonl", "--id", "29", "--manifest", &given, &file];
+        let events = lines(&args);
+        assert_eq!(events.len(), 6);
+        assert_eq!(events[0]["name"], "Finalize");
+        assert!(events[0]["fields"]["First"].is_u64() && events[0]["rest"].is_string());
+    }
+    for wrong in [path("bad.txt"), path("none.man"), path("")] {
+        if wrong.ends_with('/') {
+            std::fs::remove_file(path("clr.man")).unwrap();
+        }
+        let output = etlring(&["dump", "--manifest", &wrong, &file]);
+        assert_eq!(output.status.code(), Some(2), "{wrong}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr).lines().count(), 1, "{wrong}");
+        assert!(output.stdout.is_empty());
+    }
+}
