@@ -95,10 +95,14 @@ def stream(data, size):
 
 
 def manifests():
-    """The manifest of the tests, with the provider that the target asks for."""
+    """The manifest and the TMF file of the tests, with the GUID that the targets ask for."""
+    ones = "-".join("1" * digits for digits in (8, 4, 4, 4, 12))
+    text = (ROOT / "tests" / "schema" / "tmf.rs").read_text(encoding="utf-8")
+    text = text.split('r#"')[1].split('"#;')[0]
+    seed("tmf", text.replace("2b7c9a10-4d5e-6f70-8192-a3b4c5d6e7f8", ones).encode(), 2 * MOST)
     text = (ROOT / "tests" / "schema" / "manifest.rs").read_text(encoding="utf-8")
     text = text.split('r#"')[1].split('"#')[0]
-    text = text.replace("11111111-2222-3333-4444-555555555555", "-".join(["1" * n for n in (8, 4, 4, 4, 12)]))
+    text = text.replace("11111111-2222-3333-4444-555555555555", ones)
     seed("manifest", text.replace('version="1"', 'version="0"').encode(), 2 * MOST)
 
 

@@ -15,7 +15,7 @@ use etlring::export::csv::{self, Csv};
 use etlring::export::fields::{JsonFields, text_fields};
 use etlring::export::{Entry, xml};
 use etlring::format::Guid;
-use etlring::schema::Description;
+use etlring::schema::{Description, Source};
 use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -200,6 +200,11 @@ impl Writer<'_> {
             json::key(out, "name");
             json::string(out, name);
         }
+        // Of a manifest event the fields say the same in fewer words.
+        if let Some(message) = message_of(&event) {
+            json::key(out, "message");
+            json::string(out, &message);
+        }
         json::key(out, "fields");
         let walked = self.json.write(out, &event);
         let rest = walked.map_or(event.payload(), |walked| walked.rest);
@@ -315,8 +320,16 @@ impl Writer<'_> {
     }
 }
 
+/// The text of a WPP message.
+fn message_of(event: &Description<'_>) -> Option<String> {
+    if event.source() == Source::Tmf { event.message() } else { None }
+}
+
 /// Fields behind the columns of a line, and what none of them took as hex.
 fn text_of_fields(out: &mut Vec<u8>, event: &Description<'_>) {
+    if let Some(message) = message_of(event) {
+        let _ = write!(out, "  {}", escaped(&message));
+    }
     let before = out.len();
     out.extend_from_slice(b"  ");
     let walked = text_fields(out, event);

@@ -13,15 +13,19 @@ pub(crate) struct SchemaArgs {
     /// Instrumentation manifest, or a directory of *.man files; may be given several times
     #[arg(long, value_name = "FILE|DIR")]
     manifest: Vec<PathBuf>,
+    /// Trace message format file of WPP messages, or a directory of *.tmf files; may be given
+    /// several times
+    #[arg(long, value_name = "FILE|DIR")]
+    tmf: Vec<PathBuf>,
 }
 
-/// Bytes of a file that is read as a manifest; the largest of Windows have 3 MB.
+/// Bytes of a file that is read as a schema; the largest of Windows have 3 MB.
 const MOST_BYTES: u64 = 64 << 20;
 
 impl SchemaArgs {
     /// Whether there are any.
     pub(crate) fn is_empty(&self) -> bool {
-        self.manifest.is_empty()
+        self.manifest.is_empty() && self.tmf.is_empty()
     }
 
     /// A decoder that knows them.
@@ -38,6 +42,13 @@ impl SchemaArgs {
                         let help = "give an instrumentation manifest (.man)";
                         return Err(Failure::new(format!("{name}: {error}; {help}")));
                     }
+                }
+            }
+        }
+        for path in &self.tmf {
+            for file in files(path, "tmf")? {
+                if decoder.add_tmf(&read(&file)?) == 0 {
+                    complain(format_args!("{}: describes no messages", file.display()));
                 }
             }
         }

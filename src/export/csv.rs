@@ -11,8 +11,8 @@ use std::fmt::Display;
 use std::io::Write;
 
 /// The names of the columns, as the first line of a file; without its end.
-pub const HEADER: &str = "time,ticks,filetime,buffer,lane,header,bits,pid,tid,process_name,provider,\
-provider_name,id,version,level,opcode,task,channel,keyword,activity,name,len,fields,rest";
+pub const HEADER: &str = "time,ticks,filetime,buffer,lane,header,bits,pid,tid,process_name,\
+provider,provider_name,id,version,level,opcode,task,channel,keyword,activity,name,len,fields,rest";
 
 /// Writes rows. Keep one for many events: it holds scratch memory.
 #[derive(Debug, Default)]

@@ -231,6 +231,9 @@ fn rendering(out: &mut Vec<u8>, entry: &Entry<'_, '_>) {
             text_element(out, "Provider", provider);
         }
     } else {
+        if let Some(message) = event.message() {
+            text_element(out, "Message", &message);
+        }
         if let Some(name) = event.name() {
             text_element(out, "Task", name);
         }

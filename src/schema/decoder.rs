@@ -2,15 +2,11 @@
 
 use crate::codec::{RawRecord, RecordHeader, RecordKind, RecordView};
 use crate::format::{EventFlags, ExtType, Group, Guid, HeaderType, MessageFlags};
-use crate::schema::event::{Event, EventKey, EventNames};
-use crate::schema::layout::Layout;
-use crate::schema::message::{self, TopLevel};
+use crate::schema::description::{Description, Schema};
+use crate::schema::event::{Event, EventKey};
+use crate::schema::tmf::{self, Message, MessageKey};
 use crate::schema::tracelogging::{EventSchema, ProviderTraits};
-use crate::schema::walk::Walk;
-use crate::schema::{
-    InType, OutType, Shape, Value, ValueMap, Visitor, Walked, kernel, metadata, people::Names,
-    providers, read::Spec,
-};
+use crate::schema::{Shape, Value, ValueMap, Visitor, kernel, metadata, people::Names, providers};
 #[cfg(feature = "manifest")]
 use crate::schema::{XmlError, eventsource, eventsource::Chunks, manifest};
 use std::borrow::Cow;
@@ -62,6 +58,7 @@ pub struct Decoder {
     maps: Vec<ValueMap>,
     map_numbers: HashMap<(Guid, Box<str>), usize>,
     providers: HashMap<Guid, Box<str>>,
+    messages: HashMap<MessageKey, Message>,
     processes: Names,
     threads: Names,
     #[cfg(feature = "manifest")]
@@ -87,6 +84,8 @@ pub enum Source {
     EventSource,
     /// A manifest that the user gave.
     Manifest,
+    /// A TMF file that the user gave.
+    Tmf,
     /// The built-in table of kernel and merge-tool events.
     Kernel,
     /// There is none.
@@ -103,6 +102,7 @@ impl Source {
             Self::Metadata => "metadata",
             Self::EventSource => "eventsource",
             Self::Manifest => "manifest",
+            Self::Tmf => "tmf",
             Self::Kernel => "kernel",
             Self::None => "none",
         }
@@ -167,6 +167,33 @@ impl Decoder {
         manifest::read(&manifest::text_of(text), fallback, &mut Taken { decoder: self, source })
     }
 
+    /// Takes in a trace message format file (`.tmf`) and says how many messages it describes. Lines
+    /// that are not understood are passed over.
+    pub fn add_tmf(&mut self, text: &[u8]) -> usize {
+        let text = String::from_utf8_lossy(text);
+        let mut maps = Vec::new();
+        let first = self.maps.len();
+        let mut map = |map: ValueMap| {
+            maps.push(map);
+            first.saturating_add(maps.len()).saturating_sub(1)
+        };
+        let messages = tmf::read(&text, &mut map);
+        let names = maps.iter().flat_map(ValueMap::entries);
+        let names: usize = names.map(|(_, name)| name.len().saturating_add(32)).sum();
+        if !self.pays(names.saturating_add(maps.len().saturating_mul(size_of::<ValueMap>()))) {
+            return 0;
+        }
+        self.maps.append(&mut maps);
+        let mut count = 0usize;
+        for (key, message) in messages {
+            if self.pays(message.bytes()) {
+                self.messages.insert(key, message);
+                count = count.saturating_add(1);
+            }
+        }
+        count
+    }
+
     /// Schemas that were left out because the file holds more of them than the decoder keeps.
     #[must_use]
     pub fn refused(&self) -> u64 {
@@ -216,7 +243,16 @@ impl Decoder {
                     found.source = Source::String;
                 }
             }
-            RecordHeader::Message(_) | RecordHeader::Unknown => {}
+            RecordHeader::Message(message) => {
+                let key = message.guid().map(|guid| (guid, message.number()));
+                if let Some(known) = key.and_then(|key| self.messages.get(&key)) {
+                    found.source = Source::Tmf;
+                    found.schema = Schema::Message(known);
+                    found.provider_name = Some(Cow::Borrowed(&known.component));
+                    found.name = Some(Cow::Borrowed(&known.source));
+                }
+            }
+            RecordHeader::Unknown => {}
             _ => describe_classic(record, &mut found),
         }
         if found.provider_name.is_none() {
@@ -418,100 +454,6 @@ fn describe_classic<'a>(record: &RecordView<'a>, found: &mut Description<'a>) {
     found.schema = Schema::Layout(layout);
     found.name = Some(Cow::Borrowed(event.name));
     found.provider_name = Group::of(event.class).and_then(Group::name).map(Cow::Borrowed);
-}
-
-/// A record with its schema and names, before its payload is walked.
-#[derive(Clone, Debug)]
-pub struct Description<'a> {
-    source: Source,
-    provider: Option<Guid>,
-    provider_name: Option<Cow<'a, str>>,
-    name: Option<Cow<'a, str>>,
-    names: Option<&'a EventNames>,
-    schema: Schema<'a>,
-    maps: &'a [ValueMap],
-    payload: &'a [u8],
-    pointer: usize,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Schema<'a> {
-    TraceLogging(EventSchema<'a>),
-    Layout(&'a Layout),
-    String,
-    None,
-}
-
-impl<'a> Description<'a> {
-    /// Where the schema is from.
-    #[must_use]
-    pub fn source(&self) -> Source {
-        self.source
-    }
-
-    /// The provider's name: from the record, from the file, or well known. The class of a kernel
-    /// event where that differs from its group's.
-    #[must_use]
-    pub fn provider_name(&self) -> Option<&str> {
-        self.provider_name.as_deref()
-    }
-
-    /// The event's name: its own, its task and opcode, or the type of a kernel event.
-    #[must_use]
-    pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    /// What a manifest says of the event.
-    #[must_use]
-    pub fn names(&self) -> Option<&'a EventNames> {
-        self.names
-    }
-
-    /// Tag of a TraceLogging event; 0 for none.
-    #[must_use]
-    pub fn tag(&self) -> u32 {
-        match self.schema {
-            Schema::TraceLogging(schema) => schema.tag(),
-            _ => 0,
-        }
-    }
-
-    /// The event's message with the texts of its fields, if a manifest gives it one.
-    #[must_use]
-    pub fn message(&self) -> Option<String> {
-        let message = self.names?.message.as_deref()?;
-        let mut fields = TopLevel::default();
-        self.walk(&mut fields)?;
-        let mut text = message::format(message, &fields.texts);
-        text.truncate(text.trim_end().len());
-        Some(text)
-    }
-
-    /// Shows the fields, in their order, and hands back what none of them took; `None` if there is
-    /// no schema.
-    pub fn walk(&self, visitor: &mut impl Visitor) -> Option<Walked<'a>> {
-        match self.schema {
-            Schema::TraceLogging(schema) => Some(schema.walk(self.payload, self.pointer, visitor)),
-            Schema::Layout(layout) => {
-                Some(layout.walk(self.payload, self.pointer, self.maps, visitor))
-            }
-            Schema::String => {
-                let text = InType::UNICODE_STRING;
-                let spec = Spec { in_type: text, out_type: OutType::Default, length: None };
-                let mut walk = Walk::new(self.payload, self.pointer, visitor);
-                let result = walk.value("Message", spec).map(drop);
-                Some(walk.finish(result))
-            }
-            Schema::None => None,
-        }
-    }
-
-    /// The payload.
-    #[must_use]
-    pub fn payload(&self) -> &'a [u8] {
-        self.payload
-    }
 }
 
 /// What names need of a process or thread record.

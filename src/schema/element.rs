@@ -14,7 +14,7 @@ const MOST_ATTRIBUTES: usize = 64;
 /// Why a text is no tree, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct XmlError {
-    /// Bytes from the start of the text.
+    /// Bytes from the start of the text, in UTF-8.
     pub position: u64,
     /// What is wrong there.
     pub reason: Box<str>,

@@ -16,6 +16,7 @@
 //! | one string | - | a flag of the record |
 //! | manifests of .NET's `EventSource` | `eventsource` | events in the file; feature `manifest` |
 //! | instrumentation manifests | `manifest` | files of the user; feature `manifest` |
+//! | WPP messages | `tmf` | TMF files of the user |
 //! | classic events of kernel and merge tools | `kernel` | a table in this crate |
 //!
 //! Values are borrowed from the payload. A walk takes bounded time and stack whatever the schema
@@ -27,6 +28,7 @@
 #![forbid(unsafe_code)]
 
 mod decoder;
+mod description;
 #[cfg(feature = "manifest")]
 mod element;
 mod error;
@@ -44,12 +46,14 @@ mod people;
 mod providers;
 mod read;
 mod time;
+mod tmf;
 pub mod tracelogging;
 mod types;
 mod value;
 mod walk;
 
-pub use decoder::{Decoder, Description, Source};
+pub use decoder::{Decoder, Source};
+pub use description::Description;
 #[cfg(feature = "manifest")]
 pub use element::XmlError;
 pub use error::{DecodeError, DecodeFault};

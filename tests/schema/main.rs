@@ -7,5 +7,6 @@ mod manifest;
 mod metadata;
 mod samples;
 mod shown;
+mod tmf;
 mod tracelogging;
 mod values;
