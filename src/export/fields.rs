@@ -170,14 +170,9 @@ pub fn json_value(out: &mut Vec<u8>, value: &Value<'_>) {
         Value::Hex(number) => json::hex_string(out, *number),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::Text(text) => {
-            out.push(b'"');
-            let Ok(()) = text.try_each(|c| {
-                json::character(out, c);
-                Ok::<(), Infallible>(())
-            });
-            out.push(b'"');
-        }
+        Value::Text(Text::Utf8(text)) => json::string(out, text),
+        Value::Text(Text::Wide(text)) => json::utf16(out, *text),
+        Value::Text(text) => json::string(out, &text.to_string()),
         Value::Binary(bytes) => json::hex_bytes(out, bytes),
         Value::Guid(guid) => json::guid(out, *guid),
         Value::Float(number) if number.is_finite() => written(out, format_args!("{number:?}")),

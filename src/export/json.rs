@@ -1,5 +1,6 @@
 //! JSON written straight into a buffer: numbers, GUIDs and hex without a formatter in between.
 
+use crate::codec::Utf16;
 use crate::export::text::is_unsafe;
 use crate::format::Guid;
 
@@ -87,9 +88,38 @@ pub fn hex_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 /// A string; besides what JSON demands, everything that could steer a terminal is escaped.
 pub fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    text.chars().for_each(|c| character(out, c));
+    let bytes = text.as_bytes();
+    if bytes.iter().all(|byte| PLAIN[usize::from(*byte)]) {
+        out.extend_from_slice(bytes);
+    } else {
+        text.chars().for_each(|c| character(out, c));
+    }
     out.push(b'"');
 }
+
+/// UTF-16 in little-endian bytes as a string.
+pub fn utf16(out: &mut Vec<u8>, text: Utf16<'_>) {
+    let units = text.0.chunks_exact(2);
+    let plain = units.clone().all(|unit| matches!(unit, [low, 0] if PLAIN[usize::from(*low)]));
+    out.push(b'"');
+    if plain {
+        out.extend(units.map(|unit| unit[0]));
+    } else {
+        text.chars().for_each(|c| character(out, c));
+    }
+    out.push(b'"');
+}
+
+/// Bytes that stand in a string as they are.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = b' ';
+    while byte <= b'~' {
+        plain[byte as usize] = !matches!(byte, b'"' | b'\\');
+        byte += 1;
+    }
+    plain
+};
 
 /// One character within a string.
 #[inline]
@@ -97,7 +127,6 @@ pub fn character(out: &mut Vec<u8>, c: char) {
     match c {
         '"' => out.extend_from_slice(b"\\\""),
         '\\' => out.extend_from_slice(b"\\\\"),
-        ' '..='~' => out.extend(u8::try_from(c)),
         c if is_unsafe(c) => {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 out.extend_from_slice(b"\\u");
