@@ -53,6 +53,7 @@ def buffers(data):
 def records(data):
     """Seeds from the records that lie one behind the other in `data`."""
     seed("records", data)
+    seed("schema", data)
     at = 0
     for _ in range(200):
         if at + 8 > len(data):
@@ -67,13 +68,42 @@ def records(data):
             seed("message", record)
         elif typed and kind in (18, 19) and record[4:5] == b"\x01":
             seed("items", record[80:])
+            tracelogging(record)
+        elif typed and kind == 20 and record[24:28] == b"\xc1\xf6\xcc\xbb":
+            seed("schema", record)
         elif typed and kind in (1, 2) and record[6:8] == b"\0\0":
             seed("logfile", record)
         at += (size + 7) & ~7
 
 
+def tracelogging(record):
+    """A seed of the schema item and the payload of an event that has one."""
+    at, schema = 80, None
+    while at + 8 <= len(record):
+        total, kind, link, size = struct.unpack_from("<4H", record, at)
+        if kind == 11:
+            schema = record[at + 8 : at + 8 + size]
+        at += total
+        if not link & 1 or total < 8:
+            break
+    if schema:
+        seed("tracelogging", schema + record[at:])
+
+
 def stream(data, size):
     seed("xpress", struct.pack("<H", min(size, 0xFFFF)) + data)
+
+
+def manifests():
+    """The manifest and the TMF file of the tests, with the GUID that the targets ask for."""
+    ones = "-".join("1" * digits for digits in (8, 4, 4, 4, 12))
+    text = (ROOT / "tests" / "schema" / "tmf.rs").read_text(encoding="utf-8")
+    text = text.split('r#"')[1].split('"#;')[0]
+    seed("tmf", text.replace("2b7c9a10-4d5e-6f70-8192-a3b4c5d6e7f8", ones).encode(), 2 * MOST)
+    text = (ROOT / "tests" / "schema" / "manifest.rs").read_text(encoding="utf-8")
+    text = text.split('r#"')[1].split('"#')[0]
+    text = text.replace("11111111-2222-3333-4444-555555555555", ones)
+    seed("manifest", text.replace('version="1"', 'version="0"').encode(), 2 * MOST)
 
 
 def programs():
@@ -133,6 +163,7 @@ def main():
             with path.open("rb") as file:
                 log_file(file.read(8 << 20))
     programs()
+    manifests()
     for target in sorted((FUZZ / "corpus").glob("*")):
         print(f"{target.name}: {sum(1 for _ in target.iterdir())} seeds")
 

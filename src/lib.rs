@@ -39,6 +39,8 @@
 //! | [`session`] | record: sessions, lanes, the flusher, live consumers | - |
 //! | [`sink`] | where full buffers go: a file, memory | - |
 //! | [`reader`] | replay: files opened, indexed, read in file order and by time | - |
+//! | [`export`] | events for other tools: JSON, CSV, XML | - |
+//! | [`schema`] | what payloads mean: fields with names and values | - |
 //! | [`codec`] | bytes to checked views and back | yes |
 //! | [`mod@format`] | the wire structs, one table each | yes |
 //! | [`error`] | what can be wrong with bytes | yes |
@@ -49,11 +51,15 @@
 
 pub mod codec;
 pub mod error;
+#[cfg(feature = "std")]
+pub mod export;
 pub mod format;
 #[cfg(feature = "std")]
 pub mod provider;
 #[cfg(feature = "std")]
 pub mod reader;
+#[cfg(feature = "std")]
+pub mod schema;
 #[cfg(feature = "std")]
 pub mod session;
 #[cfg(feature = "std")]

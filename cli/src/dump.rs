@@ -1,16 +1,21 @@
 //! `etlring dump`: one line per event.
 
-use crate::input::{Input, open_all};
+use crate::input::{Input, open_with};
 use crate::json::{self, Lines};
 use crate::loss;
 use crate::names::{self, Extras, Names};
 use crate::outcome::{Failure, Outcome};
+use crate::schemas::SchemaArgs;
 use crate::select::SelectArgs;
 use crate::text::{self, Colors, Times, escaped};
 use crate::walk::{Flow, Found, Order, walk};
 use clap::ValueEnum;
 use etlring::codec::{LossRecord, RecordHeader, RecordView};
+use etlring::export::csv::{self, Csv};
+use etlring::export::fields::{JsonFields, text_fields};
+use etlring::export::{Entry, xml};
 use etlring::format::Guid;
+use etlring::schema::{Description, Source};
 use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -30,7 +35,7 @@ pub(crate) struct Args {
     /// Which order events come in
     #[arg(long, value_enum, default_value = "time", value_name = "ORDER")]
     order: Order,
-    /// Decode the fields of events
+    /// Decode the fields of events; csv, xml and given schemas imply it
     #[arg(long)]
     fields: bool,
     /// Write payloads as hex
@@ -39,6 +44,8 @@ pub(crate) struct Args {
     /// Stop after this many events
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
+    #[command(flatten)]
+    schemas: SchemaArgs,
     #[command(flatten)]
     select: SelectArgs,
 }
@@ -58,15 +65,7 @@ enum Format {
 
 /// Runs `dump`.
 pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
-    if matches!(args.format, Format::Csv | Format::Xml) {
-        return Err(Failure::new("this version writes text and jsonl only; use --format jsonl"));
-    }
-    if args.fields {
-        return Err(Failure::new(
-            "this version does not decode fields; use --payload for the bytes",
-        ));
-    }
-    let inputs = open_all(&args.files)?;
+    let inputs = open_with(&args.files, &args.schemas.load()?)?;
     let start = inputs.iter().map(|input| input.trace.logfile().start_time()).min();
     let selection = args.select.resolve(start.unwrap_or_default())?;
     let stdout = std::io::stdout();
@@ -74,20 +73,32 @@ pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
     let mut writer = Writer {
         inputs: &inputs,
         payload: args.payload,
+        fields: args.fields || !args.schemas.is_empty(),
         colors,
         many_files: inputs.len() > 1,
         times: Times::default(),
+        json: JsonFields::default(),
+        csv: Csv::default(),
     };
-    if args.format == Format::Text && stdout.is_terminal() {
-        writer.heading(&mut lines.text);
-        lines.end()?;
+    match args.format {
+        Format::Text if stdout.is_terminal() => {
+            writer.heading(&mut lines.text);
+            lines.end()?;
+        }
+        Format::Csv => {
+            lines.text.extend_from_slice(csv::HEADER.as_bytes());
+            lines.end()?;
+        }
+        Format::Xml => lines.text.extend_from_slice(xml::HEAD.as_bytes()),
+        _ => {}
     }
 
     let mut left = args.limit.unwrap_or(u64::MAX);
     let mut each = |found: &Found<'_>, names: &mut Names| -> Flow {
         match args.format {
             Format::Jsonl => writer.object(&mut lines.text, found, names),
-            _ => writer.row(&mut lines.text, found, names),
+            Format::Text => writer.row(&mut lines.text, found, names),
+            Format::Csv | Format::Xml => writer.entry(&mut lines.text, found, args.format),
         }
         lines.end()?;
         left -= 1;
@@ -98,6 +109,9 @@ pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
     } else {
         walk(&inputs, args.order, &selection, &mut Names::default(), &mut each)
     };
+    if args.format == Format::Xml {
+        lines.text.extend_from_slice(xml::TAIL.as_bytes());
+    }
     lines.flush()?;
     outcome
 }
@@ -105,9 +119,12 @@ pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
 struct Writer<'i> {
     inputs: &'i [Input],
     payload: bool,
+    fields: bool,
     colors: Colors,
     many_files: bool,
     times: Times,
+    json: JsonFields,
+    csv: Csv,
 }
 
 impl Writer<'_> {
@@ -142,17 +159,84 @@ impl Writer<'_> {
         self.when(out, found);
         payload(out, view, self.payload);
         event_keys(out, view);
-        extra_keys(out, view, &extras, names);
+        extra_keys(out, &extras);
         if let Some(loss) = LossRecord::of(view) {
             json::key(out, "loss");
             let clock = self.inputs[found.file].trace.clock();
             out.extend_from_slice(loss::object(&loss, clock).to_string().as_bytes());
+        }
+        if self.fields {
+            self.decoded(out, found);
+        } else {
+            name_keys(out, view, &extras, names);
         }
         if self.many_files {
             json::key(out, "file");
             json::string(out, &self.inputs[found.file].name);
         }
         out.push(b'}');
+    }
+
+    /// `provider_name`, `name`, `fields`, and what no field took.
+    fn decoded(&mut self, out: &mut Vec<u8>, found: &Found<'_>) {
+        let view = &found.view;
+        let decoder = self.inputs[found.file].decoder();
+        let event = decoder.describe(view);
+        let ticks = view.ticks().unwrap_or_default();
+        let process = view.process_id().and_then(|pid| decoder.process_name(pid, ticks));
+        if let Some(name) = process {
+            json::key(out, "process_name");
+            json::string(out, name);
+        }
+        if let Some(name) = view.thread_id().and_then(|tid| decoder.thread_name(tid, ticks)) {
+            json::key(out, "thread_name");
+            json::string(out, name);
+        }
+        if let Some(name) = event.provider_name() {
+            json::key(out, "provider_name");
+            json::string(out, name);
+        }
+        if let Some(name) = event.name() {
+            json::key(out, "name");
+            json::string(out, name);
+        }
+        // Of a manifest event the fields say the same in fewer words.
+        if let Some(message) = message_of(&event) {
+            json::key(out, "message");
+            json::string(out, &message);
+        }
+        json::key(out, "fields");
+        let walked = self.json.write(out, &event);
+        let rest = walked.map_or(event.payload(), |walked| walked.rest);
+        if !rest.is_empty() {
+            json::key(out, "rest");
+            json::hex_bytes(out, rest);
+        }
+        if let Some(error) = walked.and_then(|walked| walked.error) {
+            json::key(out, "decode_error");
+            json::string(out, &error.to_string());
+        }
+    }
+
+    /// A row of values or an element; both hold fields in any case.
+    fn entry(&mut self, out: &mut Vec<u8>, found: &Found<'_>, format: Format) {
+        let input = &self.inputs[found.file];
+        let view = &found.view;
+        let decoder = input.decoder();
+        let ticks = view.ticks().unwrap_or_default();
+        let entry = Entry {
+            view,
+            event: &decoder.describe(view),
+            time: found.time,
+            lane: found.record.lane(),
+            buffer_index: found.record.buffer_index(),
+            process_name: view.process_id().and_then(|pid| decoder.process_name(pid, ticks)),
+            timer_resolution: input.trace.logfile().timer_resolution(),
+        };
+        match format {
+            Format::Csv => self.csv.row(out, &entry),
+            _ => xml::event(out, &entry),
+        }
     }
 
     /// `ticks`, `filetime` and `time`.
@@ -184,6 +268,7 @@ impl Writer<'_> {
     fn row(&mut self, out: &mut Vec<u8>, found: &Found<'_>, names: &mut Names) {
         let view = &found.view;
         let extras = extras_of(view, names);
+        let decoded = self.fields.then(|| self.inputs[found.file].decoder().describe(view));
         self.times.push(out, found.time);
         let number = |n: Option<u32>| {
             n.map_or("-".to_owned(), |n| match n {
@@ -194,14 +279,18 @@ impl Writer<'_> {
         let level = view.level().filter(|level| *level != 0);
         let level_text = format!("{:8}", level.map_or("", text::level));
         let provider = match view.provider() {
-            Some(guid) => match names.provider(guid) {
-                Some(name) => escaped(name).to_string(),
-                None => guid.to_string(),
-            },
+            Some(guid) => {
+                let own = decoded.as_ref().and_then(Description::provider_name);
+                match own.or_else(|| names.provider(guid)) {
+                    Some(name) => escaped(name).to_string(),
+                    None => guid.to_string(),
+                }
+            }
             None => "-".to_owned(),
         };
         let clock = self.inputs[found.file].trace.clock();
-        let event = match (LossRecord::of(view), extras.event) {
+        let own = decoded.as_ref().and_then(Description::name);
+        let event = match (LossRecord::of(view), own.or(extras.event)) {
             (Some(loss), _) => loss::describe(&loss, clock),
             (None, Some(name)) => escaped(name).to_string(),
             (None, None) => names::kind(view),
@@ -218,6 +307,9 @@ impl Writer<'_> {
             event,
             text::size(view.payload().len() as u64),
         );
+        if let Some(event) = &decoded {
+            text_of_fields(out, event);
+        }
         if self.payload {
             out.extend_from_slice(b"  ");
             json::hex_bytes(out, view.payload());
@@ -225,6 +317,32 @@ impl Writer<'_> {
         if self.many_files {
             let _ = write!(out, "  {}", escaped(&self.inputs[found.file].name));
         }
+    }
+}
+
+/// The text of a WPP message.
+fn message_of(event: &Description<'_>) -> Option<String> {
+    if event.source() == Source::Tmf { event.message() } else { None }
+}
+
+/// Fields behind the columns of a line, and what none of them took as hex.
+fn text_of_fields(out: &mut Vec<u8>, event: &Description<'_>) {
+    if let Some(message) = message_of(event) {
+        let _ = write!(out, "  {}", escaped(&message));
+    }
+    let before = out.len();
+    out.extend_from_slice(b"  ");
+    let walked = text_fields(out, event);
+    if out.len() == before + 2 {
+        out.truncate(before);
+    }
+    let rest = walked.map_or(event.payload(), |walked| walked.rest);
+    if !rest.is_empty() {
+        let _ = write!(out, "  +{} bytes ", rest.len());
+        json::hex_bytes(out, rest);
+    }
+    if let Some(error) = walked.and_then(|walked| walked.error) {
+        let _ = write!(out, "  ({error})");
     }
 }
 
@@ -283,8 +401,8 @@ fn event_keys(out: &mut Vec<u8>, view: &RecordView<'_>) {
     }
 }
 
-/// What the extended items say, and names.
-fn extra_keys(out: &mut Vec<u8>, view: &RecordView<'_>, extras: &Extras<'_>, names: &mut Names) {
+/// What the extended items say.
+fn extra_keys(out: &mut Vec<u8>, extras: &Extras<'_>) {
     if let Some(related) = extras.related {
         json::key(out, "related");
         json::guid(out, related);
@@ -300,6 +418,10 @@ fn extra_keys(out: &mut Vec<u8>, view: &RecordView<'_>, extras: &Extras<'_>, nam
         }
         out.push(b']');
     }
+}
+
+/// Names that need no schema.
+fn name_keys(out: &mut Vec<u8>, view: &RecordView<'_>, extras: &Extras<'_>, names: &mut Names) {
     if let Some(name) = view.provider().and_then(|guid| names.provider(guid)) {
         json::key(out, "provider_name");
         json::string(out, name);

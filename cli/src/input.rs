@@ -3,6 +3,8 @@
 use crate::outcome::{Failure, complain};
 use bytes::Bytes;
 use etlring::reader::{OpenError, RingState, Trace};
+use etlring::schema::Decoder;
+use std::cell::OnceCell;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +13,38 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Input {
     pub(crate) name: String,
     pub(crate) trace: Trace<Bytes>,
+    /// Knows what the user gave.
+    given: Decoder,
+    decoder: OnceCell<Decoder>,
+}
+
+impl Input {
+    fn new(name: String, trace: Trace<Bytes>) -> Self {
+        Self { name, trace, given: Decoder::new(), decoder: OnceCell::new() }
+    }
+
+    /// What its records mean. The first call reads the file once: a schema may lie behind the
+    /// events that it describes.
+    pub(crate) fn decoder(&self) -> &Decoder {
+        self.decoder.get_or_init(|| {
+            let mut decoder = self.given.clone();
+            let mut records = self.trace.records();
+            while let Some(record) = records.next() {
+                // Damage is named by the walk that shows the records.
+                if let Ok(record) = record {
+                    decoder.learn(record.raw());
+                }
+            }
+            if decoder.refused() > 0 {
+                complain(format_args!(
+                    "{}: {} schemas are too many to keep; their events are shown as bytes",
+                    self.name,
+                    decoder.refused()
+                ));
+            }
+            decoder
+        })
+    }
 }
 
 /// Opens `path`; `-` is standard input, read to its end.
@@ -22,10 +56,19 @@ pub(crate) fn open(path: &Path) -> Result<Input, Failure> {
             if let RingState::LeftAlone(why) = trace.ring() {
                 complain(format_args!("{name}.ring: {why}; left alone"));
             }
-            Ok(Input { name: if name == "-" { "standard input".into() } else { name }, trace })
+            Ok(Input::new(if name == "-" { "standard input".into() } else { name }, trace))
         }
         Err(error) => Err(Failure::new(explain(&name, &error))),
     }
+}
+
+/// Opens all of `paths`; their records are decoded with what `given` knows, too.
+pub(crate) fn open_with(paths: &[PathBuf], given: &Decoder) -> Result<Vec<Input>, Failure> {
+    let mut inputs = open_all(paths)?;
+    for input in &mut inputs {
+        input.given = given.clone();
+    }
+    Ok(inputs)
 }
 
 /// Opens all of `paths`.

@@ -5,7 +5,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`input`] | files and standard input, opened or explained |
-//! | [`select`] | the filters of the command line |
+//! | [`select`] | the filters of the command line; [`schemas`] the schemas it names |
 //! | [`walk`] | records in the order asked for, damage on stderr |
 //! | [`names`] | of providers and events |
 //! | [`text`] | times, sizes, escapes, colour; [`json`] the same for JSON |
@@ -23,6 +23,7 @@ mod names;
 mod outcome;
 mod progress;
 mod recover;
+mod schemas;
 mod select;
 mod stats;
 mod text;

@@ -1,11 +1,13 @@
 //! The filters of the command line.
 
-use crate::names::{Extras, Names, guids_of};
+use crate::input::Input;
+use crate::names::{Extras, Names};
 use crate::outcome::Failure;
 use clap::Args;
 use etlring::codec::RecordView;
 use etlring::format::{FileTime, Guid};
 use etlring::reader::Filter;
+use etlring::schema::{Shape, Value, Visitor, providers_named};
 
 /// Which records to take; all conditions must hold.
 #[derive(Args, Clone, Debug, Default)]
@@ -38,7 +40,7 @@ pub(crate) struct SelectArgs {
     /// Not after this time
     #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
     to: Option<Moment>,
-    /// Text in the name of the provider or event, in any case of letters
+    /// Text in the name of the provider or event or in a field, in any case of letters
     #[arg(long = "match", value_name = "TEXT")]
     text: Option<String>,
 }
@@ -79,7 +81,7 @@ impl SelectArgs {
             match provider.parse() {
                 Ok(guid) => selection.guids.push(guid),
                 Err(_) => {
-                    selection.guids.extend(guids_of(provider));
+                    selection.guids.extend(providers_named(provider));
                     selection.names.push(provider.to_ascii_lowercase());
                 }
             }
@@ -115,30 +117,68 @@ impl Selection {
     }
 
     /// Whether a record is wanted.
-    pub(crate) fn takes(&self, record: &RecordView<'_>, time: FileTime, names: &mut Names) -> bool {
+    pub(crate) fn takes(
+        &self,
+        record: &RecordView<'_>,
+        time: FileTime,
+        names: &mut Names,
+        input: &Input,
+    ) -> bool {
         if self.nothing_to_check {
             return true;
         }
         if !self.filter.matches(record, time) {
             return false;
         }
-        !self.by_name() || self.takes_names(record, names)
+        !self.by_name() || self.takes_names(record, names, input)
     }
 
-    fn takes_names(&self, record: &RecordView<'_>, names: &mut Names) -> bool {
+    fn takes_names(&self, record: &RecordView<'_>, names: &mut Names, input: &Input) -> bool {
         let extras = Extras::of(record);
         names.learn(record, &extras);
+        let event = input.decoder().describe(record);
         let guid = record.provider();
         let name = guid.and_then(|guid| names.provider(guid)).unwrap_or_default();
+        // An image load is of the class Image in a group of another name; both are right.
+        let own = event.provider_name().unwrap_or_default();
+        let is_named =
+            |wanted: &String| wanted.eq_ignore_ascii_case(name) || wanted.eq_ignore_ascii_case(own);
         let by_provider = self.names.is_empty()
             || guid.is_some_and(|guid| self.guids.contains(&guid))
-            || self.names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name));
-        let by_text = self.text.as_ref().is_none_or(|text| {
-            let event = extras.event.unwrap_or_default();
-            name.to_lowercase().contains(text) || event.to_lowercase().contains(text)
-        });
-        by_provider && by_text
+            || self.names.iter().any(is_named);
+        let by_text = || {
+            self.text.as_ref().is_none_or(|text| {
+                let known = [name, own, event.name().unwrap_or_default()];
+                let mut find = Find { text, found: false };
+                known.iter().any(|name| name.to_lowercase().contains(text)) || {
+                    event.walk(&mut find);
+                    find.found
+                }
+            })
+        };
+        by_provider && by_text()
     }
+}
+
+/// Looks for text in names and values of fields.
+struct Find<'t> {
+    /// In lower case.
+    text: &'t str,
+    found: bool,
+}
+
+impl Visitor for Find<'_> {
+    fn value(&mut self, name: &str, value: &Value<'_>) {
+        self.found = self.found
+            || name.to_lowercase().contains(self.text)
+            || value.to_string().to_lowercase().contains(self.text);
+    }
+
+    fn begin(&mut self, name: &str, _: Shape) {
+        self.found = self.found || name.to_lowercase().contains(self.text);
+    }
+
+    fn end(&mut self, _: Shape) {}
 }
 
 fn guid(text: &str) -> Result<Guid, String> {

@@ -1,16 +1,18 @@
 //! `etlring stats`: how many events and bytes, from whom, when, and what was lost.
 
-use crate::input::{Input, open_all};
+use crate::input::{Input, open_with};
 use crate::loss::Losses;
 use crate::names::{Extras, Names, kind};
 use crate::outcome::{Failure, Outcome};
+use crate::schemas::SchemaArgs;
 use crate::select::SelectArgs;
 use crate::text::{self, count, escaped, size, span};
 use crate::walk::{Flow, Found, Order, walk};
 use etlring::codec::RecordView;
 use etlring::format::{FileTime, Guid};
+use etlring::schema::{self, Description, Shape, Source, Visitor};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::hash::Hash;
 use std::io::Write;
@@ -28,6 +30,8 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    schemas: SchemaArgs,
+    #[command(flatten)]
     select: SelectArgs,
 }
 
@@ -36,7 +40,7 @@ const ROWS: usize = 20;
 
 /// Runs `stats`.
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
-    let inputs = open_all(&args.files)?;
+    let inputs = open_with(&args.files, &args.schemas.load()?)?;
     let start = inputs.iter().map(|input| input.trace.logfile().start_time()).min();
     let start = start.unwrap_or_default();
     let selection = args.select.resolve(start)?;
@@ -71,6 +75,33 @@ impl Count {
     }
 }
 
+/// Events of one source of schemas.
+#[derive(Clone, Copy, Debug, Default)]
+struct Decoded {
+    events: u64,
+    /// Those of whose payload no byte is left.
+    whole: u64,
+}
+
+impl Decoded {
+    fn add(&mut self, event: &Description<'_>) {
+        let walked = event.walk(&mut Nothing);
+        self.events += 1;
+        self.whole += u64::from(
+            walked.is_some_and(|walked| walked.error.is_none() && walked.rest.is_empty()),
+        );
+    }
+}
+
+/// Looks at no field.
+struct Nothing;
+
+impl Visitor for Nothing {
+    fn value(&mut self, _: &str, _: &schema::Value<'_>) {}
+    fn begin(&mut self, _: &str, _: Shape) {}
+    fn end(&mut self, _: Shape) {}
+}
+
 /// What an event is, where it has no name.
 type Id = (Option<Guid>, &'static str, Option<u16>, Option<u8>);
 
@@ -82,6 +113,7 @@ struct Stats {
     named: HashMap<Guid, HashMap<Box<str>, Count>>,
     levels: HashMap<Option<u8>, Count>,
     processes: HashMap<Option<u32>, Count>,
+    decoded: BTreeMap<Source, Decoded>,
     rate: Rate,
     span: Option<(FileTime, FileTime)>,
     losses: Losses,
@@ -97,7 +129,9 @@ impl Stats {
         self.providers.entry(view.provider()).or_default().add(bytes);
         self.levels.entry(view.level()).or_default().add(bytes);
         self.processes.entry(view.process_id()).or_default().add(bytes);
-        self.add_id(view, extras.event, bytes);
+        let event = inputs[found.file].decoder().describe(view);
+        self.decoded.entry(event.source()).or_default().add(&event);
+        self.add_id(view, event.name(), bytes);
         if view.ticks().is_some() {
             self.rate.add(found.time);
             let (first, last) = self.span.get_or_insert((found.time, found.time));
@@ -167,6 +201,12 @@ impl Stats {
             "ids": ids,
             "levels": levels,
             "processes": processes,
+            "decoded": {
+                "events": self.whole(),
+                "sources": self.decoded.iter().map(|(source, n)| json!({
+                    "source": source.name(), "events": n.events, "whole": n.whole,
+                })).collect::<Vec<_>>(),
+            },
             "rate": self.rate.json(),
         });
         self.losses.put_json(&mut report);
@@ -203,6 +243,7 @@ impl Stats {
             (pid.filter(|pid| *pid != u32::MAX).map_or("-".to_owned(), |pid| pid.to_string()), n)
         });
         table(&mut out, "PROCESS", self.all, rows);
+        self.decoded_text(&mut out);
         self.rate.text(&mut out);
         let mut name = "\nLOST";
         for loss in self.losses.lines() {
@@ -210,6 +251,26 @@ impl Stats {
             name = "";
         }
         out
+    }
+}
+
+impl Stats {
+    /// Events that were decoded to their last byte.
+    fn whole(&self) -> u64 {
+        self.decoded.values().map(|decoded| decoded.whole).sum()
+    }
+
+    /// How much was decoded, by where the schemas are from.
+    fn decoded_text(&self, out: &mut String) {
+        #[expect(clippy::cast_precision_loss, reason = "one digit is shown")]
+        let share = |part: u64, all: u64| part as f64 * 100.0 / all.max(1) as f64;
+        let _ = writeln!(out, "\n{:52} {:>13} {:>7}", "DECODED, BY SCHEMA", "EVENTS", "WHOLE");
+        for (source, n) in &self.decoded {
+            let whole = share(n.whole, n.events);
+            let _ = writeln!(out, "{:52} {:>13} {whole:>6.1}%", source.name(), count(n.events));
+        }
+        let whole = share(self.whole(), self.all.events);
+        let _ = writeln!(out, "{:52} {:>13} {whole:>6.1}%", "all", count(self.all.events));
     }
 }
 

@@ -3,42 +3,9 @@
 use crate::When;
 use etlring::format::FileTime;
 use jiff::Timestamp;
-use std::fmt::{self, Write};
 use std::io::IsTerminal;
 
-/// Text with every character that a terminal might act on written as an escape: controls, bidi
-/// overrides, invisible characters, line separators.
-pub(crate) fn escaped(text: &str) -> Escaped<'_> {
-    Escaped(text)
-}
-
-/// See [`escaped`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Escaped<'a>(&'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.0.chars().any(is_unsafe) {
-            return f.pad(self.0);
-        }
-        let mut out = String::with_capacity(self.0.len() + 8);
-        for c in self.0.chars() {
-            if is_unsafe(c) {
-                write!(out, "\\u{{{:x}}}", u32::from(c))?;
-            } else {
-                out.push(c);
-            }
-        }
-        f.pad(&out)
-    }
-}
-
-/// Whether a character does something instead of showing something.
-pub(crate) fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
+pub(crate) use etlring::export::text::escaped;
 
 /// A time as RFC 3339 in UTC, to 100 ns: `2020-02-18T11:28:30.4203138Z`.
 pub(crate) fn time(time: FileTime) -> String {
@@ -181,12 +148,6 @@ impl Colors {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nothing_steers_the_terminal() {
-        assert_eq!(escaped("a\x1b[31m\u{202e}b\n").to_string(), "a\\u{1b}[31m\\u{202e}b\\u{a}");
-        assert_eq!(escaped("plain ✓").to_string(), "plain ✓");
-    }
 
     #[test]
     fn sizes_counts_and_times_read_well() {

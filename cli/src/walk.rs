@@ -90,7 +90,7 @@ pub(crate) fn walk(
         };
         progress.advance(record.raw().bytes.len());
         let time = input.trace.time(&record);
-        if !selection.takes(&view, time, names) {
+        if !selection.takes(&view, time, names, input) {
             return Ok(ControlFlow::Continue(()));
         }
         each(&Found { file, record, view, time }, names)

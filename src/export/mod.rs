@@ -1,0 +1,43 @@
+//! Records for other tools and for people: what [`schema`](crate::schema) found out, written down.
+//!
+//! | module | writes |
+//! |---|---|
+//! | [`json`] | numbers, strings, GUIDs straight into a buffer |
+//! | [`fields`] | the fields of an event as a JSON object or as `name=value` text |
+//! | [`csv`] | a row of constant columns |
+//! | [`xml`] | the `Event` elements of tracerpt |
+//! | [`text`] | what must not reach a terminal |
+//!
+//! Everything appends to a `Vec<u8>` that the caller flushes; nothing is kept from one event to the
+//! next but scratch memory, so that a log of any size takes the same memory.
+
+#![forbid(unsafe_code)]
+
+pub mod csv;
+pub mod fields;
+pub mod json;
+pub mod text;
+pub mod xml;
+
+use crate::codec::RecordView;
+use crate::format::FileTime;
+use crate::schema::Description;
+
+/// One record with everything that a row or an element says of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'e, 'a> {
+    /// The record.
+    pub view: &'e RecordView<'a>,
+    /// Its schema and names.
+    pub event: &'e Description<'a>,
+    /// When it was logged; of its buffer if it has no stamp.
+    pub time: FileTime,
+    /// Processor index of its buffer.
+    pub lane: u16,
+    /// Its buffer's place in the file.
+    pub buffer_index: usize,
+    /// The name of its process, if that is known.
+    pub process_name: Option<&'e str>,
+    /// Unit of processor times, in 100 ns.
+    pub timer_resolution: u32,
+}

@@ -1,0 +1,12 @@
+//! What payloads mean: every decoder against values made by hand, against files from Windows, and
+//! against input that means harm.
+#![allow(missing_docs)]
+
+#[cfg(feature = "manifest")]
+mod manifest;
+mod metadata;
+mod samples;
+mod shown;
+mod tmf;
+mod tracelogging;
+mod values;
