@@ -22,6 +22,7 @@
 //! | give up a buffer (switch) | the lane's writer | `IndexList`: release, acquire in `Collector::next_full` |
 //! | steal a buffer | the collector | the lane's `hand` word and its `busy` word, see below |
 //! | reset and free a buffer | the collector | `IndexSet`: release |
+//! | overwrite a buffer | the lane's writer | its `Claim`, where a snapshot looks |
 //!
 //! # The hot path
 //!
@@ -58,11 +59,17 @@
 //!
 //! The collector sets `state`, passes the heavy barrier and takes each lane's buffer, as above. A
 //! busy lane is asked again: its owner may be in the middle of an event, or only finding out. A
-//! writer that holds a reservation for longer than the grace period is closed out: `closed` says
-//! so,
+//! writer that holds a reservation for longer than the grace period is closed out: `closed` says so,
 //! what it had published is taken, and its `commit`, which looks at `closed` after it publishes,
 //! learns whether its record made it.
+//!
+//! # Rings that overwrite
+//!
+//! With [`Policy::Overwrite`] no collector takes full buffers: a writer that gives one up puts it
+//! back into the set, as it is, and every buffer has its turn to be begun anew. Each turn is one
+//! writer's. A turn whose buffer is in a hand passes; see `pin` for those that are being read.
 
+mod collector;
 mod memory;
 #[cfg(loom)]
 #[allow(missing_docs, clippy::missing_errors_doc, reason = "for tests/loom only")]
@@ -71,18 +78,20 @@ mod pin;
 mod quick;
 mod reservation;
 mod thread;
+mod writing;
 
+pub(crate) use collector::{Collector, Published, Sealed, Stolen};
 pub(crate) use memory::Backing;
 pub use reservation::Reservation;
 pub(crate) use thread::generation;
+pub(crate) use writing::{Entered, Space};
 
 use crate::format::{BufferFlags, BufferHeader, BufferState, MAX_LANES};
 use crate::session::{
     pool::{IndexList, IndexSet},
-    stats::Discarded,
-    sync::{AtomicU32, AtomicU64, Barrier, Ordering, yield_now},
+    sync::{AtomicU32, AtomicU64, Barrier, Ordering},
 };
-use memory::{Buffer, Memory};
+use memory::Memory;
 use pin::Claim;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -493,424 +502,5 @@ impl Ring {
         lane.ids.store(ids, Ordering::Relaxed);
         self.barrier.light();
         Some(Entered { ring: self, lane, barrier: self.barrier, _not_send: PhantomData })
-    }
-}
-
-/// The right to write into a lane. Dropping it leaves the lane.
-#[derive(Debug)]
-pub(crate) struct Entered<'a> {
-    ring: &'a Ring,
-    lane: &'a Lane,
-    /// The ring's, or the usual one where that is known to be it: then it costs no test.
-    barrier: Barrier,
-    /// The thread that entered must leave: its next entry relies on its own order.
-    _not_send: PhantomData<*const ()>,
-}
-
-impl Drop for Entered<'_> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        // Release pairs with the acquire loads of `busy` in the collector.
-        self.lane.busy.store(0, Ordering::Release);
-    }
-}
-
-impl<'a> Entered<'a> {
-    /// The lane's counters and owner.
-    #[inline(always)]
-    pub(crate) fn lane(&self) -> &'a Lane {
-        self.lane
-    }
-
-    /// The ring's state. That it is not stopped holds until this entry is left.
-    #[inline(always)]
-    pub(crate) fn state(&self) -> u32 {
-        self.ring.state()
-    }
-
-    /// Space for `len` bytes at the end of the buffer in hand. If they do not fit, or the hand is
-    /// empty, it is time to [`switch`](Self::switch).
-    #[inline(always)]
-    pub(crate) fn reserve(self, len: u32) -> Result<Space<'a>, Self> {
-        let need = (len + 7) & !7;
-        match self.place(need) {
-            Some((buffer, start)) => Ok(Space { entered: self, buffer, start, need }),
-            None => Err(self),
-        }
-    }
-
-    #[inline(always)]
-    fn place(&self, need: u32) -> Option<(Buffer<'a>, u32)> {
-        let hand = self.lane.hand.load(Ordering::Relaxed);
-        if hand == EMPTY_HAND {
-            return None;
-        }
-        let buffer = self.ring.memory.at(Hand::unpack(hand).offset);
-        // Relaxed: this thread stored it last, or a former owner before `disown`.
-        let start = buffer.load_filled(Ordering::Relaxed);
-        let end = u64::from(start) + u64::from(need);
-        (end <= u64::from(self.ring.memory.buffer_size())).then_some((buffer, start))
-    }
-
-    /// Gives up the buffer in hand and takes a free one, whose header says that `lost` events went
-    /// missing before it. `ticks` is the time now.
-    #[cold]
-    pub(crate) fn switch(&mut self, lost: u32, ticks: u64) -> Result<(), Discarded> {
-        let exchange = &self.ring.exchange;
-        // AcqRel pairs with the swaps in `Collector::steal`: each hand is seen by one side.
-        let old = self.lane.hand.swap(EMPTY_HAND, Ordering::AcqRel);
-        let mut number = None;
-        if old != EMPTY_HAND {
-            let old = Hand::unpack(old);
-            self.ring.note_latest(self.lane);
-            self.ring.give_up(self.ring.memory.index(old.offset), ticks);
-            number = Some(old.number);
-        }
-        let Some(buffer) = self.ring.take_empty() else {
-            if let Some(number) = number {
-                exchange.numbers.put(number);
-            }
-            return Err(Discarded::NoFreeBuffer);
-        };
-        let Some(number) = number.or_else(|| exchange.numbers.take()) else {
-            self.ring.abandon(buffer);
-            exchange.free.put(buffer);
-            return Err(Discarded::NoLane);
-        };
-        exchange.numbers_used.fetch_max(number + 1, Ordering::Relaxed);
-
-        let sequence = exchange.next_sequence.fetch_add(1, Ordering::Relaxed);
-        let offset = self.ring.memory.offset(buffer);
-        // SAFETY: `buffer` came from the free set, so it is this thread's alone.
-        unsafe { self.ring.memory.at(offset).begin(number, sequence, lost) };
-        self.ring.begun(buffer, number, sequence);
-
-        let hand = Hand { offset, number }.pack();
-        // Release pairs with the acquire in `Collector::peek`: the header is there.
-        let pushed_out = self.lane.hand.swap(hand, Ordering::AcqRel);
-        if pushed_out != EMPTY_HAND {
-            // The collector found this lane busy and put the old hand back. It was given up.
-            let old = Hand::unpack(pushed_out);
-            exchange.numbers.put(old.number);
-            self.ring.give_up(self.ring.memory.index(old.offset), ticks);
-        }
-        let last = &self.lane.tally.last_ticks;
-        let latest = exchange.latest.load(Ordering::Relaxed);
-        last.store(last.load(Ordering::Relaxed).max(latest), Ordering::Relaxed);
-
-        self.barrier.light();
-        // Pairs, through the barrier, with the look at the hand in `Collector::close`: a lane that
-        // was closed with its old buffer gets no event into a new one.
-        if self.lane.closed.load(Ordering::Relaxed) != 0 {
-            return Err(Discarded::Stopped);
-        }
-        Ok(())
-    }
-}
-
-/// Space for one record. Dropped without [`commit`](Self::commit), it leaves nothing.
-#[derive(Debug)]
-#[must_use = "uncommitted space leaves nothing"]
-pub(crate) struct Space<'a> {
-    entered: Entered<'a>,
-    buffer: Buffer<'a>,
-    start: u32,
-    /// Bytes reserved, a multiple of 8.
-    need: u32,
-}
-
-impl<'a> Space<'a> {
-    /// The bytes, up to the next multiple of 8. They hold what an earlier record left there.
-    #[inline(always)]
-    pub(crate) fn bytes(&mut self) -> &mut [u8] {
-        let range = self.start..self.start + self.need;
-        // SAFETY:
-        // - The range lies in the buffer: `reserve` compared it.
-        // - It lies behind `FilledBytes`, where nobody but the lane's owner reads or writes, and
-        //   `Entered` is the owner's only entry.
-        // - The buffer stays the lane's while `busy` is set: the collector leaves a busy lane its
-        //   hand, and recycles only what was given up.
-        unsafe { self.buffer.bytes_mut(range) }
-    }
-
-    /// The lane's counters and owner.
-    #[inline(always)]
-    pub(crate) fn lane(&self) -> &'a Lane {
-        self.entered.lane
-    }
-
-    /// Publishes the bytes as one record: from here on it survives a kill.
-    ///
-    /// # Errors
-    ///
-    /// [`Discarded::Stopped`] if the session was stopped, and closed without it, meanwhile.
-    #[inline(always)]
-    pub(crate) fn commit_all(self) -> Result<Entered<'a>, Discarded> {
-        let Self { entered, buffer, start, need } = self;
-        let end = start + need;
-        // Release pairs with the acquire load in `Collector::peek` and in the readers of a ring:
-        // whoever sees `end` sees the record.
-        buffer.store_filled(end, Ordering::Release);
-        entered.barrier.light();
-        // Pairs, through the barrier, with the load of `FilledBytes` in `Collector::close`.
-        if entered.lane.closed.load(Ordering::Relaxed) != 0 {
-            return closed_out(entered, end);
-        }
-        Ok(entered)
-    }
-
-    /// Publishes the first `len` bytes as one record; the others are free again.
-    ///
-    /// # Errors
-    ///
-    /// As [`commit_all`](Self::commit_all).
-    #[inline(always)]
-    pub(crate) fn commit(self, len: u32) -> Result<Entered<'a>, Discarded> {
-        debug_assert!(len <= self.need);
-        let need = len.next_multiple_of(8).min(self.need);
-        Self { need, ..self }.commit_all()
-    }
-}
-
-/// The session was stopped while this reservation was open. Was the record taken?
-#[cold]
-fn closed_out(entered: Entered<'_>, end: u32) -> Result<Entered<'_>, Discarded> {
-    loop {
-        // Acquire pairs with the release in `Collector::close`. 1 is a moment's state: the
-        // collector is between two instructions.
-        match entered.lane.closed.load(Ordering::Acquire) {
-            1 => yield_now(),
-            closed if end <= closed => return Ok(entered),
-            _ => {
-                add(&entered.lane.tally.stopped, 1);
-                return Err(Discarded::Stopped);
-            }
-        }
-    }
-}
-
-/// The one party that empties a ring. There is one per ring, made with it.
-#[derive(Debug)]
-pub(crate) struct Collector {
-    ring: Arc<Ring>,
-    /// Buffers collected and not yet asked for, newest first.
-    batch: Vec<u32>,
-}
-
-/// A buffer that the collector owns: no writer will touch it again before it is released.
-#[derive(Debug)]
-#[must_use = "a buffer that is not released is lost to the ring"]
-pub(crate) struct Sealed {
-    buffer: u32,
-}
-
-impl Sealed {
-    /// Which buffer of the ring, from 0.
-    pub(crate) fn index(&self) -> u32 {
-        self.buffer
-    }
-}
-
-/// What came of [`Collector::steal`].
-#[derive(Debug)]
-pub(crate) enum Stolen {
-    /// The buffer that the lane had. It may have taken another one meanwhile.
-    Buffer(Sealed),
-    /// The lane has none.
-    Nothing,
-    /// The owner is writing.
-    Busy,
-}
-
-/// The published part of a buffer that a writer has in hand.
-#[derive(Debug)]
-pub(crate) struct Published<'a> {
-    /// Which buffer of the ring, from 0.
-    pub(crate) index: u32,
-    /// The header, with the `FilledBytes` that `records` ends at.
-    pub(crate) header: BufferHeader,
-    /// The records published so far.
-    pub(crate) records: &'a [u8],
-}
-
-impl Collector {
-    /// The ring.
-    pub(crate) fn ring(&self) -> &Arc<Ring> {
-        &self.ring
-    }
-
-    /// Collects the buffers that writers have given up so far, for [`next_full`](Self::next_full).
-    pub(crate) fn collect(&mut self) {
-        self.batch.reverse();
-        self.ring.exchange.full.take_all(&mut self.batch);
-        self.batch.reverse();
-    }
-
-    /// The next of the collected buffers, in the order of giving up.
-    pub(crate) fn next_full(&mut self) -> Option<Sealed> {
-        self.batch.pop().map(|buffer| Sealed { buffer })
-    }
-
-    /// The whole of a buffer.
-    pub(crate) fn bytes_mut<'b>(&'b self, sealed: &'b mut Sealed) -> &'b mut [u8] {
-        let range = 0..self.ring.memory.buffer_size();
-        // SAFETY: a `Sealed` is the only way to a buffer that is in no hand, no list and no set.
-        unsafe { self.ring.memory.nth(sealed.buffer).bytes_mut(range) }
-    }
-
-    /// Sets `FilledBytes` of a buffer whose records the collector wrote itself.
-    pub(crate) fn fill(&self, sealed: &Sealed, filled: u32) {
-        // Relaxed: nobody else looks before the buffer is free again.
-        self.ring.memory.nth(sealed.buffer).store_filled(filled, Ordering::Relaxed);
-    }
-
-    /// Where a buffer stands in the order of filling.
-    pub(crate) fn sequence(&self, sealed: &Sealed) -> i64 {
-        self.view(sealed.buffer).header.sequence_number.get()
-    }
-
-    /// Empties a buffer and makes it free.
-    pub(crate) fn release(&mut self, sealed: Sealed) {
-        // SAFETY: as in `bytes_mut`; the token ends here.
-        unsafe { self.ring.memory.nth(sealed.buffer).reset() };
-        self.ring.exchange.free.put(sealed.buffer);
-    }
-
-    /// Leaves a buffer where the oldest are overwritten, to be so in its turn.
-    pub(crate) fn keep(&mut self, sealed: Sealed, ticks: u64) {
-        self.ring.give_up(sealed.buffer, ticks);
-    }
-
-    /// Takes any buffer that is in no hand, as it is.
-    pub(crate) fn take_any(&mut self) -> Option<Sealed> {
-        self.ring.exchange.free.take().map(|buffer| Sealed { buffer })
-    }
-
-    /// Puts the log's header buffer in front of the ring, if that is in a file: without its
-    /// checksum, which would be false for a moment whenever a field is set, until it is the last.
-    pub(crate) fn put_log_header(&mut self, header: &[u8], last: bool) {
-        self.ring.memory.put_log_header(header, last);
-    }
-
-    /// The buffer in the hand of `lane` and its `FilledBytes`, at some moment.
-    pub(crate) fn glance(&self, lane: &Lane) -> Option<(u32, u32)> {
-        let hand = lane.hand.load(Ordering::Relaxed);
-        (hand != EMPTY_HAND).then(|| {
-            let offset = Hand::unpack(hand).offset;
-            let buffer = self.ring.memory.at(offset);
-            (self.ring.memory.index(offset), buffer.load_filled(Ordering::Relaxed))
-        })
-    }
-
-    /// What the writer of `lane` has published of the buffer in its hand. Not for
-    /// [`Policy::Overwrite`], where a writer may take that buffer again: see [`Ring::pin`].
-    ///
-    /// The writer may go on, and may even give the buffer up: it is recycled by this collector
-    /// alone, which is borrowed until the view is gone.
-    pub(crate) fn peek<'a>(&'a self, lane: &Lane) -> Option<Published<'a>> {
-        debug_assert_eq!(self.ring.policy, Policy::Collect);
-        // Acquire pairs with the swap in `Entered::switch`: the header is there.
-        let hand = lane.hand.load(Ordering::Acquire);
-        (hand != EMPTY_HAND).then(|| self.view(self.ring.memory.index(Hand::unpack(hand).offset)))
-    }
-
-    fn view(&self, index: u32) -> Published<'_> {
-        // Acquire pairs with the release in `Space::commit`.
-        let buffer = self.ring.memory.nth(index);
-        let filled = buffer.load_filled(Ordering::Acquire);
-        // SAFETY:
-        // - What lies below `FilledBytes` does not change until the buffer is recycled, and that
-        //   takes this collector, mutably.
-        // - The header was written before the hand was published and is not written again.
-        let (header, records) = unsafe { buffer.published(HEADER_BYTES..filled) };
-        Published { index, header, records }
-    }
-
-    /// Takes the buffer of `lane` from its hand, unless its owner is writing at this moment.
-    ///
-    /// After [`stop`](Self::stop) a `Nothing` is final. A `Busy` may still be a writer that is only
-    /// finding out that the session is over: ask again.
-    pub(crate) fn steal(&mut self, lane: &Lane) -> Stolen {
-        // Acquire pairs with the release that clears it. Read before the hand: a writer that was
-        // seen to have left has its last hand seen too.
-        let busy = lane.busy.load(Ordering::Acquire) != 0;
-        if lane.hand.load(Ordering::Relaxed) == EMPTY_HAND {
-            return if busy { Stolen::Busy } else { Stolen::Nothing };
-        }
-        // AcqRel pairs with the swaps in `Entered::switch`.
-        let word = lane.hand.swap(EMPTY_HAND, Ordering::AcqRel);
-        if word == EMPTY_HAND {
-            return Stolen::Busy;
-        }
-        self.ring.barrier.heavy();
-        // Acquire as above: what the writer did to the buffer is seen.
-        if lane.busy.load(Ordering::Acquire) != 0
-            && lane
-                .hand
-                .compare_exchange(EMPTY_HAND, word, Ordering::AcqRel, Ordering::Acquire)
-                .is_ok()
-        {
-            return Stolen::Busy;
-        }
-        let hand = Hand::unpack(word);
-        self.ring.note_latest(lane);
-        self.ring.exchange.numbers.put(hand.number);
-        Stolen::Buffer(Sealed { buffer: self.ring.memory.index(hand.offset) })
-    }
-
-    /// Whether a thread owns `lane`.
-    pub(crate) fn is_owned(&self, lane: &Lane) -> bool {
-        lane.owned.load(Ordering::Relaxed) != 0
-    }
-
-    /// Ends writing: no reservation succeeds after this returns.
-    pub(crate) fn stop(&mut self) {
-        // Pairs, through the barrier, with the load in `Entered::state`.
-        self.ring.set_state(None, STOPPED);
-        self.ring.barrier.heavy();
-    }
-
-    /// Whether `lane` holds a buffer; if its owner is busy without one, it is between two.
-    pub(crate) fn has_buffer(&self, lane: &Lane) -> bool {
-        lane.hand.load(Ordering::Relaxed) != EMPTY_HAND
-    }
-
-    /// Whether the owner of `lane` may be between two buffers, the old one on its way to the full
-    /// ones.
-    pub(crate) fn is_switching(&self, lane: &Lane) -> bool {
-        // Acquire pairs with the release that clears it: then the old buffer is in the list.
-        lane.busy.load(Ordering::Acquire) != 0 && !self.has_buffer(lane)
-    }
-
-    /// Closes out a lane whose owner holds a reservation after [`stop`](Self::stop): what it
-    /// published is what counts, and its buffer stays its own for ever.
-    pub(crate) fn close<'a>(&'a mut self, lane: &Lane) -> Option<Published<'a>> {
-        // Pairs, through the barrier, with the load of `closed` in `Space::commit`.
-        lane.closed.store(1, Ordering::Relaxed);
-        self.ring.barrier.heavy();
-        let published = self.peek(lane);
-        let end = published.as_ref().map_or(HEADER_BYTES, |p| p.header.filled_bytes.get());
-        lane.closed.store(end, Ordering::Release);
-        published
-    }
-
-    /// As [`close`](Self::close) where the buffers are the log. Tells whether there was a buffer.
-    pub(crate) fn close_in_place(&mut self, lane: &Lane) -> bool {
-        // As in `close`.
-        lane.closed.store(1, Ordering::Relaxed);
-        self.ring.barrier.heavy();
-        let end = self.glance(lane).map(|(_, filled)| filled);
-        lane.closed.store(end.unwrap_or(HEADER_BYTES), Ordering::Release);
-        end.is_some()
-    }
-
-    /// A free buffer for the collector's own records, with its header begun, under lane `number`.
-    pub(crate) fn own_buffer(&mut self, number: u32) -> Option<Sealed> {
-        let buffer = self.ring.take_empty()?;
-        let sequence = self.ring.exchange.next_sequence.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: `buffer` came from the free set, so it is this thread's alone.
-        unsafe { self.ring.memory.nth(buffer).begin(number, sequence, 0) };
-        self.ring.begun(buffer, number, sequence);
-        Some(Sealed { buffer })
     }
 }

@@ -10,19 +10,19 @@ mkdir -p "$copy"
 
 # bug | model | file | extended regular expression, which must match | replacement
 bugs=(
-  "commit is relaxed|peek_sees|lane.rs|buffer\.store_filled\(end, Ordering::Release\)|buffer.store_filled(end, Ordering::Relaxed)"
-  "peek is relaxed|peek_sees|lane.rs|buffer\.load_filled\(Ordering::Acquire\)|buffer.load_filled(Ordering::Relaxed)"
+  "commit is relaxed|peek_sees|lane/writing.rs|buffer\.store_filled\(end, Ordering::Release\)|buffer.store_filled(end, Ordering::Relaxed)"
+  "peek is relaxed|peek_sees|lane/collector.rs|buffer\.load_filled\(Ordering::Acquire\)|buffer.load_filled(Ordering::Relaxed)"
   "commit publishes before the copy|peek_sees|lane/model.rs|self\.0\.bytes\(\)\.copy_from_slice|self.0.publish_early(); self.0.bytes().copy_from_slice"
-  "a hand is shown before its header|peek_sees|lane.rs|hand\.swap\(hand, Ordering::AcqRel\)|hand.swap(hand, Ordering::Relaxed)"
+  "a hand is shown before its header|peek_sees|lane/writing.rs|hand\.swap\(hand, Ordering::AcqRel\)|hand.swap(hand, Ordering::Relaxed)"
   "full list is pushed relaxed|switch_and|pool.rs|compare_exchange_weak\(head, index, Ordering::Release|compare_exchange_weak(head, index, Ordering::Relaxed"
   "free set is put relaxed|switch_and|pool.rs|fetch_or\(bit, Ordering::Release\)|fetch_or(bit, Ordering::Relaxed)"
   "writers pass no barrier|stop_takes|sync.rs|^( *)fence\(Ordering::SeqCst\);\$|\1std::hint::black_box(());"
-  "a busy lane is stolen from|steal_from_a_waking|lane.rs|if lane\.busy\.load\(Ordering::Acquire\) != 0\$|if false \&\& lane.busy.load(Ordering::Acquire) != 0"
-  "a hand put back is not looked at|steal_from_a_switching|lane.rs|if pushed_out != EMPTY_HAND|if pushed_out != EMPTY_HAND \&\& false"
+  "a busy lane is stolen from|steal_from_a_waking|lane/collector.rs|if lane\.busy\.load\(Ordering::Acquire\) != 0\$|if false \&\& lane.busy.load(Ordering::Acquire) != 0"
+  "a hand put back is not looked at|steal_from_a_switching|lane/writing.rs|if pushed_out != EMPTY_HAND|if pushed_out != EMPTY_HAND \&\& false"
   "a pinned buffer is overwritten|pinned_buffers|lane/pin.rs|taken\.is_ok_and\(.*\)|taken.is_ok()"
   "an unpin is relaxed|pinned_buffers|lane/pin.rs|\(PINNED, 0, Ordering::Release|(PINNED, 0, Ordering::Relaxed"
   "a buffer left while it was pinned is lost|pinned_buffers|lane/pin.rs|self\.ring\.exchange\.free\.put\(self\.index\);|let _ = self.index;"
-  "commit ignores a closed lane|close_out|lane.rs|if entered\.lane\.closed\.load\(Ordering::Relaxed\) != 0|if false"
+  "commit ignores a closed lane|close_out|lane/writing.rs|if entered\.lane\.closed\.load\(Ordering::Relaxed\) != 0|if false"
 )
 
 # Runs one model of the copy.
@@ -38,7 +38,7 @@ plant() {
   mkdir -p "$copy/tests"
   cp -r tests/loom "$copy/tests/"
   sed -i '/^\[\[bench\]\]/,/^$/d' "$copy/Cargo.toml"
-  cat >>"$copy/src/session/lane.rs" <<'RUST'
+  cat >>"$copy/src/session/lane/writing.rs" <<'RUST'
 #[cfg(loom)]
 impl Space<'_> {
     #[allow(dead_code)]

@@ -33,8 +33,8 @@ pub(super) struct Claim {
     word: AtomicU32,
     /// Where the buffer before it in its lane stands in the order of filling; 0 if it is the first.
     ///
-    /// A buffer that was pinned in its turn, or whose taker fell asleep, outlives younger ones: only
-    /// so is the hole seen.
+    /// A buffer that was pinned in its turn, or whose taker fell asleep, outlives younger ones:
+    /// only so is the hole seen.
     previous: AtomicU64,
 }
 
@@ -49,7 +49,7 @@ impl Ring {
     /// Takes the claim on a buffer that comes next, unless it is pinned.
     pub(super) fn claim(&self, index: u32) -> bool {
         let Some(claim) = self.exchange.claims.get(index as usize) else { return true };
-        // AcqRel pairs with both orders in `Pinned::drop`: the reader is done with it, or takes over.
+        // AcqRel pairs with both orders in `Pinned::drop`: the reader is done, or takes over.
         let taken = claim.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |claim| {
             Some(if claim == PINNED { PINNED | LEFT } else { TAKEN })
         });

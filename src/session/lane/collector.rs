@@ -1,0 +1,233 @@
+//! The other side: collecting what writers gave up, taking buffers back, looking at what is published,
+//! stopping.
+
+use super::{EMPTY_HAND, HEADER_BYTES, Hand, Lane, Policy, Ring, STOPPED};
+use crate::format::BufferHeader;
+use crate::session::sync::Ordering;
+use std::sync::Arc;
+
+/// The one party that empties a ring. There is one per ring, made with it.
+#[derive(Debug)]
+pub(crate) struct Collector {
+    pub(super) ring: Arc<Ring>,
+    /// Buffers collected and not yet asked for, newest first.
+    pub(super) batch: Vec<u32>,
+}
+
+/// A buffer that the collector owns: no writer will touch it again before it is released.
+#[derive(Debug)]
+#[must_use = "a buffer that is not released is lost to the ring"]
+pub(crate) struct Sealed {
+    pub(super) buffer: u32,
+}
+
+impl Sealed {
+    /// Which buffer of the ring, from 0.
+    pub(crate) fn index(&self) -> u32 {
+        self.buffer
+    }
+}
+
+/// What came of [`Collector::steal`].
+#[derive(Debug)]
+pub(crate) enum Stolen {
+    /// The buffer that the lane had. It may have taken another one meanwhile.
+    Buffer(Sealed),
+    /// The lane has none.
+    Nothing,
+    /// The owner is writing.
+    Busy,
+}
+
+/// The published part of a buffer that a writer has in hand.
+#[derive(Debug)]
+pub(crate) struct Published<'a> {
+    /// Which buffer of the ring, from 0.
+    pub(crate) index: u32,
+    /// The header, with the `FilledBytes` that `records` ends at.
+    pub(crate) header: BufferHeader,
+    /// The records published so far.
+    pub(crate) records: &'a [u8],
+}
+
+impl Collector {
+    /// The ring.
+    pub(crate) fn ring(&self) -> &Arc<Ring> {
+        &self.ring
+    }
+
+    /// Collects the buffers that writers have given up so far, for [`next_full`](Self::next_full).
+    pub(crate) fn collect(&mut self) {
+        self.batch.reverse();
+        self.ring.exchange.full.take_all(&mut self.batch);
+        self.batch.reverse();
+    }
+
+    /// The next of the collected buffers, in the order of giving up.
+    pub(crate) fn next_full(&mut self) -> Option<Sealed> {
+        self.batch.pop().map(|buffer| Sealed { buffer })
+    }
+
+    /// The whole of a buffer.
+    pub(crate) fn bytes_mut<'b>(&'b self, sealed: &'b mut Sealed) -> &'b mut [u8] {
+        let range = 0..self.ring.memory.buffer_size();
+        // SAFETY: a `Sealed` is the only way to a buffer that is in no hand, no list and no set.
+        unsafe { self.ring.memory.nth(sealed.buffer).bytes_mut(range) }
+    }
+
+    /// Sets `FilledBytes` of a buffer whose records the collector wrote itself.
+    pub(crate) fn fill(&self, sealed: &Sealed, filled: u32) {
+        // Relaxed: nobody else looks before the buffer is free again.
+        self.ring.memory.nth(sealed.buffer).store_filled(filled, Ordering::Relaxed);
+    }
+
+    /// Where a buffer stands in the order of filling.
+    pub(crate) fn sequence(&self, sealed: &Sealed) -> i64 {
+        self.view(sealed.buffer).header.sequence_number.get()
+    }
+
+    /// Empties a buffer and makes it free.
+    pub(crate) fn release(&mut self, sealed: Sealed) {
+        // SAFETY: as in `bytes_mut`; the token ends here.
+        unsafe { self.ring.memory.nth(sealed.buffer).reset() };
+        self.ring.exchange.free.put(sealed.buffer);
+    }
+
+    /// Leaves a buffer where the oldest are overwritten, to be so in its turn.
+    pub(crate) fn keep(&mut self, sealed: Sealed, ticks: u64) {
+        self.ring.give_up(sealed.buffer, ticks);
+    }
+
+    /// Takes any buffer that is in no hand, as it is.
+    pub(crate) fn take_any(&mut self) -> Option<Sealed> {
+        self.ring.exchange.free.take().map(|buffer| Sealed { buffer })
+    }
+
+    /// Puts the log's header buffer in front of the ring, if that is in a file: without its
+    /// checksum, which would be false for a moment whenever a field is set, until it is the last.
+    pub(crate) fn put_log_header(&mut self, header: &[u8], last: bool) {
+        self.ring.memory.put_log_header(header, last);
+    }
+
+    /// The buffer in the hand of `lane` and its `FilledBytes`, at some moment.
+    pub(crate) fn glance(&self, lane: &Lane) -> Option<(u32, u32)> {
+        let hand = lane.hand.load(Ordering::Relaxed);
+        (hand != EMPTY_HAND).then(|| {
+            let offset = Hand::unpack(hand).offset;
+            let buffer = self.ring.memory.at(offset);
+            (self.ring.memory.index(offset), buffer.load_filled(Ordering::Relaxed))
+        })
+    }
+
+    /// What the writer of `lane` has published of the buffer in its hand. Not for
+    /// [`Policy::Overwrite`], where a writer may take that buffer again: see [`Ring::pin`].
+    ///
+    /// The writer may go on, and may even give the buffer up: it is recycled by this collector
+    /// alone, which is borrowed until the view is gone.
+    pub(crate) fn peek<'a>(&'a self, lane: &Lane) -> Option<Published<'a>> {
+        debug_assert_eq!(self.ring.policy, Policy::Collect);
+        // Acquire pairs with the swap in `Entered::switch`: the header is there.
+        let hand = lane.hand.load(Ordering::Acquire);
+        (hand != EMPTY_HAND).then(|| self.view(self.ring.memory.index(Hand::unpack(hand).offset)))
+    }
+
+    fn view(&self, index: u32) -> Published<'_> {
+        // Acquire pairs with the release in `Space::commit`.
+        let buffer = self.ring.memory.nth(index);
+        let filled = buffer.load_filled(Ordering::Acquire);
+        // SAFETY:
+        // - What lies below `FilledBytes` does not change until the buffer is recycled, and that
+        //   takes this collector, mutably.
+        // - The header was written before the hand was published and is not written again.
+        let (header, records) = unsafe { buffer.published(HEADER_BYTES..filled) };
+        Published { index, header, records }
+    }
+
+    /// Takes the buffer of `lane` from its hand, unless its owner is writing at this moment.
+    ///
+    /// After [`stop`](Self::stop) a `Nothing` is final. A `Busy` may still be a writer that is only
+    /// finding out that the session is over: ask again.
+    pub(crate) fn steal(&mut self, lane: &Lane) -> Stolen {
+        // Acquire pairs with the release that clears it. Read before the hand: a writer that was
+        // seen to have left has its last hand seen too.
+        let busy = lane.busy.load(Ordering::Acquire) != 0;
+        if lane.hand.load(Ordering::Relaxed) == EMPTY_HAND {
+            return if busy { Stolen::Busy } else { Stolen::Nothing };
+        }
+        // AcqRel pairs with the swaps in `Entered::switch`.
+        let word = lane.hand.swap(EMPTY_HAND, Ordering::AcqRel);
+        if word == EMPTY_HAND {
+            return Stolen::Busy;
+        }
+        self.ring.barrier.heavy();
+        // Acquire as above: what the writer did to the buffer is seen.
+        if lane.busy.load(Ordering::Acquire) != 0
+            && lane
+                .hand
+                .compare_exchange(EMPTY_HAND, word, Ordering::AcqRel, Ordering::Acquire)
+                .is_ok()
+        {
+            return Stolen::Busy;
+        }
+        let hand = Hand::unpack(word);
+        self.ring.note_latest(lane);
+        self.ring.exchange.numbers.put(hand.number);
+        Stolen::Buffer(Sealed { buffer: self.ring.memory.index(hand.offset) })
+    }
+
+    /// Whether a thread owns `lane`.
+    pub(crate) fn is_owned(&self, lane: &Lane) -> bool {
+        lane.owned.load(Ordering::Relaxed) != 0
+    }
+
+    /// Ends writing: no reservation succeeds after this returns.
+    pub(crate) fn stop(&mut self) {
+        // Pairs, through the barrier, with the load in `Entered::state`.
+        self.ring.set_state(None, STOPPED);
+        self.ring.barrier.heavy();
+    }
+
+    /// Whether `lane` holds a buffer; if its owner is busy without one, it is between two.
+    pub(crate) fn has_buffer(&self, lane: &Lane) -> bool {
+        lane.hand.load(Ordering::Relaxed) != EMPTY_HAND
+    }
+
+    /// Whether the owner of `lane` may be between two buffers, the old one on its way to the full
+    /// ones.
+    pub(crate) fn is_switching(&self, lane: &Lane) -> bool {
+        // Acquire pairs with the release that clears it: then the old buffer is in the list.
+        lane.busy.load(Ordering::Acquire) != 0 && !self.has_buffer(lane)
+    }
+
+    /// Closes out a lane whose owner holds a reservation after [`stop`](Self::stop): what it
+    /// published is what counts, and its buffer stays its own for ever.
+    pub(crate) fn close<'a>(&'a mut self, lane: &Lane) -> Option<Published<'a>> {
+        // Pairs, through the barrier, with the load of `closed` in `Space::commit`.
+        lane.closed.store(1, Ordering::Relaxed);
+        self.ring.barrier.heavy();
+        let published = self.peek(lane);
+        let end = published.as_ref().map_or(HEADER_BYTES, |p| p.header.filled_bytes.get());
+        lane.closed.store(end, Ordering::Release);
+        published
+    }
+
+    /// As [`close`](Self::close) where the buffers are the log. Tells whether there was a buffer.
+    pub(crate) fn close_in_place(&mut self, lane: &Lane) -> bool {
+        // As in `close`.
+        lane.closed.store(1, Ordering::Relaxed);
+        self.ring.barrier.heavy();
+        let end = self.glance(lane).map(|(_, filled)| filled);
+        lane.closed.store(end.unwrap_or(HEADER_BYTES), Ordering::Release);
+        end.is_some()
+    }
+
+    /// A free buffer for the collector's own records, with its header begun, under lane `number`.
+    pub(crate) fn own_buffer(&mut self, number: u32) -> Option<Sealed> {
+        let buffer = self.ring.take_empty()?;
+        let sequence = self.ring.exchange.next_sequence.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: `buffer` came from the free set, so it is this thread's alone.
+        unsafe { self.ring.memory.nth(buffer).begin(number, sequence, 0) };
+        self.ring.begun(buffer, number, sequence);
+        Some(Sealed { buffer })
+    }
+}

@@ -1,0 +1,201 @@
+//! The writer's side: entering a lane, taking space, publishing, going on in the next buffer.
+
+use super::{EMPTY_HAND, Hand, Lane, Ring, add, memory::Buffer};
+use crate::session::{
+    stats::Discarded,
+    sync::{Barrier, Ordering, yield_now},
+};
+use std::marker::PhantomData;
+
+/// The right to write into a lane. Dropping it leaves the lane.
+#[derive(Debug)]
+pub(crate) struct Entered<'a> {
+    pub(super) ring: &'a Ring,
+    pub(super) lane: &'a Lane,
+    /// The ring's, or the usual one where that is known to be it: then it costs no test.
+    pub(super) barrier: Barrier,
+    /// The thread that entered must leave: its next entry relies on its own order.
+    pub(super) _not_send: PhantomData<*const ()>,
+}
+
+impl Drop for Entered<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // Release pairs with the acquire loads of `busy` in the collector.
+        self.lane.busy.store(0, Ordering::Release);
+    }
+}
+
+impl<'a> Entered<'a> {
+    /// The lane's counters and owner.
+    #[inline(always)]
+    pub(crate) fn lane(&self) -> &'a Lane {
+        self.lane
+    }
+
+    /// The ring's state. That it is not stopped holds until this entry is left.
+    #[inline(always)]
+    pub(crate) fn state(&self) -> u32 {
+        self.ring.state()
+    }
+
+    /// Space for `len` bytes at the end of the buffer in hand. If they do not fit, or the hand is
+    /// empty, it is time to [`switch`](Self::switch).
+    #[inline(always)]
+    pub(crate) fn reserve(self, len: u32) -> Result<Space<'a>, Self> {
+        let need = (len + 7) & !7;
+        match self.place(need) {
+            Some((buffer, start)) => Ok(Space { entered: self, buffer, start, need }),
+            None => Err(self),
+        }
+    }
+
+    #[inline(always)]
+    fn place(&self, need: u32) -> Option<(Buffer<'a>, u32)> {
+        let hand = self.lane.hand.load(Ordering::Relaxed);
+        if hand == EMPTY_HAND {
+            return None;
+        }
+        let buffer = self.ring.memory.at(Hand::unpack(hand).offset);
+        // Relaxed: this thread stored it last, or a former owner before `disown`.
+        let start = buffer.load_filled(Ordering::Relaxed);
+        let end = u64::from(start) + u64::from(need);
+        (end <= u64::from(self.ring.memory.buffer_size())).then_some((buffer, start))
+    }
+
+    /// Gives up the buffer in hand and takes a free one, whose header says that `lost` events went
+    /// missing before it. `ticks` is the time now.
+    #[cold]
+    pub(crate) fn switch(&mut self, lost: u32, ticks: u64) -> Result<(), Discarded> {
+        let exchange = &self.ring.exchange;
+        // AcqRel pairs with the swaps in `Collector::steal`: each hand is seen by one side.
+        let old = self.lane.hand.swap(EMPTY_HAND, Ordering::AcqRel);
+        let mut number = None;
+        if old != EMPTY_HAND {
+            let old = Hand::unpack(old);
+            self.ring.note_latest(self.lane);
+            self.ring.give_up(self.ring.memory.index(old.offset), ticks);
+            number = Some(old.number);
+        }
+        let Some(buffer) = self.ring.take_empty() else {
+            if let Some(number) = number {
+                exchange.numbers.put(number);
+            }
+            return Err(Discarded::NoFreeBuffer);
+        };
+        let Some(number) = number.or_else(|| exchange.numbers.take()) else {
+            self.ring.abandon(buffer);
+            exchange.free.put(buffer);
+            return Err(Discarded::NoLane);
+        };
+        exchange.numbers_used.fetch_max(number + 1, Ordering::Relaxed);
+
+        let sequence = exchange.next_sequence.fetch_add(1, Ordering::Relaxed);
+        let offset = self.ring.memory.offset(buffer);
+        // SAFETY: `buffer` came from the free set, so it is this thread's alone.
+        unsafe { self.ring.memory.at(offset).begin(number, sequence, lost) };
+        self.ring.begun(buffer, number, sequence);
+
+        let hand = Hand { offset, number }.pack();
+        // Release pairs with the acquire in `Collector::peek`: the header is there.
+        let pushed_out = self.lane.hand.swap(hand, Ordering::AcqRel);
+        if pushed_out != EMPTY_HAND {
+            // The collector found this lane busy and put the old hand back. It was given up.
+            let old = Hand::unpack(pushed_out);
+            exchange.numbers.put(old.number);
+            self.ring.give_up(self.ring.memory.index(old.offset), ticks);
+        }
+        let last = &self.lane.tally.last_ticks;
+        let latest = exchange.latest.load(Ordering::Relaxed);
+        last.store(last.load(Ordering::Relaxed).max(latest), Ordering::Relaxed);
+
+        self.barrier.light();
+        // Pairs, through the barrier, with the look at the hand in `Collector::close`: a lane that
+        // was closed with its old buffer gets no event into a new one.
+        if self.lane.closed.load(Ordering::Relaxed) != 0 {
+            return Err(Discarded::Stopped);
+        }
+        Ok(())
+    }
+}
+
+/// Space for one record. Dropped without [`commit`](Self::commit), it leaves nothing.
+#[derive(Debug)]
+#[must_use = "uncommitted space leaves nothing"]
+pub(crate) struct Space<'a> {
+    pub(super) entered: Entered<'a>,
+    pub(super) buffer: Buffer<'a>,
+    pub(super) start: u32,
+    /// Bytes reserved, a multiple of 8.
+    pub(super) need: u32,
+}
+
+impl<'a> Space<'a> {
+    /// The bytes, up to the next multiple of 8. They hold what an earlier record left there.
+    #[inline(always)]
+    pub(crate) fn bytes(&mut self) -> &mut [u8] {
+        let range = self.start..self.start + self.need;
+        // SAFETY:
+        // - The range lies in the buffer: `reserve` compared it.
+        // - It lies behind `FilledBytes`, where nobody but the lane's owner reads or writes, and
+        //   `Entered` is the owner's only entry.
+        // - The buffer stays the lane's while `busy` is set: the collector leaves a busy lane its
+        //   hand, and recycles only what was given up.
+        unsafe { self.buffer.bytes_mut(range) }
+    }
+
+    /// The lane's counters and owner.
+    #[inline(always)]
+    pub(crate) fn lane(&self) -> &'a Lane {
+        self.entered.lane
+    }
+
+    /// Publishes the bytes as one record: from here on it survives a kill.
+    ///
+    /// # Errors
+    ///
+    /// [`Discarded::Stopped`] if the session was stopped, and closed without it, meanwhile.
+    #[inline(always)]
+    pub(crate) fn commit_all(self) -> Result<Entered<'a>, Discarded> {
+        let Self { entered, buffer, start, need } = self;
+        let end = start + need;
+        // Release pairs with the acquire load in `Collector::peek` and in the readers of a ring:
+        // whoever sees `end` sees the record.
+        buffer.store_filled(end, Ordering::Release);
+        entered.barrier.light();
+        // Pairs, through the barrier, with the load of `FilledBytes` in `Collector::close`.
+        if entered.lane.closed.load(Ordering::Relaxed) != 0 {
+            return closed_out(entered, end);
+        }
+        Ok(entered)
+    }
+
+    /// Publishes the first `len` bytes as one record; the others are free again.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit_all`](Self::commit_all).
+    #[inline(always)]
+    pub(crate) fn commit(self, len: u32) -> Result<Entered<'a>, Discarded> {
+        debug_assert!(len <= self.need);
+        let need = len.next_multiple_of(8).min(self.need);
+        Self { need, ..self }.commit_all()
+    }
+}
+
+/// The session was stopped while this reservation was open. Was the record taken?
+#[cold]
+fn closed_out(entered: Entered<'_>, end: u32) -> Result<Entered<'_>, Discarded> {
+    loop {
+        // Acquire pairs with the release in `Collector::close`. 1 is a moment's state: the
+        // collector is between two instructions.
+        match entered.lane.closed.load(Ordering::Acquire) {
+            1 => yield_now(),
+            closed if end <= closed => return Ok(entered),
+            _ => {
+                add(&entered.lane.tally.stopped, 1);
+                return Err(Discarded::Stopped);
+            }
+        }
+    }
+}
