@@ -263,12 +263,12 @@ fn send_to(listeners: &[Listener], event: &Event<'_>, write: Write<'_>) -> Resul
     }
 }
 
-/// What it means that a session did not record an event: one that pauses, or has just stopped,
-/// does not want it.
+/// What it means that a session did not record an event: one that pauses, has just stopped or is
+/// the parent process's does not want it.
 #[cold]
 fn not_recorded(discarded: Discarded) -> Result<u32, Discarded> {
     match discarded {
-        Discarded::Disabled | Discarded::Stopped => Ok(0),
+        Discarded::Disabled | Discarded::Stopped | Discarded::Forked => Ok(0),
         discarded => Err(discarded),
     }
 }

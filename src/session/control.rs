@@ -169,7 +169,7 @@ pub enum ControlError {
     /// The session's buffers stay in a ring until they are overwritten: no consumer can be given
     /// them, but a snapshot can be taken.
     NotRealTime,
-    /// The session has stopped.
+    /// The session has stopped, or is that of the process that this one was forked from.
     Stopped,
     /// As many sessions as can have enabled this provider already: how many.
     TooManySessions(usize),
@@ -458,7 +458,7 @@ impl Controller {
     ///
     /// [`ControlError::NotRealTime`] if the session's buffers stay in a ring that is overwritten.
     pub fn consumer(&self) -> Result<Consumer, ControlError> {
-        self.inner.shared.live.attach(None).ok_or(ControlError::NotRealTime)
+        self.attach(None)
     }
 
     /// The same with another limit to what waits. One piece of a buffer always may.
@@ -467,7 +467,15 @@ impl Controller {
     ///
     /// As [`consumer`](Self::consumer).
     pub fn consumer_with_capacity(&self, bytes: usize) -> Result<Consumer, ControlError> {
-        self.inner.shared.live.attach(Some(bytes)).ok_or(ControlError::NotRealTime)
+        self.attach(Some(bytes))
+    }
+
+    fn attach(&self, capacity: Option<usize>) -> Result<Consumer, ControlError> {
+        // In a forked child nobody would give it anything, or end it.
+        if self.is_of_parent() {
+            return Err(ControlError::Stopped);
+        }
+        self.inner.shared.live.attach(capacity).ok_or(ControlError::NotRealTime)
     }
 
     /// The first error of the sink so far, if there was one.
