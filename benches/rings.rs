@@ -1,0 +1,196 @@
+//! What a ring costs: overwritten in memory, in a circular log, beside a log, while snapshots are
+//! taken.
+//!
+//! Not a criterion bench: each round is one recording flat out, by one thread, the kinds alternating,
+//! since a machine changes its mind from minute to minute. Printed per kind as medians over the
+//! rounds: nanoseconds of wall time and of CPU of the whole process per event, both as multiples of
+//! one clock read, and events lost. Then the percentiles of single calls of two threads, each timed
+//! by itself, with and without snapshots of the 64 MiB ring that they fill.
+//!
+//! `cargo bench --bench rings`; files go to the current directory's file system, `target/`.
+
+use etlring::format::Guid;
+use etlring::session::{ClassicEvent, Clock, FileMode, Session, SessionBuilder, SessionStats};
+use etlring::sink::NullSink;
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+const EVENTS: u64 = 10_000_000;
+const ROUNDS: usize = 7;
+const EVENT: ClassicEvent =
+    ClassicEvent::new(Guid::from_u128(0x0b1e5a7c_94d1_4c57_bd0e_6f1f3a9a7701), 10, 4);
+const PAYLOAD: [u8; 28] = [0x5A; 28];
+
+/// A kind of session, by name.
+type Kind = (&'static str, fn(&Path) -> SessionBuilder);
+
+const KINDS: [Kind; 4] = [
+    ("memory ring", |_| Session::builder("rings").memory_ring().maximum_buffers(1024)),
+    ("memory ring, tick", |_| {
+        Session::builder("rings").memory_ring().maximum_buffers(1024).clock(Clock::FlusherTick)
+    }),
+    ("circular log", |path| {
+        Session::builder("rings")
+            .log_file(path)
+            .file_mode(FileMode::Circular)
+            .maximum_file_size_mb(64)
+    }),
+    ("null sink", |_| Session::builder("rings").sink(NullSink)),
+];
+
+fn main() {
+    // `cargo test --benches` runs this too, with `--test`: then one short round shows that it runs.
+    let test = std::env::args().any(|arg| arg == "--test");
+    let (events, rounds) = if test { (10_000, 1) } else { (EVENTS, ROUNDS) };
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+    let path = directory.path().join("ring.etl");
+    let clock_ns = clock_ns();
+    println!("clock read {clock_ns:.2} ns; {events} events of 80 bytes, {rounds} rounds");
+
+    let mut results = KINDS.map(|_| (Vec::new(), Vec::new(), Vec::new()));
+    for _ in 0..rounds {
+        for ((_, kind), result) in KINDS.iter().zip(&mut results) {
+            let (seconds, cpu, stats) = record(kind(&path), events);
+            result.0.push(seconds * 1e9 / events as f64);
+            result.1.push(cpu * 1e9 / events as f64);
+            result.2.push(100.0 * stats.lost.total() as f64 / stats.attempted() as f64);
+        }
+    }
+    for ((name, _), (wall, cpu, lost)) in KINDS.iter().zip(&mut results) {
+        let (wall, cpu) = (spread(wall), spread(cpu));
+        println!(
+            "{name:18} wall {:5.1} ns ({:.1} to {:.1}), {:.2} clock reads; cpu {:5.1} ns ({:.1} to \
+             {:.1}), {:.2} clock reads; lost {:.1} %",
+            wall.1,
+            wall.0,
+            wall.2,
+            wall.1 / clock_ns,
+            cpu.1,
+            cpu.0,
+            cpu.2,
+            cpu.1 / clock_ns,
+            spread(lost).1,
+        );
+    }
+
+    beside_log(&path, rounds, if test { 1 } else { 400 }, clock_ns);
+    for snapshots in [false, true, false, true] {
+        percentiles(directory.path(), snapshots, if test { 10 } else { 2_000 });
+    }
+}
+
+/// One recording flat out: wall and CPU seconds of the events alone, and what became of them.
+fn record(builder: SessionBuilder, events: u64) -> (f64, f64, SessionStats) {
+    let session = builder.start().expect("starts");
+    let (start, cpu) = (Instant::now(), cpu_seconds());
+    for _ in 0..events {
+        let _ = session.write_classic(black_box(&EVENT), black_box(&PAYLOAD));
+    }
+    let spent = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+    (spent.0, spent.1, session.stop().expect("the log is whole"))
+}
+
+/// Bursts into a log whose ring lies in memory and in a file, alternating.
+fn beside_log(path: &Path, rounds: usize, bursts: usize, clock_ns: f64) {
+    let mut results = [Vec::new(), Vec::new()];
+    for _ in 0..rounds {
+        for (in_file, result) in [false, true].into_iter().zip(&mut results) {
+            let builder = Session::builder("rings").log_file(path).ring_file(in_file);
+            let session = builder.start().expect("starts");
+            let mut times = Vec::new();
+            for _ in 0..bursts {
+                let start = Instant::now();
+                for _ in 0..1_000 {
+                    let _ = session.write_classic(black_box(&EVENT), black_box(&PAYLOAD));
+                }
+                times.push(start.elapsed().as_secs_f64() * 1e6);
+                session.flush().expect("flushes");
+            }
+            result.push(spread(&mut times).1);
+            session.stop().expect("the log is whole");
+        }
+    }
+    let [memory, file] = results.each_mut().map(|times| spread(times));
+    println!(
+        "bursts of 1000 into a log: ring in memory {:.1} ns ({:.2} clock reads), in a file {:.1} ns, \
+         ratio {:.3}",
+        memory.1,
+        memory.1 / clock_ns,
+        file.1,
+        file.1 / memory.1
+    );
+}
+
+/// Times of single calls of two threads into a 64 MiB ring, while snapshots are taken or not.
+fn percentiles(directory: &Path, snapshots: bool, milliseconds: u64) {
+    let session = Session::builder("rings").memory_ring().maximum_buffers(1024).start();
+    let session = session.expect("starts");
+    let end = AtomicBool::new(false);
+    let mut taken = 0;
+    let mut times: Vec<u32> = std::thread::scope(|scope| {
+        let writers = [(); 2].map(|()| {
+            scope.spawn(|| {
+                let mut times = Vec::with_capacity(20_000_000);
+                while !end.load(Ordering::Relaxed) {
+                    let start = Instant::now();
+                    let _ = session.write_classic(black_box(&EVENT), black_box(&PAYLOAD));
+                    times.push(u32::try_from(start.elapsed().as_nanos()).unwrap_or(u32::MAX));
+                }
+                times
+            })
+        });
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(milliseconds) {
+            if snapshots {
+                session.snapshot(directory.join("snapshot.etl")).expect("a snapshot");
+                taken += 1;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        end.store(true, Ordering::Relaxed);
+        writers.into_iter().flat_map(|writer| writer.join().expect("no panic")).collect()
+    });
+    times.sort_unstable();
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
+    println!(
+        "calls of two threads, {taken:2} snapshots: p50 {} p99 {} p99.9 {} p99.99 {} ns, clock \
+         included, of {} calls",
+        at(0.5),
+        at(0.99),
+        at(0.999),
+        at(0.9999),
+        times.len()
+    );
+}
+
+/// The cheapest of many rounds of clock reads.
+fn clock_ns() -> f64 {
+    #[cfg(target_arch = "x86_64")]
+    #[allow(unsafe_code)]
+    // SAFETY: every x86-64 processor has the instruction.
+    let read = || unsafe { core::arch::x86_64::_rdtsc() };
+    #[cfg(not(target_arch = "x86_64"))]
+    let read = Instant::now;
+    let round = |_| {
+        let start = Instant::now();
+        for _ in 0..100_000 {
+            black_box(read());
+        }
+        start.elapsed().as_secs_f64() * 1e9 / 100_000.0
+    };
+    (0..20).map(round).fold(f64::INFINITY, f64::min)
+}
+
+/// CPU time of the whole process.
+fn cpu_seconds() -> f64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
+}
+
+/// Least, median, most.
+fn spread(values: &mut [f64]) -> (f64, f64, f64) {
+    values.sort_by(f64::total_cmp);
+    (values[0], values[values.len() / 2], values[values.len() - 1])
+}
