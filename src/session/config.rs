@@ -113,6 +113,8 @@ const MAX_BUFFERS: u32 = 1 << 20;
 /// | [`storage`](Self::storage) | [`Disk`] | any [`Storage`] |
 /// | [`ring_file`](Self::ring_file) | for a log file, if it can be made | needs [`Disk`] |
 /// | [`real_time`](Self::real_time) | no | not with [`FileMode::Append`], nor a ring that is overwritten |
+/// | [`memory_ring`](Self::memory_ring) | no | instead of a log file or a sink |
+/// | [`one_lane`](Self::one_lane) | no | |
 /// | [`when_full`](Self::when_full) | discard | [`WhenFull`], up to 1 h |
 #[must_use = "a builder makes a session only when it is started"]
 pub struct SessionBuilder {
@@ -134,6 +136,7 @@ pub struct SessionBuilder {
     sync: SyncMode,
     storage: Option<Box<dyn Storage>>,
     memory_ring: bool,
+    one_lane: bool,
     ring_file: Option<bool>,
     when_full: WhenFull,
     real_time: bool,
@@ -197,6 +200,7 @@ pub(crate) struct Config {
     pub(crate) mode: LogFileMode,
     pub(crate) file: FileConfig,
     pub(crate) ring: RingConfig,
+    pub(crate) one_lane: bool,
     /// How long a writer waits for a free buffer.
     pub(crate) patience: Option<Duration>,
     /// Number of the session within the process; given at start.
@@ -231,6 +235,7 @@ impl SessionBuilder {
             sync: SyncMode::default(),
             storage: None,
             memory_ring: false,
+            one_lane: false,
             ring_file: None,
             when_full: WhenFull::default(),
             real_time: false,
@@ -252,6 +257,14 @@ impl SessionBuilder {
     /// (`EVENT_TRACE_BUFFERING_MODE`). When all buffers are full the oldest is overwritten.
     pub fn memory_ring(self) -> Self {
         Self { memory_ring: true, ..self }
+    }
+
+    /// Has all threads write into one lane (`EVENT_TRACE_NO_PER_PROCESSOR_BUFFERING`), so that the
+    /// order of the file is the order of the events. Threads then wait for each other, for the time
+    /// of an event; one that finds another asleep in the lane gives up after a while, and its event
+    /// is lost as [`no_lane`](crate::session::EventsLost::no_lane).
+    pub fn one_lane(self) -> Self {
+        Self { one_lane: true, ..self }
     }
 
     /// Whether the buffers lie in a file beside the log, `app.etl.ring` for `app.etl`, so that a
@@ -465,6 +478,7 @@ impl SessionBuilder {
             mode = LogFileMode(file).with(LogFileMode::REAL_TIME);
         }
         for (bit, set) in [
+            (LogFileMode::NO_PER_PROCESSOR_BUFFERING, self.one_lane),
             (LogFileMode::PREALLOCATE, self.preallocate),
             (LogFileMode::DELAY_OPEN_FILE, self.delay_open),
             (
@@ -589,6 +603,7 @@ impl SessionBuilder {
             mode: file_mode.with(sequence),
             file,
             ring,
+            one_lane: self.one_lane,
             patience: match self.when_full {
                 WhenFull::Discard => None,
                 WhenFull::Block(patience) => Some(patience),
@@ -682,6 +697,7 @@ impl fmt::Debug for SessionBuilder {
             .field("delay_open", &self.delay_open)
             .field("sync", &self.sync)
             .field("memory_ring", &self.memory_ring)
+            .field("one_lane", &self.one_lane)
             .field("ring_file", &self.ring_file)
             .field("when_full", &self.when_full)
             .field("real_time", &self.real_time)

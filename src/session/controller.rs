@@ -358,6 +358,7 @@ fn ring_size(config: &Config, first_sequence: u64) -> RingSize {
         resident: config.minimum_buffers,
         logger_id: config.logger_id,
         first_sequence,
+        one_lane: config.one_lane,
     }
 }
 

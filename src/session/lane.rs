@@ -230,6 +230,11 @@ impl Lane {
         true
     }
 
+    /// Whether somebody is in it.
+    fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Relaxed) != 0
+    }
+
     /// Thread and process of the owner, as records have them.
     #[inline(always)]
     pub(crate) fn ids(&self) -> u64 {
@@ -256,6 +261,8 @@ pub(crate) struct Ring {
     tick: AtomicU64,
     /// Who takes the buffers that writers give up.
     policy: Policy,
+    /// Whether all threads write into one lane.
+    one_lane: bool,
     /// The process that made the ring.
     generation: u64,
     lanes: Lanes,
@@ -303,6 +310,8 @@ pub(crate) struct RingSize {
     pub(crate) logger_id: u16,
     /// Sequence number of the first buffer.
     pub(crate) first_sequence: u64,
+    /// Whether all threads write into one lane.
+    pub(crate) one_lane: bool,
 }
 
 impl RingSize {
@@ -337,6 +346,7 @@ impl Ring {
             memory,
             tick: AtomicU64::new(0),
             policy,
+            one_lane: size.one_lane,
             generation: thread::generation(),
             lanes: Lanes::new(),
             exchange: Exchange {

@@ -5,37 +5,68 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a lane must have been quiet before its buffer is taken back.
-const QUIET: Duration = Duration::from_millis(1);
 /// How long the end waits for a writer that holds a reservation.
 const GRACE: Duration = Duration::from_secs(1);
 /// How long it waits before it looks again.
 const PAUSE: Duration = Duration::from_micros(50);
 
-/// What the last look for quiet lanes saw.
+/// Looks for quiet lanes whose buffers others could use.
+///
+/// Where few buffers are free a lane is soon called quiet. Where they are not, only one is that was
+/// so for long: each time it is taken from, a lane's next event begins another buffer, and that one
+/// another place in the log.
 #[derive(Debug)]
 pub(crate) struct Lookout {
-    /// By lane: the buffer in hand and its end.
+    urgent: Look,
+    calm: Look,
+}
+
+/// One way of looking.
+#[derive(Debug)]
+struct Look {
+    /// How long a lane must have been quiet.
+    quiet: Duration,
+    /// Quarters of all buffers that shall be free.
+    quarters: u32,
+    /// By lane: the buffer in hand and its end at the last look.
     seen: Vec<Option<(u32, u32)>>,
     at: Instant,
 }
 
 impl Lookout {
     pub(crate) fn new() -> Self {
-        Self { seen: Vec::new(), at: Instant::now() }
+        Self {
+            urgent: Look::new(Duration::from_millis(1), 1),
+            calm: Look::new(Duration::from_secs(1), 3),
+        }
     }
 
     /// Buffers of lanes without an owner and of lanes that were quiet since the last look, as many
-    /// as it takes for a quarter of all to be free.
+    /// as others could use.
     pub(crate) fn quiet(&mut self, collector: &mut Collector) -> Vec<Sealed> {
-        let ring = Arc::clone(collector.ring());
-        let low = (ring.buffers() / 4).max(1);
+        let mut taken = self.urgent.quiet(collector);
+        taken.append(&mut self.calm.quiet(collector));
+        taken
+    }
+}
+
+impl Look {
+    fn new(quiet: Duration, quarters: u32) -> Self {
+        Self { quiet, quarters, seen: Vec::new(), at: Instant::now() }
+    }
+
+    fn quiet(&mut self, collector: &mut Collector) -> Vec<Sealed> {
         let mut taken = Vec::new();
-        if ring.buffers_free() >= low || self.at.elapsed() < QUIET {
+        if self.at.elapsed() < self.quiet {
+            return taken;
+        }
+        let ring = Arc::clone(collector.ring());
+        let low = (u64::from(ring.buffers()) * u64::from(self.quarters) / 4).max(1);
+        let enough = low.saturating_sub(u64::from(ring.buffers_free()));
+        if enough == 0 {
             return taken;
         }
         self.at = Instant::now();
-        let enough = (low - ring.buffers_free()) as usize;
         for (at, lane) in ring.lanes().enumerate() {
             let now = collector.glance(lane);
             if self.seen.len() == at {
@@ -43,7 +74,7 @@ impl Lookout {
             }
             let quiet = now.is_some() && (self.seen[at] == now || !collector.is_owned(lane));
             self.seen[at] = now;
-            if quiet && taken.len() < enough {
+            if quiet && (taken.len() as u64) < enough {
                 if let Stolen::Buffer(sealed) = collector.steal(lane) {
                     taken.push(sealed);
                 }

@@ -17,6 +17,7 @@ mod provider;
 mod records;
 mod replay;
 mod rings;
+mod signals;
 mod stop;
 mod syscalls;
 mod zero_alloc;

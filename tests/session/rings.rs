@@ -6,7 +6,7 @@ use etlring::reader::Trace;
 use etlring::session::{
     ClassicEvent, Clock, Discarded, FileMode, Session, SessionBuilder, SessionError, WhenFull,
 };
-use etlring::sink::Sink;
+use etlring::sink::{NullSink, Sink};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -349,4 +349,110 @@ fn the_flushers_tick_stamps_in_order_and_near_the_time() {
     assert!(stamps.iter().all(|time| (start..=end).contains(time)));
     // It moves on: not all at the start.
     assert!(stamps.iter().collect::<std::collections::BTreeSet<_>>().len() > 5);
+}
+
+#[test]
+fn one_lane_has_the_events_of_all_threads_in_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log.etl");
+    let session = builder().log_file(&path).one_lane().maximum_buffers(2048).start().unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let session = &session;
+            scope.spawn(move || {
+                for n in 0..2_000 {
+                    // Where another thread is asleep in the lane it is tried again.
+                    while write(session, thread << 32 | n) == Err(Discarded::NoLane) {}
+                }
+            });
+        }
+    });
+    // An event within an event cannot wait for the one around it.
+    let event = ClassicEvent::new(Guid::from_u128(7), 10, 4);
+    let open = session.reserve_classic(&event, 8).unwrap();
+    assert_eq!(write(&session, 0), Err(Discarded::NoLane));
+    drop(open);
+    let stats = session.stop().unwrap();
+    assert_eq!((stats.events_accepted, stats.lanes), (8_000, 1));
+    assert_eq!(stats.lost.total(), stats.lost.no_lane);
+
+    let trace = Trace::open(&path).unwrap();
+    assert!(trace.logfile().mode().has(LogFileMode::NO_PER_PROCESSOR_BUFFERING));
+    let mut records = trace.records();
+    let mut stamps = Vec::new();
+    let mut next = [0; 4];
+    while let Some(record) = records.next() {
+        let record = record.unwrap();
+        let view = record.view().unwrap();
+        stamps.push(view.ticks().unwrap());
+        if view.payload().len() == 100 {
+            let number = view.payload().first_chunk().unwrap();
+            let number = u64::from_le_bytes(*number);
+            let next = &mut next[(number >> 32) as usize];
+            assert_eq!(number & 0xFFFF_FFFF, *next);
+            *next += 1;
+        }
+    }
+    assert!(stamps.is_sorted(), "file order is time order");
+    assert_eq!(next, [2_000; 4]);
+}
+
+#[test]
+fn thousands_of_quiet_threads_leave_the_buffers_to_the_busy_ones() {
+    const QUIET: usize = 5_000;
+    let session = Session::builder(&crate::name("crowd")).sink(NullSink).maximum_buffers(64);
+    let session = session.buffer_size(4096).flush_interval(Duration::ZERO).start().unwrap();
+    let event = ClassicEvent::new(Guid::from_u128(7), 10, 4);
+    let (arrived, over) = (std::sync::Barrier::new(QUIET + 1), std::sync::Barrier::new(QUIET + 1));
+    let lost = std::thread::scope(|scope| {
+        for _ in 0..QUIET {
+            std::thread::Builder::new()
+                .stack_size(64 * 1024)
+                .spawn_scoped(scope, || {
+                    while session.write_classic(&event, b"one each").is_err() {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                    arrived.wait();
+                    over.wait();
+                })
+                .unwrap();
+        }
+        arrived.wait();
+        // What they have in hand is taken back when they have been quiet for long.
+        let patience = Instant::now() + Duration::from_secs(60);
+        while session.query().buffers_free < 48 && Instant::now() < patience {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(session.query().buffers_free >= 48);
+        let lost = ten_busy_threads(&session);
+        over.wait();
+        lost
+    });
+    session.stop().unwrap();
+    let session = Session::builder(&crate::name("ten")).sink(NullSink).maximum_buffers(64);
+    let session = session.buffer_size(4096).flush_interval(Duration::ZERO).start().unwrap();
+    let alone = ten_busy_threads(&session);
+    // A machine under load loses some either way.
+    assert!(lost <= alone + 10_000, "{lost} in the crowd, {alone} alone, of 200,000");
+}
+
+/// Events that ten threads lose of 200,000, at a rate that ten threads alone can have.
+fn ten_busy_threads(session: &Session) -> u64 {
+    let event = ClassicEvent::new(Guid::from_u128(7), 10, 4);
+    let before = session.query();
+    std::thread::scope(|busy| {
+        for _ in 0..10 {
+            busy.spawn(|| {
+                for n in 0..20_000u32 {
+                    let _ = session.write_classic(&event, &n.to_le_bytes());
+                    if n % 50 == 0 {
+                        std::thread::sleep(Duration::from_micros(500));
+                    }
+                }
+            });
+        }
+    });
+    let after = session.query();
+    assert_eq!(after.attempted() - before.attempted(), 200_000);
+    after.lost.total() - before.lost.total()
 }

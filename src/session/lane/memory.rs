@@ -43,6 +43,7 @@ pub(crate) enum Backing {
     /// In a file, behind a header buffer: place 0 of a log, the buffers are the others. The file is
     /// that long already, and its blocks are allocated: a store into a hole of a file kills the
     /// process when the disk is full.
+    #[cfg_attr(loom, expect(dead_code, reason = "the model lies in memory"))]
     File(std::fs::File),
 }
 

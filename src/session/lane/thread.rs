@@ -6,7 +6,11 @@
 //! another event, goes through a lane that nobody owns.
 
 use super::{Entered, Lane, Ring};
-use crate::session::{clock, stats::Discarded, sync::Barrier};
+use crate::session::{
+    clock,
+    stats::Discarded,
+    sync::{Barrier, yield_now},
+};
 use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::sync::atomic::AtomicU64;
@@ -20,6 +24,10 @@ const CHUNKS: usize = 1024;
 
 /// Lanes that nobody owns.
 const SHARED: usize = 64;
+
+/// How often a thread looks whether the one lane is free: some microseconds, then as long as it
+/// takes the system to let others run a hundred times.
+const ONE_LANE_TURNS: u32 = 200;
 
 /// The lanes of a ring. They are never removed, so that their counters stay.
 #[derive(Debug)]
@@ -73,6 +81,7 @@ fn notice_forks() {
         FORKS.fetch_add(1, Relaxed);
         // Fails only while the thread ends, which has none then.
         let _ = LAST.try_with(|last| last.set((0, ptr::null())));
+        let _ = IDS.try_with(|ids| ids.set(0));
     }
     ASKED.call_once(|| {
         // SAFETY:
@@ -88,15 +97,23 @@ fn notice_forks() {
 #[cfg(not(all(unix, not(loom))))]
 fn notice_forks() {}
 
-/// The calling thread and its process, as records have them.
+/// The calling thread and its process, as records have them. Asked of the system once.
 fn ids() -> u64 {
-    u64::from(std::process::id()) << 32 | u64::from(clock::thread_id())
+    let known = IDS.get();
+    if known != 0 {
+        return known;
+    }
+    let ids = u64::from(std::process::id()) << 32 | u64::from(clock::thread_id());
+    IDS.set(ids);
+    ids
 }
 
 thread_local! {
     /// The session this thread last wrote to, and its lane there. Needs no destructor, so that
     /// reading it is one load, in a signal handler too. Session 0 does not exist.
     static LAST: Cell<(u64, *const Lane)> = const { Cell::new((0, ptr::null())) };
+    /// What `ids` gives; 0 before the first time.
+    static IDS: Cell<u64> = const { Cell::new(0) };
     /// Every lane this thread owns.
     static HELD: Held = const { Held(RefCell::new(Vec::new())) };
 }
@@ -149,6 +166,9 @@ impl Ring {
         if self.is_of_parent() {
             return Err(Discarded::Forked);
         }
+        if self.one_lane {
+            return self.enter_the_one();
+        }
         if let Some(index) = self.own_lane() {
             if let Some(lane) = self.lanes.get(index) {
                 LAST.set((self.id, ptr::from_ref(lane)));
@@ -162,6 +182,23 @@ impl Ring {
         let ids = ids();
         let mut lanes = self.lanes.shared.iter();
         lanes.find_map(|lane| self.enter_shared(lane, ids)).ok_or(Discarded::NoLane)
+    }
+
+    /// Enters the lane of all threads, as soon as nobody is in it. An event within an event cannot
+    /// wait for that, and one that met a thread asleep in it does not wait for long.
+    fn enter_the_one(&self) -> Result<Entered<'_>, Discarded> {
+        let (ids, lane) = (ids(), self.lanes.shared.first().ok_or(Discarded::NoLane)?);
+        for turn in 0..ONE_LANE_TURNS {
+            if let Some(entered) = self.enter_shared(lane, ids) {
+                return Ok(entered);
+            }
+            // Only this thread itself can have left this number there and not be through.
+            if lane.ids() == ids && lane.is_busy() {
+                break;
+            }
+            if turn < ONE_LANE_TURNS / 2 { std::hint::spin_loop() } else { yield_now() }
+        }
+        Err(Discarded::NoLane)
     }
 
     /// Whether the process that made the ring is one that this one was forked from.
