@@ -59,9 +59,9 @@
 //!
 //! The collector sets `state`, passes the heavy barrier and takes each lane's buffer, as above. A
 //! busy lane is asked again: its owner may be in the middle of an event, or only finding out. A
-//! writer that holds a reservation for longer than the grace period is closed out: `closed` says so,
-//! what it had published is taken, and its `commit`, which looks at `closed` after it publishes,
-//! learns whether its record made it.
+//! writer that holds a reservation for longer than the grace period is closed out: `closed` says
+//! so, what it had published is taken, and its `commit`, which looks at `closed` after it
+//! publishes, learns whether its record made it.
 //!
 //! # Rings that overwrite
 //!

@@ -21,6 +21,15 @@
 //! - Every event that was attempted is in the log or in exactly one counter of [`SessionStats`].
 //! - Records of one thread keep their order. Across lanes only time stamps order them.
 //! - A lane's losses stand in the log where they happened: spec/12-loss.md.
+//! - A process that is killed at any instruction loses nothing that it committed, where the buffers
+//!   lie in a file: beside a log by default, in a circular log by nature. spec/13-recovery.md.
+//! - A child that was forked writes nothing into its parent's session.
+//!
+//! # Rings
+//!
+//! A memory ring and a circular log have no sink: a buffer that is full stays as it is until it is
+//! the oldest and a writer needs one. A `keeper` takes the flusher's place; snapshots copy the ring
+//! while writers go on.
 //!
 //! # Cost of one event
 //!
@@ -29,7 +38,8 @@
 //!
 //! # Where to read on
 //!
-//! `lane` first: the one word that makes this work. Then `pool`, `writer`, `flusher`.
+//! `lane` first: the one word that makes this work. Then `pool`, `writer`, `flusher`, `log`; for
+//! rings `keeper` and `snapshot`.
 
 mod append;
 #[expect(unsafe_code, reason = "reads the processor's counter")]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// An event was not recorded. Returned at once; a writer never waits.
+/// An event was not recorded. Returned at once, unless the session has writers wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Discarded {
@@ -10,7 +10,7 @@ pub enum Discarded {
     NoFreeBuffer,
     /// The record does not fit an empty buffer, or the 65,535 bytes a record can have.
     TooLarge,
-    /// All lanes are taken by other threads.
+    /// All lanes are taken by other threads, or the one lane is in use.
     NoLane,
     /// The session is paused.
     Disabled,

@@ -121,9 +121,14 @@ struct Stamp {
 
 /// The writing side of a [`Session`](crate::session::Session): cheap to clone, for any thread.
 ///
-/// Writing never waits, allocates nothing and makes no system call, but for a thread's first event
-/// in a session, when it takes a lane. An event that cannot be recorded is discarded at once, and
-/// counted by cause.
+/// Writing never waits, unless the session was made so
+/// ([`WhenFull::Block`](crate::session::WhenFull::Block),
+/// [`one_lane`](crate::session::SessionBuilder::one_lane)). It allocates nothing and makes no
+/// system call, but for a thread's first event in a session, when it takes a lane; so a thread that
+/// logs from a signal handler should have logged before. An event that cannot be recorded is
+/// discarded at once, and counted by cause.
+///
+/// In a forked child every event is refused as [`Discarded::Forked`]: the session is the parent's.
 #[derive(Clone, Debug)]
 pub struct SessionHandle {
     ring: Arc<Ring>,

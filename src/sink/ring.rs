@@ -1,7 +1,7 @@
 //! The file that a session's buffers lie in, beside its log: `app.etl.ring` for `app.etl`.
 //!
-//! It outlives the process if that is killed, and then holds what had not reached the log. A session
-//! that ends removes it. See spec/13-recovery.md.
+//! It outlives the process if that is killed, and then holds what had not reached the log. A
+//! session that ends removes it. See spec/13-recovery.md.
 
 use crate::sink::storage::{Disk, Found, Storage};
 use std::fs::File;

@@ -1,5 +1,5 @@
-//! The other side: collecting what writers gave up, taking buffers back, looking at what is published,
-//! stopping.
+//! The other side: collecting what writers gave up, taking buffers back, looking at what is
+//! published, stopping.
 
 use super::{EMPTY_HAND, HEADER_BYTES, Hand, Lane, Policy, Ring, STOPPED};
 use crate::format::BufferHeader;
