@@ -4,6 +4,7 @@
 use crate::disk::{DIRECTORY, run};
 use crate::replay::{PER_BUFFER, Replay, files, write_all};
 use etlring::session::{Session, SessionError, SyncMode};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -103,4 +104,87 @@ fn every_system_call_may_fail() {
     if let Some(cells) = matrix(CALLS, &["ENOSPC", "EIO", "EINTR", "EDQUOT"], 8) {
         println!("{cells} cells");
     }
+}
+
+/// The child of the test below: records, tells of each event that was accepted, and ends.
+#[test]
+#[ignore = "run by another one"]
+fn one_session_that_tells() {
+    let Some(directory) = std::env::var_os(DIRECTORY).map(PathBuf::from) else { return };
+    let mut told = std::fs::File::create(directory.join("told")).unwrap();
+    let session = Session::builder("syscalls")
+        .log_file(directory.join("log.etl"))
+        .buffer_size(4096)
+        .maximum_buffers(16)
+        .flush_interval(Duration::ZERO)
+        .start()
+        .unwrap();
+    for n in 0..EVENTS {
+        write_all(&session, n..n + 1);
+        told.write_all(&n.to_le_bytes()).unwrap();
+        if n % 8 == 4 {
+            session.flush().unwrap();
+        }
+    }
+    session.stop().unwrap();
+}
+
+/// Kills the child at each call that has to do with its log or the ring, entering or leaving it.
+#[test]
+fn a_kill_at_any_system_call_loses_nothing() {
+    let me = std::env::current_exe().unwrap();
+    let mut kills = 0;
+    for nth in 1.. {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+        let ran = Command::new("strace")
+            .args([
+                "-f",
+                "-qqq",
+                "-o",
+                "/dev/null",
+                "-P",
+                &at("log.etl"),
+                "-P",
+                &at("log.etl.ring"),
+            ])
+            .args(["-e", &format!("inject=all:signal=SIGKILL:when={nth}")])
+            .arg(&me)
+            .args(["--exact", "syscalls::one_session_that_tells", "--ignored"])
+            .env(DIRECTORY, directory.path())
+            .output();
+        let Ok(ran) = ran else {
+            eprintln!("skipped: no strace");
+            return;
+        };
+        let text = String::from_utf8_lossy(&ran.stdout);
+        let ended = text.contains("1 passed");
+        if !ended && ran.status.success() || text.contains("FAILED") {
+            panic!("{nth}: {text}\n{}", String::from_utf8_lossy(&ran.stderr));
+        }
+        if !ended && nth == 1 && !directory.path().join("told").exists() {
+            eprintln!("skipped: strace does not work here");
+            return;
+        }
+        let told =
+            std::fs::read(directory.path().join("told")).unwrap_or_default().len() as u64 / 8;
+        let found = match etlring::reader::Trace::open(at("log.etl")) {
+            Ok(trace) => Replay::of_trace(&trace).events,
+            // It was killed before there was a log.
+            Err(error) => {
+                assert_eq!(told, 0, "{nth}: {error}");
+                Vec::new()
+            }
+        };
+        let more = found.len() as u64 - told.min(found.len() as u64);
+        assert!(found.len() as u64 >= told && more <= 1, "{nth}: {} of {told}", found.len());
+        assert_eq!(found, (0..found.len() as u64).collect::<Vec<_>>(), "{nth}");
+        if ended {
+            assert_eq!(told, EVENTS);
+            break;
+        }
+        kills += 1;
+    }
+    println!("{kills} kills");
+    assert!(kills > 25, "only {kills} kills");
 }
