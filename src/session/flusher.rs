@@ -92,7 +92,7 @@ impl Flusher {
                 self.shared.note_error(error);
             }
         }
-        self.collector.put_log_header(self.log.header(), false);
+        self.collector.put_log_header(self.log.ring_header(), false);
     }
 
     /// Runs until the session is stopped.

@@ -117,10 +117,19 @@ impl Header {
         &self.buffer
     }
 
-    /// The whole buffer with the fields as they are now, its checksum not. For a copy beside the
-    /// log: what was written to the log stays what it was.
+    /// The whole buffer with the fields as they are now, its checksum not. For consumers: what was
+    /// written to the log stays what it was.
     pub(crate) fn peek(&mut self) -> &[u8] {
         self.buffer[FIELDS].copy_from_slice(self.fields.as_bytes());
+        &self.buffer
+    }
+
+    /// The whole buffer as it heads a ring's file of so many places, its checksum not made anew.
+    /// What was written to the log stays what it was.
+    pub(crate) fn of_ring(&mut self, places: u32) -> &[u8] {
+        // Some readers take the number for that of buffers in this file.
+        let fields = LogfileHeader64 { buffers_written: places.into(), ..self.fields };
+        self.buffer[FIELDS].copy_from_slice(fields.as_bytes());
         &self.buffer
     }
 

@@ -409,9 +409,15 @@ impl Log {
         if self.is_series() { u64::MAX } else { self.most.saturating_sub(self.next_position) }
     }
 
-    /// The header buffer as it is now, for the ring's file.
+    /// The header buffer as it is now.
     pub(crate) fn header(&mut self) -> &[u8] {
         self.header.peek()
+    }
+
+    /// The header buffer as it is now, for the ring's file.
+    pub(crate) fn ring_header(&mut self) -> &[u8] {
+        let places = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
+        self.header.of_ring(places.saturating_add(1))
     }
 
     /// Where the current file lies.

@@ -129,7 +129,10 @@ fn every_event_told_of_is_in_the_log_and_its_ring() {
         let directory = tempfile::tempdir().unwrap();
         kill("log", directory.path(), life(round));
         let log = directory.path().join("log.etl");
-        assert!(directory.path().join("log.etl.ring").exists());
+        // A log by itself, and to a reader that believes the number of its buffers.
+        let ring = directory.path().join("log.etl.ring");
+        let places = Trace::open(&ring).unwrap().logfile().buffers_written();
+        assert_eq!(u64::from(places) * 4096, fs::metadata(ring).unwrap().len());
         for (thread, found) in (0..).zip(found(&log)) {
             let told = told(directory.path(), thread);
             assert!(found.is_sorted_by(|a, b| a < b), "out of order or twice");
