@@ -84,7 +84,7 @@ pub(crate) use collector::{Collector, Published, Sealed, Stolen};
 pub(crate) use memory::Backing;
 pub use reservation::Reservation;
 pub(crate) use thread::generation;
-pub(crate) use writing::{Entered, Space};
+pub(crate) use writing::{Entered, Fresh, Space};
 
 use crate::format::{BufferFlags, BufferHeader, BufferState, MAX_LANES};
 use crate::session::{

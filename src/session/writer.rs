@@ -11,7 +11,9 @@ use crate::format::{
 };
 use crate::session::{
     clock::Source,
-    lane::{Entered, HEADER_BYTES, Lane, Loss, PAUSED, RUNNING, Reservation, Ring, Space, add},
+    lane::{
+        Entered, Fresh, HEADER_BYTES, Lane, Loss, PAUSED, RUNNING, Reservation, Ring, Space, add,
+    },
     shared::Shared,
     stats::{Discarded, LossCause, SessionStats},
     sync::{AtomicU64, Ordering},
@@ -415,8 +417,8 @@ impl SessionHandle {
         let lost = if tell { losses.iter().map(Loss::untold).sum() } else { 0 };
 
         let ticks = self.stamp(entered.lane()).ticks;
-        match entered.switch(u32::try_from(lost).unwrap_or(u32::MAX), ticks) {
-            Ok(()) => {}
+        let fresh = match entered.switch(u32::try_from(lost).unwrap_or(u32::MAX), ticks) {
+            Ok(fresh) => fresh,
             Err(Discarded::Stopped) => {
                 add(&entered.lane().tally.stopped, 1);
                 return Err(Discarded::Stopped);
@@ -426,11 +428,11 @@ impl SessionHandle {
                 self.lose(entered.lane(), discarded);
                 return Err(discarded);
             }
-        }
+        };
         if tell {
-            entered = self.tell_losses(entered)?;
+            entered = self.tell_losses(entered, fresh)?;
         }
-        entered.reserve(len).map_err(|entered| {
+        entered.reserve_in(fresh, len).map_err(|entered| {
             // Not reached: an empty buffer takes what `space` and the lines above let pass.
             self.lose(entered.lane(), Discarded::NoFreeBuffer);
             Discarded::NoFreeBuffer
@@ -438,13 +440,17 @@ impl SessionHandle {
     }
 
     /// Writes a loss record for each cause that has something to tell.
-    fn tell_losses<'a>(&self, mut entered: Entered<'a>) -> Result<Entered<'a>, Discarded> {
+    fn tell_losses<'a>(
+        &self,
+        mut entered: Entered<'a>,
+        fresh: Fresh<'a>,
+    ) -> Result<Entered<'a>, Discarded> {
         let lane = entered.lane();
         for (loss, cause) in lane.tally.losses.iter().zip(Loss::CAUSES) {
             if loss.untold() == 0 {
                 continue;
             }
-            let mut space = match entered.reserve(LOSS_RECORD_BYTES) {
+            let mut space = match entered.reserve_in(fresh, LOSS_RECORD_BYTES) {
                 Ok(space) => space,
                 Err(entered) => return Ok(entered),
             };

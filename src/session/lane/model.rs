@@ -71,8 +71,8 @@ impl Model {
             Ok(space) => return Ok(Open(space)),
             Err(entered) => entered,
         };
-        entered.switch(0, 0)?;
-        entered.reserve(8).map(Open).map_err(|_| Discarded::TooLarge)
+        let fresh = entered.switch(0, 0)?;
+        entered.reserve_in(fresh, 8).map(Open).map_err(|_| Discarded::TooLarge)
     }
 
     /// What a snapshot would copy of a buffer: where it stands in the order of filling, what stood

@@ -50,6 +50,18 @@ impl<'a> Entered<'a> {
         }
     }
 
+    /// As [`reserve`](Self::reserve), in the buffer that the last switch gave: the collector may
+    /// have it at this moment, to find that the lane is busy and put it back.
+    pub(crate) fn reserve_in(self, fresh: Fresh<'a>, len: u32) -> Result<Space<'a>, Self> {
+        let need = (len + 7) & !7;
+        // Relaxed: this thread stored it last.
+        let start = fresh.0.load_filled(Ordering::Relaxed);
+        if u64::from(start) + u64::from(need) > u64::from(self.ring.memory.buffer_size()) {
+            return Err(self);
+        }
+        Ok(Space { entered: self, buffer: fresh.0, start, need })
+    }
+
     #[inline(always)]
     fn place(&self, need: u32) -> Option<(Buffer<'a>, u32)> {
         let hand = self.lane.hand.load(Ordering::Relaxed);
@@ -66,7 +78,7 @@ impl<'a> Entered<'a> {
     /// Gives up the buffer in hand and takes a free one, whose header says that `lost` events went
     /// missing before it. `ticks` is the time now.
     #[cold]
-    pub(crate) fn switch(&mut self, lost: u32, ticks: u64) -> Result<(), Discarded> {
+    pub(crate) fn switch(&mut self, lost: u32, ticks: u64) -> Result<Fresh<'a>, Discarded> {
         let exchange = &self.ring.exchange;
         // AcqRel pairs with the swaps in `Collector::steal`: each hand is seen by one side.
         let old = self.lane.hand.swap(EMPTY_HAND, Ordering::AcqRel);
@@ -115,9 +127,14 @@ impl<'a> Entered<'a> {
         if self.lane.closed.load(Ordering::Relaxed) != 0 {
             return Err(Discarded::Stopped);
         }
-        Ok(())
+        Ok(Fresh(self.ring.memory.at(offset)))
     }
 }
+
+/// The buffer that a [switch](Entered::switch) gave a writer. It is the lane's until the entry is
+/// left: whoever takes it from the hand meanwhile finds the lane busy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fresh<'a>(Buffer<'a>);
 
 /// Space for one record. Dropped without [`commit`](Self::commit), it leaves nothing.
 #[derive(Debug)]
