@@ -197,18 +197,29 @@ impl Log {
                 // Made when the session was checked, if it is the first one.
                 let file = sink.make()?;
                 let file = begin_file(sink, file, &mut self.header)?;
-                self.shared.set_log_file(file.path());
-                sink.go_on_in(file);
-                if let Err(error) = sink.remove_oldest() {
-                    self.shared.note_error(error);
-                }
+                self.go_on_in(file);
             }
         }
+        self.begun();
+        Ok(())
+    }
+
+    /// Makes a file that has its header buffer the current one.
+    fn go_on_in(&mut self, file: LogFile) {
+        let Target::File(sink) = &mut self.target else { return };
+        self.shared.set_log_file(file.path());
+        sink.go_on_in(file);
+        if let Err(error) = sink.remove_oldest() {
+            self.shared.note_error(error);
+        }
+    }
+
+    /// Nothing but the header buffer is in the current file.
+    fn begun(&mut self) {
         self.next_position = 1;
         self.first_position = 1;
         self.begun_at = Instant::now();
         self.tell_buffers();
-        Ok(())
     }
 
     /// Makes a file, unless that failed a moment ago.
@@ -305,17 +316,10 @@ impl Log {
             let here = place.written.saturating_sub(HEADER_BYTES);
             *place = Place { elsewhere: place.elsewhere + here, ..Place::default() };
         }
-        if let (Target::File(sink), Some(next)) = (&mut self.target, next) {
-            self.shared.set_log_file(next.path());
-            sink.go_on_in(next);
-            if let Err(error) = sink.remove_oldest() {
-                self.shared.note_error(error);
-            }
+        if let Some(next) = next {
+            self.go_on_in(next);
         }
-        self.next_position = 1;
-        self.first_position = 1;
-        self.begun_at = Instant::now();
-        self.tell_buffers();
+        self.begun();
         Ok(())
     }
 
