@@ -113,6 +113,14 @@ fn kill(mode: &str, directory: &Path, life: Duration) {
     assert_eq!(child.wait().unwrap().signal(), Some(9), "ended by itself");
 }
 
+/// What dissect.etl finds of a killed session, where `ETLRING_PYTHON` names a Python that has it.
+fn dissect(directory: &Path) {
+    let Some(python) = std::env::var_os("ETLRING_PYTHON") else { return };
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/killed.py");
+    let output = Command::new(python).arg(script).arg(directory).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// How many times to kill: more on request.
 fn times(usual: u64) -> u64 {
     std::env::var("ETLRING_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
@@ -144,6 +152,8 @@ fn every_event_told_of_is_in_the_log_and_its_ring() {
             assert!(more.len() <= 1, "{more:?} behind {:?}", told.last());
             assert!(more.iter().all(|n| Some(*n) > told.last()));
         }
+
+        dissect(directory.path());
 
         // A service that restarts after a crash must just start, and keep what is there.
         let before =
