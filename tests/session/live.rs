@@ -7,7 +7,7 @@ use etlring::session::{ClassicEvent, Consumer, Delivery, LiveBuffer, Missed, NoD
 use etlring::sink::{MemoryLog, MemorySink, Sink};
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 const EVENT: ClassicEvent =
@@ -337,30 +337,34 @@ fn consumers_come_and_go_while_threads_write() {
         .start()
         .unwrap();
     let witness = session.consumer_with_capacity(1 << 30).unwrap();
-    let done = AtomicBool::new(false);
+    // Numbers that each thread may come to. What is looked at here is not loss, so however long a
+    // round takes it has no more events than fit the buffers and the witness.
+    let allowed = AtomicU32::new(0);
+    const ROUNDS: u32 = 100;
+    const EACH: u32 = 5_000;
     let accepted: u64 = std::thread::scope(|scope| {
         let writers: Vec<_> = (0..2u32)
             .map(|thread| {
-                let (session, done) = (&session, &done);
+                let (session, allowed) = (&session, &allowed);
                 scope.spawn(move || {
                     let write = |n: u32| session.write_classic(&EVENT, &payload(thread, n)).is_ok();
                     let mut accepted = 0;
-                    for n in 0.. {
-                        accepted += u64::from(write(n));
-                        if n % 256 == 0 && done.load(Ordering::Relaxed) {
-                            break;
-                        }
-                        // Leaves room: what is looked at here is not loss.
-                        if n % 64 == 0 {
+                    for n in 0..ROUNDS * EACH {
+                        while n >= allowed.load(Ordering::Relaxed) {
                             std::thread::sleep(Duration::from_micros(200));
+                        }
+                        accepted += u64::from(write(n));
+                        if n % 64 == 0 {
+                            std::thread::sleep(Duration::from_micros(20));
                         }
                     }
                     accepted
                 })
             })
             .collect();
-        for _ in 0..100 {
+        for _ in 0..ROUNDS {
             let mut consumer = session.consumer().unwrap();
+            allowed.fetch_add(EACH, Ordering::Relaxed);
             assert!(session.properties().consumers >= 2);
             let mut given = Given::default();
             given.add(&Delivery::Buffer(next_buffer(&mut consumer)));
@@ -369,7 +373,6 @@ fn consumers_come_and_go_while_threads_write() {
                 assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]));
             }
         }
-        done.store(true, Ordering::Relaxed);
         writers.into_iter().map(|writer| writer.join().unwrap()).sum()
     });
     assert_eq!(session.properties().consumers, 1);
