@@ -382,8 +382,11 @@ impl Flusher {
         };
         let shared = &self.shared;
         let span = |span: &Span| (load(&span.first), load(&span.last), load(&span.count));
-        let spans =
-            [(&shared.no_lane, LossCause::NO_LANE), (&shared.file_full, LossCause::FILE_FULL)];
+        let spans = [
+            (&shared.no_lane, LossCause::NO_LANE),
+            (&shared.reentered, LossCause::REENTERED),
+            (&shared.file_full, LossCause::FILE_FULL),
+        ];
         for (events, cause) in spans {
             let (first, last, count) = span(events);
             if count != 0 {

@@ -451,6 +451,10 @@ impl Log {
         if !self.header.has_changed() {
             return;
         }
+        // A log that is never ended has the rate of its last flush, not the guess of its start.
+        if let Some(rate) = self.rate(&Anchor::take(self.clock)) {
+            self.header.set_rate(rate);
+        }
         let written = match &mut self.target {
             Target::Other(sink) => sink.write(0, self.header.bytes()),
             Target::File(sink) => {

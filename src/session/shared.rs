@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) events_lost_io: AtomicU64,
     /// Events that found no lane.
     pub(crate) no_lane: Span,
+    /// Events within events that found none.
+    pub(crate) reentered: Span,
     /// Events that the file, being full, had no room for.
     pub(crate) file_full: Span,
     control: Mutex<Control>,
@@ -68,11 +70,6 @@ impl Shared {
     pub(crate) fn control(&self) -> MutexGuard<'_, Control> {
         // Nothing in here is left half done by a panic.
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Counts an event that found no lane.
-    pub(crate) fn lose_without_lane(&self, ticks: u64) {
-        self.no_lane.add(1, ticks, ticks);
     }
 
     /// The log file that is written now.
@@ -152,6 +149,7 @@ impl Shared {
     pub(crate) fn lost(&self) -> EventsLost {
         EventsLost {
             no_lane: self.no_lane.count.load(Ordering::Relaxed),
+            reentered: self.reentered.count.load(Ordering::Relaxed),
             file_full: self.file_full.count.load(Ordering::Relaxed),
             io: self.events_lost_io.load(Ordering::Relaxed),
             ..EventsLost::default()

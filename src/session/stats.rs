@@ -12,6 +12,8 @@ pub enum Discarded {
     TooLarge,
     /// All lanes are taken by other threads, or the one lane is in use.
     NoLane,
+    /// Logged from within another event of the thread, with no lane left for such.
+    Reentered,
     /// The session is paused.
     Disabled,
     /// The session has been stopped.
@@ -26,6 +28,7 @@ impl fmt::Display for Discarded {
             Self::NoFreeBuffer => "no free buffer, event discarded",
             Self::TooLarge => "record larger than a buffer or than 65535 bytes, event discarded",
             Self::NoLane => "no free lane, event discarded",
+            Self::Reentered => "no free lane within another event, event discarded",
             Self::Disabled => "session is paused, event not recorded",
             Self::Stopped => "session is stopped, event not recorded",
             Self::Forked => "session is the parent process's, event not recorded",
@@ -46,6 +49,8 @@ impl LossCause {
     pub const TOO_LARGE: Self = Self(2);
     /// [`Discarded::NoLane`].
     pub const NO_LANE: Self = Self(3);
+    /// [`Discarded::Reentered`].
+    pub const REENTERED: Self = Self(4);
     /// The log file has its maximum size.
     pub const FILE_FULL: Self = Self(5);
     /// The sink failed to write a buffer.
@@ -61,6 +66,8 @@ pub struct EventsLost {
     pub too_large: u64,
     /// All lanes were taken.
     pub no_lane: u64,
+    /// Logged from within another event, with no lane left for such.
+    pub reentered: u64,
     /// In buffers for which a log file of maximum size had no room.
     pub file_full: u64,
     /// In buffers that the sink failed to write.
@@ -71,7 +78,8 @@ impl EventsLost {
     /// All of them: the `EventsLost` of the log file.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.no_free_buffer + self.too_large + self.no_lane + self.file_full + self.io
+        let refused = self.no_free_buffer + self.too_large + self.no_lane + self.reentered;
+        refused + self.file_full + self.io
     }
 }
 

@@ -1,10 +1,17 @@
 //! The atomics of the ring, or their models.
 //!
 //! Under `--cfg loom` the same code runs on loom's types, which explore every interleaving and
-//! every outcome that the memory model allows. Nothing else of the session differs.
+//! every outcome that the memory model allows. Nothing else of the session differs. With
+//! `--cfg shuttle` beside it they are shuttle's, which tries random interleavings of many threads.
 
-#[cfg(loom)]
+#[cfg(all(loom, not(shuttle)))]
 pub(crate) use loom::{
+    cell::UnsafeCell,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering, fence},
+    thread::yield_now,
+};
+#[cfg(shuttle)]
+pub(crate) use shuttle::{
     sync::atomic::{AtomicU32, AtomicU64, Ordering, fence},
     thread::yield_now,
 };
@@ -85,3 +92,23 @@ fn register() -> bool {
 
 #[cfg(any(not(target_os = "linux"), loom))]
 fn everywhere() {}
+
+/// What loom watches; shuttle has no such.
+#[cfg(shuttle)]
+#[derive(Debug)]
+pub(crate) struct UnsafeCell<T>(T);
+
+#[cfg(shuttle)]
+impl<T> UnsafeCell<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    pub(crate) fn with<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+        look(&self.0)
+    }
+
+    pub(crate) fn with_mut<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+        look(&self.0)
+    }
+}

@@ -465,9 +465,13 @@ impl SessionHandle {
     /// Counts an event that found no lane. Rare enough for read-modify-writes.
     #[cold]
     fn without_lane(&self, discarded: Discarded) -> Discarded {
-        if discarded == Discarded::NoLane {
-            self.shared.lose_without_lane(self.clock.now());
-        }
+        let lost = match discarded {
+            Discarded::NoLane => &self.shared.no_lane,
+            Discarded::Reentered => &self.shared.reentered,
+            _ => return discarded,
+        };
+        let ticks = self.clock.now();
+        lost.add(1, ticks, ticks);
         discarded
     }
 

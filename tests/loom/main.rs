@@ -138,6 +138,29 @@ fn steal_from_a_switching_lane() {
     });
 }
 
+/// A thread ends and another one takes its lane, with the buffer that is in it.
+#[test]
+fn a_lane_changes_hands() {
+    let events_of_a_thread = |model: &Model, event: u64| {
+        let Some(lane) = model.claim() else { return Vec::new() };
+        let accepted = write_all(model, lane, &[event, event + 1]);
+        model.disown(lane);
+        accepted
+    };
+    check(None, move || {
+        let (model, mut collected) = Model::new(2, 3, 1);
+        let other = Arc::clone(&model);
+        let other = thread::spawn(move || events_of_a_thread(&other, 11));
+        let mine = events_of_a_thread(&model, 21);
+        let theirs = other.join().unwrap();
+        collected.finish();
+        let events = collected.events();
+        let of = |number: u64| events.iter().copied().filter(move |event| event / 10 == number);
+        assert!(of(1).eq(theirs) && of(2).eq(mine), "{events:?}");
+        assert!(!events.is_empty(), "one of them had the lane");
+    });
+}
+
 /// Whatever was accepted before the stop is in the log; behind it nothing is accepted.
 #[test]
 fn stop_takes_everything_accepted() {

@@ -126,6 +126,57 @@ fn threads_come_and_go_and_lanes_are_used_again() {
 }
 
 #[test]
+fn ten_thousand_threads_at_work_in_turns() {
+    const AT_ONCE: u32 = 40;
+    const ROUNDS: u32 = 250;
+    let (sink, log) = MemorySink::new();
+    let session = Session::builder("many").sink(sink).maximum_buffers(1024).start().unwrap();
+    for round in 0..ROUNDS {
+        std::thread::scope(|scope| {
+            for thread in round * AT_ONCE..(round + 1) * AT_ONCE {
+                let session = &session;
+                scope.spawn(move || {
+                    let event = ClassicEvent::new(CLASS, 10, 4);
+                    session.write_classic(&event, &payload(thread, 0)).unwrap();
+                    session.write_classic(&event, &payload(thread, 1)).unwrap();
+                });
+            }
+        });
+    }
+    let stats = session.stop().unwrap();
+    assert_eq!((stats.events_accepted, stats.lost.total()), (20_000, 0));
+    assert!(stats.lanes <= AT_ONCE, "{}", stats.lanes);
+    assert_eq!(check(&log.take(), &vec![vec![0, 1]; 10_000]), 0);
+}
+
+#[test]
+fn events_within_events_have_lanes_and_a_cause_of_their_own() {
+    let (sink, log) = MemorySink::new();
+    let session = Session::builder("within").sink(sink).start().unwrap();
+    let event = ClassicEvent::new(CLASS, 10, 4);
+    let mut open = Vec::new();
+    let refused = loop {
+        match session.reserve_classic(&event, 8) {
+            Ok(record) => open.push(record),
+            Err(why) => break why,
+        }
+        assert!(open.len() < 1000, "no end");
+    };
+    assert_eq!(refused, Discarded::Reentered);
+    assert!(open.len() > 1, "one event at least fits within another");
+    let accepted = open.len() as u64;
+    open.into_iter().for_each(|record| record.commit().unwrap());
+    let stats = session.stop().unwrap();
+    assert_eq!((stats.events_accepted, stats.lost.reentered), (accepted, 1));
+    assert_eq!(stats.lost.total(), 1);
+    let log = log.take();
+    let (header, buffers) = log::read(&log);
+    assert_eq!(header.events_lost(), 1);
+    let told = log::losses(&buffers);
+    assert_eq!(told.iter().map(|loss| (loss.count, loss.cause)).collect::<Vec<_>>(), [(1, 4)]);
+}
+
+#[test]
 fn events_of_dying_threads_are_kept() {
     struct Last(etlring::session::SessionHandle);
     impl Drop for Last {

@@ -13,6 +13,7 @@ mod live;
 mod log;
 mod modes;
 mod power;
+mod process;
 mod provider;
 mod records;
 mod replay;

@@ -93,7 +93,9 @@ fn event_records_carry_descriptor_activities_and_items() {
 #[test]
 fn every_length_comes_back_whole_and_padding_is_zero() {
     let (sink, log) = MemorySink::new();
-    let session = Session::builder("lengths").sink(sink).buffer_size(4096).start().unwrap();
+    // Room for all of it, whenever the flusher has its turn.
+    let session = Session::builder("lengths").sink(sink).buffer_size(4096).maximum_buffers(2048);
+    let session = session.start().unwrap();
     let event = ClassicEvent::new(CLASS, 10, 4);
     let dirty = vec![0xEE; 3000];
     session.write_classic(&event, &dirty).unwrap();
@@ -249,4 +251,29 @@ fn each_clock_stamps_within_the_session_and_names_itself() {
         assert!(header.start_time().to_unix_nanos() >= nanos(before) - 100);
         assert!(header.end_time().unwrap() >= stamped);
     }
+}
+
+/// A log that is never ended has the clock's rate as it was known at the last flush: over a day
+/// that of the start is off by a second.
+#[test]
+fn a_flush_refines_the_clocks_rate() {
+    let (sink, log) = MemorySink::new();
+    let session = Session::builder("rate").sink(sink).start().unwrap();
+    let rate = || log::read(&log.to_vec()).0.clock().perf_freq;
+    let write = || session.write_classic(&ClassicEvent::new(CLASS, 10, 4), b"").unwrap();
+    write();
+    session.flush().unwrap();
+    let guessed = rate();
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    // The header is written where its counts change: that takes another buffer.
+    (0..1500).for_each(|_| write());
+    session.flush().unwrap();
+    let flushed = rate();
+    session.stop().unwrap();
+    let ended = rate();
+    // Parts per million: the guess comes from 10 ms, the others from a second.
+    let off = |rate: u64| rate.abs_diff(ended) * 1_000_000 / ended;
+    assert!(off(flushed) <= 20 && off(guessed) <= 20_000, "{guessed} {flushed} {ended}");
+    // Without a quick counter there is nothing to refine.
+    assert!(flushed != guessed || ended == guessed, "{guessed} {flushed} {ended}");
 }

@@ -370,11 +370,12 @@ fn one_lane_has_the_events_of_all_threads_in_order() {
     // An event within an event cannot wait for the one around it.
     let event = ClassicEvent::new(Guid::from_u128(7), 10, 4);
     let open = session.reserve_classic(&event, 8).unwrap();
-    assert_eq!(write(&session, 0), Err(Discarded::NoLane));
+    assert_eq!(write(&session, 0), Err(Discarded::Reentered));
     drop(open);
     let stats = session.stop().unwrap();
     assert_eq!((stats.events_accepted, stats.lanes), (8_000, 1));
-    assert_eq!(stats.lost.total(), stats.lost.no_lane);
+    assert_eq!(stats.lost.total(), stats.lost.no_lane + 1);
+    assert_eq!(stats.lost.reentered, 1);
 
     let trace = Trace::open(&path).unwrap();
     assert!(trace.logfile().mode().has(LogFileMode::NO_PER_PROCESSOR_BUFFERING));

@@ -424,7 +424,7 @@ impl<'a> Buffer<'a> {
 #[cfg(loom)]
 mod model {
     use super::{AtomicU32, Range, RingSize};
-    use loom::cell::UnsafeCell;
+    use crate::session::sync::UnsafeCell;
 
     #[derive(Debug)]
     pub(super) struct Model {

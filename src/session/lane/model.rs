@@ -1,4 +1,4 @@
-//! The protocol of the ring with nothing around it, for `tests/loom`.
+//! The protocol of the ring with nothing around it, for `tests/loom` and `tests/shuttle.rs`.
 //!
 //! Lanes are named by number and entered by whoever says that the lane is its own; events are
 //! `u64` numbers in records of eight bytes. Only compiled under `--cfg loom`.
@@ -6,7 +6,10 @@
 use super::{
     Backing, Collector, Entered, Lane, Policy, RUNNING, Ring, RingSize, Sealed, Space, Stolen,
 };
-use crate::session::{stats::Discarded, sync::Ordering};
+use crate::session::{
+    stats::Discarded,
+    sync::{Ordering, yield_now},
+};
 use std::sync::Arc;
 
 /// A ring whose lanes are made at once.
@@ -84,6 +87,16 @@ impl Model {
         Some((header.sequence_number.get(), pinned.previous(), events))
     }
 
+    /// Takes a lane that nobody has, as a thread does at its first event.
+    pub fn claim(&self) -> Option<usize> {
+        self.lanes.iter().position(|lane| lane.claim(0))
+    }
+
+    /// Gives a lane back, as a thread does at its end.
+    pub fn disown(&self, lane: usize) {
+        self.lanes[lane].disown();
+    }
+
     /// Buffers in nobody's hand.
     pub fn free(&self) -> u32 {
         self.ring.buffers_free()
@@ -147,7 +160,7 @@ impl Collected {
             loop {
                 match self.collector.steal(&model.lanes[lane]) {
                     Stolen::Buffer(sealed) => self.keep(sealed),
-                    Stolen::Busy => loom::thread::yield_now(),
+                    Stolen::Busy => yield_now(),
                     Stolen::Nothing => break,
                 }
             }
@@ -167,7 +180,7 @@ impl Collected {
             if !self.collector.is_switching(lane) && !self.collector.has_buffer(lane) {
                 return Vec::new();
             }
-            loom::thread::yield_now();
+            yield_now();
         }
     }
 

@@ -169,6 +169,7 @@ impl Ring {
         if self.one_lane {
             return self.enter_the_one();
         }
+        let mut why = Discarded::NoLane;
         if let Some(index) = self.own_lane() {
             if let Some(lane) = self.lanes.get(index) {
                 LAST.set((self.id, ptr::from_ref(lane)));
@@ -176,12 +177,13 @@ impl Ring {
                 if let Some(entered) = unsafe { self.enter_lane(lane, self.barrier) } {
                     return Ok(entered);
                 }
+                why = Discarded::Reentered;
             }
         }
         // Within another event of this thread, or after its thread-locals are gone.
         let ids = ids();
         let mut lanes = self.lanes.shared.iter();
-        lanes.find_map(|lane| self.enter_shared(lane, ids)).ok_or(Discarded::NoLane)
+        lanes.find_map(|lane| self.enter_shared(lane, ids)).ok_or(why)
     }
 
     /// Enters the lane of all threads, as soon as nobody is in it. An event within an event cannot
@@ -194,7 +196,7 @@ impl Ring {
             }
             // Only this thread itself can have left this number there and not be through.
             if lane.ids() == ids && lane.is_busy() {
-                break;
+                return Err(Discarded::Reentered);
             }
             if turn < ONE_LANE_TURNS / 2 { std::hint::spin_loop() } else { yield_now() }
         }

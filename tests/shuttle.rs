@@ -1,0 +1,172 @@
+//! The ring's protocol with more threads than loom can explore, under random schedules.
+//!
+//! `RUSTFLAGS="--cfg loom --cfg shuttle" cargo test --release --test shuttle`; without the flags
+//! this file is empty. `ETLRING_SCHEDULES` says how many schedules of each model are tried, half of
+//! them random and half with few preemptions at random places (PCT). shuttle knows no weak memory:
+//! that is `tests/loom`'s part.
+#![cfg(shuttle)]
+
+use etlring::session::model::{Collected, Model};
+use shuttle::sync::atomic::{AtomicUsize, Ordering};
+use shuttle::thread;
+use std::sync::Arc;
+
+fn check(model: impl Fn() + Send + Sync + Copy + 'static) {
+    let schedules = std::env::var("ETLRING_SCHEDULES").ok().and_then(|n| n.parse().ok());
+    let each = schedules.unwrap_or(10_000usize).div_ceil(2);
+    shuttle::check_random(model, each);
+    shuttle::check_pct(model, each, 3);
+}
+
+/// Number of an event: its writer and its place among that writer's.
+fn event(writer: usize, place: u64) -> u64 {
+    writer as u64 * 1000 + place
+}
+
+fn write_all(model: &Model, lane: usize, writer: usize, events: u64) -> Vec<u64> {
+    (0..events)
+        .map(|place| event(writer, place))
+        .filter(|event| model.write(lane, *event).is_ok())
+        .collect()
+}
+
+/// Each writer's accepted events are in the log once, in its order.
+fn balance(collected: &mut Collected, accepted: &[Vec<u64>]) {
+    let events = collected.events();
+    for (writer, accepted) in accepted.iter().enumerate() {
+        let mine: Vec<u64> =
+            events.iter().copied().filter(|event| event / 1000 == writer as u64).collect();
+        assert_eq!(&mine, accepted, "writer {writer}");
+    }
+    assert_eq!(events.len(), accepted.concat().len(), "invented: {events:?}");
+}
+
+/// Eight writers, few buffers, a collector that looks, steals and collects, and stops while they
+/// write.
+#[test]
+fn eight_writers_and_a_stop() {
+    check(|| {
+        let (model, mut collected) = Model::new(6, 3, 8);
+        let writers: Vec<_> = (0..8)
+            .map(|lane| {
+                let model = Arc::clone(&model);
+                thread::spawn(move || write_all(&model, lane, lane, 7))
+            })
+            .collect();
+        for lane in 0..8 {
+            let seen = collected.peek(lane);
+            assert!(seen.is_sorted() && seen.iter().all(|event| event / 1000 == lane as u64));
+            collected.steal(lane);
+            collected.collect();
+        }
+        collected.finish();
+        let accepted: Vec<_> = writers.into_iter().map(|w| w.join().unwrap()).collect();
+        collected.collect();
+        balance(&mut collected, &accepted);
+        assert_eq!(model.free(), 6);
+    });
+}
+
+/// More threads than lanes, one after the other in the same lane, whose buffer the collector wants.
+#[test]
+fn lanes_change_hands() {
+    check(|| {
+        let (model, mut collected) = Model::new(4, 3, 2);
+        let threads: Vec<_> = (0..6)
+            .map(|writer| {
+                let model = Arc::clone(&model);
+                thread::spawn(move || {
+                    let Some(lane) = model.claim() else { return Vec::new() };
+                    let accepted = write_all(&model, lane, writer, 4);
+                    model.disown(lane);
+                    accepted
+                })
+            })
+            .collect();
+        for lane in [0, 1, 0, 1] {
+            collected.steal(lane);
+            collected.collect();
+        }
+        let accepted: Vec<_> = threads.into_iter().map(|t| t.join().unwrap()).collect();
+        collected.finish();
+        balance(&mut collected, &accepted);
+        assert_eq!(model.free(), 4);
+    });
+}
+
+/// A writer that holds a reservation is closed out; what it was told is what is in the log.
+#[test]
+fn close_out_while_others_write() {
+    check(|| {
+        let (model, mut collected) = Model::new(4, 2, 3);
+        let writers: Vec<_> = (0..3)
+            .map(|lane| {
+                let model = Arc::clone(&model);
+                thread::spawn(move || write_all(&model, lane, lane, 4))
+            })
+            .collect();
+        let published = collected.stop_and_close(0);
+        let accepted: Vec<_> = writers.into_iter().map(|w| w.join().unwrap()).collect();
+        // What the closed lane has in hand stays there, and counts up to where it was closed.
+        collected.collect();
+        for lane in [1, 2] {
+            collected.steal(lane);
+        }
+        // A writer that needed a new buffer at that moment gave its old one up all the same: it goes
+        // to the place in the log that its published part has.
+        let again = |events: &Vec<u64>| !published.is_empty() && events.starts_with(&published);
+        let gave_up = collected.buffers.iter().any(|(_, events)| again(events));
+        let mut all = collected.events();
+        if !gave_up {
+            all.extend(published);
+        }
+        all.sort_unstable();
+        let mut told = accepted.concat();
+        told.sort_unstable();
+        assert_eq!(all, told);
+    });
+}
+
+/// Four writers overwrite the oldest while two snapshots are taken.
+#[test]
+fn snapshots_of_a_ring_that_overwrites() {
+    const BUFFERS: u32 = 8;
+    check(|| {
+        let (model, _collected) = Model::overwriting(BUFFERS, 2, 4);
+        let written = Arc::new(AtomicUsize::new(0));
+        let writers: Vec<_> = (0..4)
+            .map(|lane| {
+                let (model, written) = (Arc::clone(&model), Arc::clone(&written));
+                thread::spawn(move || {
+                    let accepted = write_all(&model, lane, lane, 9);
+                    written.fetch_add(1, Ordering::SeqCst);
+                    accepted
+                })
+            })
+            .collect();
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                let model = Arc::clone(&model);
+                thread::spawn(move || -> Vec<_> {
+                    (0..BUFFERS).filter_map(|index| model.pin(index)).collect()
+                })
+            })
+            .collect();
+        let snapshots: Vec<_> = readers.into_iter().map(|r| r.join().unwrap()).collect();
+        let accepted: Vec<_> = writers.into_iter().map(|w| w.join().unwrap()).collect();
+        for (sequence, previous, events) in snapshots.concat() {
+            // Of one writer, without a hole within the buffer, and nothing of a later turn.
+            assert!(previous < sequence.max(1));
+            let Some(first) = events.first() else { continue };
+            let of = &accepted[*first as usize / 1000];
+            let at = of.iter().position(|event| event == first).expect("it was accepted");
+            assert_eq!(events, of[at..at + events.len()]);
+        }
+        // At the end each writer's newest are there, however often a turn was let pass.
+        let now: Vec<_> = (0..BUFFERS).filter_map(|index| model.pin(index)).collect();
+        for last in accepted.iter().filter_map(|of| of.last()) {
+            let buffers = now.iter().filter(|(.., events)| events.contains(last));
+            assert_eq!(buffers.count(), 1, "{last}");
+        }
+    });
+}
