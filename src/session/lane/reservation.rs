@@ -74,8 +74,12 @@ impl<'a> Reservation<'a> {
     pub fn commit(mut self) -> Result<(), Discarded> {
         let len = self.at;
         let bytes = self.space.bytes();
-        // The padding is defined in what we write; a foreign reader may look at it.
-        bytes[len..].iter_mut().take(7).for_each(|byte| *byte = 0);
+        // The padding is defined in what we write; a foreign reader may look at it. The space ends
+        // with a whole word, so the word that the record ends in is there.
+        if let Some(last) = bytes.get_mut(len & !7..).and_then(<[u8]>::first_chunk_mut::<8>) {
+            let record = (1 << (len % 8 * 8)) - 1;
+            *last = (u64::from_le_bytes(*last) & record).to_le_bytes();
+        }
         let size = u16::try_from(len).unwrap_or(u16::MAX);
         bytes[..2].copy_from_slice(&size.to_le_bytes());
         let len = u32::from(size);
