@@ -212,6 +212,19 @@ impl Config {
     pub(crate) fn lanes(&self) -> u32 {
         self.maximum_buffers.min(u32::from(MAX_LANES))
     }
+
+    /// How far the number of buffers may be raised while the session runs: four times, within
+    /// 1 GiB. Memory is taken when it is raised; until then it is addresses, of which only some
+    /// systems have plenty. A ring that overwrites stays as it is: its buffers are the log.
+    pub(crate) fn most_buffers(&self) -> u32 {
+        const RESERVED_BYTES: u32 = 1 << 30;
+        let grows = matches!(self.ring, RingConfig::Memory | RingConfig::BesideLog { .. });
+        if !grows || cfg!(not(all(unix, target_pointer_width = "64"))) {
+            return self.maximum_buffers;
+        }
+        let most = (RESERVED_BYTES / self.buffer_size).min(MAX_BUFFERS);
+        self.maximum_buffers.saturating_mul(4).min(most).max(self.maximum_buffers)
+    }
 }
 
 impl SessionBuilder {

@@ -101,7 +101,7 @@ pub struct SessionProperties {
 /// |---|---|
 /// | [`flush_interval`](Self::flush_interval) | 0, or 1 ms to 1 h |
 /// | [`log_file`](Self::log_file) | another path, if the session writes to a log file |
-/// | [`maximum_buffers`](Self::maximum_buffers) | what it is: the buffers are one mapping made at start |
+/// | [`maximum_buffers`](Self::maximum_buffers) | more, up to four times what it was at start within 1 GiB, where the system has addresses for that (64-bit Unix); rings that overwrite stay as they are |
 /// | [`minimum_buffers`](Self::minimum_buffers), [`buffer_size`](Self::buffer_size), [`clock`](Self::clock) | what they are, as on Windows |
 ///
 /// The last two rows are there so that a caller who gives back all that
@@ -335,7 +335,7 @@ impl Controller {
             clock: config.clock,
             buffer_size: config.buffer_size,
             minimum_buffers: config.minimum_buffers,
-            maximum_buffers: config.maximum_buffers,
+            maximum_buffers: self.inner.handle.buffers().0,
             flush_interval: shared.desk.flush_interval(),
             log_file: shared.log_file(),
             start_time: self.inner.started,
@@ -365,7 +365,8 @@ impl Controller {
     ///
     /// [`ControlError::Config`] with the range if a value is wrong, [`ControlError::Fixed`] for a
     /// setting that cannot change, [`ControlError::NoLogFile`], [`ControlError::Stopped`],
-    /// [`ControlError::Io`] if the new log file cannot be made.
+    /// [`ControlError::Io`] if there is no room for more buffers or the new log file cannot be
+    /// made; the buffers are there by then, since they are added before the file is changed.
     pub fn update(&self, update: &Update) -> Result<(), ControlError> {
         // In a forked child nobody would answer.
         if self.is_of_parent() || self.inner.shared.desk.is_ending() {
@@ -377,16 +378,19 @@ impl Controller {
         fixed(update.clock.is_none_or(|clock| clock == config.clock), "clock")?;
         let minimum = config.minimum_buffers;
         fixed(update.minimum_buffers.is_none_or(|count| count == minimum), "minimum_buffers")?;
-        let maximum = u64::from(config.maximum_buffers);
+        let (now, most) = self.inner.handle.buffers();
         if let Some(count) = update.maximum_buffers {
-            // Raising it needs a mapping with room for more; lowering it would take buffers away.
-            range("maximum_buffers", u64::from(count), (maximum, maximum), "buffers")?;
+            // Lowering it would take buffers away.
+            range("maximum_buffers", count.into(), (now.into(), most.into()), "buffers")?;
         }
         if let Some(interval) = update.flush_interval.filter(|interval| !interval.is_zero()) {
             let ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
             range("flush_interval", ms, (1, 3_600_000), "ms")?;
         }
 
+        if let Some(count) = update.maximum_buffers.filter(|count| *count > now) {
+            self.order(Order::Buffers(count), || format!("add {} buffers", count - now))?;
+        }
         if let Some(path) = &update.log_file {
             self.change_log_file(path)?;
         }
@@ -415,13 +419,14 @@ impl Controller {
         if header > room {
             return Err(ControlError::Config(ConfigError::NamesTooLong(header, room)));
         }
-        match shared.desk.ask(Order::LogFile(path.to_owned()), &self.inner.flusher) {
+        self.order(Order::LogFile(path.to_owned()), || format!("go on in {}", path.display()))
+    }
+
+    /// Has the flusher do something; `what` names it if it fails.
+    fn order(&self, order: Order, what: impl Fn() -> String) -> Result<(), ControlError> {
+        match self.inner.shared.desk.ask(order, &self.inner.flusher) {
             None => Err(ControlError::Stopped),
-            Some(Err(error)) => {
-                let what = format!("go on in {}", path.display());
-                Err(ControlError::Io { what, error })
-            }
-            Some(Ok(())) => Ok(()),
+            Some(result) => result.map_err(|error| ControlError::Io { what: what(), error }),
         }
     }
 
@@ -435,13 +440,7 @@ impl Controller {
         if self.is_of_parent() {
             return Err(ControlError::Stopped);
         }
-        match self.inner.shared.desk.ask(Order::NextFile, &self.inner.flusher) {
-            None => Err(ControlError::Stopped),
-            Some(result) => result.map_err(|error| {
-                let what = "go on in the next file".to_owned();
-                ControlError::Io { what, error }
-            }),
-        }
+        self.order(Order::NextFile, || "go on in the next file".to_owned())
     }
 
     /// The log file that is written now: with numbered files the last one, with a delayed one

@@ -355,6 +355,7 @@ fn ring_size(config: &Config, first_sequence: u64) -> RingSize {
     RingSize {
         buffer_size: config.buffer_size,
         buffers: config.maximum_buffers,
+        most: config.most_buffers(),
         resident: config.minimum_buffers,
         logger_id: config.logger_id,
         first_sequence,

@@ -39,6 +39,8 @@ pub(crate) enum Order {
     NextFile,
     /// Ends the log file and goes on in this one, or in the first of this series.
     LogFile(PathBuf),
+    /// Adds buffers until there are so many.
+    Buffers(u32),
 }
 
 /// An order, and who waits for it.

@@ -68,7 +68,7 @@ impl Flusher {
     ) -> Self {
         collector.ring().set_tick(clock.now());
         let live = Arc::clone(&shared.live);
-        let outlet = Outlet::new(live, config.maximum_buffers, log.header());
+        let outlet = Outlet::new(live, collector.ring().most_buffers(), log.header());
         let mut flusher = Self {
             collector,
             log,
@@ -92,7 +92,8 @@ impl Flusher {
                 self.shared.note_error(error);
             }
         }
-        self.collector.put_log_header(self.log.ring_header(), false);
+        let buffers = self.collector.ring().buffers();
+        self.collector.put_log_header(self.log.ring_header(buffers), false);
     }
 
     /// Runs until the session is stopped.
@@ -149,9 +150,21 @@ impl Flusher {
             answer(match order {
                 Order::NextFile => self.next_file(),
                 Order::LogFile(path) => self.change_log_file(&path),
+                Order::Buffers(count) => self.grow(count),
             });
         }
         any
+    }
+
+    /// Adds buffers until there are `count`.
+    fn grow(&mut self, count: u32) -> io::Result<()> {
+        if let Some(ring) = &mut self.ring_file {
+            let buffers = u64::from(count) + 1;
+            ring.extend(buffers * u64::from(self.collector.ring().buffer_size()))?;
+        }
+        self.collector.grow(count);
+        self.update_ring_file();
+        Ok(())
     }
 
     /// Goes on in another log file, as [`next_file`](Self::next_file) does in the next one.

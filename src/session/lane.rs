@@ -261,6 +261,8 @@ pub(crate) struct Ring {
     tick: AtomicU64,
     /// Who takes the buffers that writers give up.
     policy: Policy,
+    /// How many buffers there are; grows only.
+    buffers: AtomicU32,
     /// Whether all threads write into one lane.
     one_lane: bool,
     /// The process that made the ring.
@@ -302,8 +304,10 @@ struct Exchange {
 pub(crate) struct RingSize {
     /// Bytes of a buffer, a multiple of 8.
     pub(crate) buffer_size: u32,
-    /// How many.
+    /// How many there are from the start.
     pub(crate) buffers: u32,
+    /// How many there may come to be: as many as have addresses.
+    pub(crate) most: u32,
     /// How many of them have their memory from the start.
     pub(crate) resident: u32,
     /// Number of the session, written into every buffer.
@@ -333,6 +337,7 @@ impl Ring {
         backing: Backing,
     ) -> std::io::Result<(Arc<Self>, Collector)> {
         let memory = Memory::new(size, backing)?;
+        let most = memory.most();
         // Where the oldest is overwritten every buffer takes its turn, or it is not the oldest.
         let (turns, claims) = match policy {
             Policy::Collect => (size.in_turns(), 0),
@@ -346,16 +351,17 @@ impl Ring {
             memory,
             tick: AtomicU64::new(0),
             policy,
+            buffers: AtomicU32::new(size.buffers),
             one_lane: size.one_lane,
             generation: thread::generation(),
             lanes: Lanes::new(),
             exchange: Exchange {
-                free: IndexSet::full(size.buffers).with_turns(turns),
+                free: IndexSet::of(size.buffers, most).with_turns(turns),
                 claims: (0..claims).map(|_| Claim::default()).collect(),
                 latest_of: (0..claims.min(u32::from(MAX_LANES)))
                     .map(|_| AtomicU64::new(0))
                     .collect(),
-                full: IndexList::new(size.buffers),
+                full: IndexList::new(most),
                 numbers: IndexSet::full(u32::from(MAX_LANES)),
                 latest: AtomicU64::new(0),
                 numbers_used: AtomicU32::new(0),
@@ -373,7 +379,12 @@ impl Ring {
 
     /// How many buffers there are.
     pub(crate) fn buffers(&self) -> u32 {
-        self.memory.buffers()
+        self.buffers.load(Ordering::Relaxed)
+    }
+
+    /// How many buffers there may come to be.
+    pub(crate) fn most_buffers(&self) -> u32 {
+        self.memory.most()
     }
 
     /// Whether they lie in a file.

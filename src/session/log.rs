@@ -147,7 +147,7 @@ impl Log {
             start,
             refines: true,
             buffer_size: config.buffer_size,
-            places: vec![Place::default(); config.maximum_buffers as usize],
+            places: vec![Place::default(); config.most_buffers() as usize],
             next_position: 0,
             first_position: 1,
             most,
@@ -418,10 +418,9 @@ impl Log {
         self.header.peek()
     }
 
-    /// The header buffer as it is now, for the ring's file.
-    pub(crate) fn ring_header(&mut self) -> &[u8] {
-        let places = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
-        self.header.of_ring(places.saturating_add(1))
+    /// The header buffer as it is now, for the file of a ring of so many buffers.
+    pub(crate) fn ring_header(&mut self, buffers: u32) -> &[u8] {
+        self.header.of_ring(buffers.saturating_add(1))
     }
 
     /// Where the current file lies.

@@ -36,6 +36,18 @@ impl IndexSet {
         Self { words, count, turn: Hint::new(0), turns: 0 }
     }
 
+    /// The set of the numbers below `count` out of `most` that it may come to hold.
+    pub(crate) fn of(count: u32, most: u32) -> Self {
+        let set = Self::full(most);
+        for (at, word) in (0..).zip(&set.words) {
+            let bits = count.saturating_sub(at * 64).min(64);
+            let kept = 1u64.checked_shl(bits).map_or(u64::MAX, |above| above - 1);
+            // Nobody else knows of the set yet.
+            word.fetch_and(kept, Ordering::Relaxed);
+        }
+        set
+    }
+
     /// Makes the first `count` numbers the ones that take turns.
     pub(crate) fn with_turns(self, count: u32) -> Self {
         Self { turns: count.min(self.count), ..self }

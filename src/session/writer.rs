@@ -249,6 +249,11 @@ impl SessionHandle {
         self.ring.state() == RUNNING
     }
 
+    /// How many buffers there are, and how many there may come to be.
+    pub(crate) fn buffers(&self) -> (u32, u32) {
+        (self.ring.buffers(), self.ring.most_buffers())
+    }
+
     /// Whether the session belongs to the process that this one was forked from.
     pub(crate) fn is_of_parent(&self) -> bool {
         self.ring.is_of_parent()

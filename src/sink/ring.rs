@@ -31,6 +31,11 @@ impl RingFile {
         Ok((Self { path }, file))
     }
 
+    /// Makes it `size` bytes long, all of them allocated.
+    pub(crate) fn extend(&mut self, size: u64) -> io::Result<()> {
+        Disk::extend_mapped(&self.path, size)
+    }
+
     /// Goes with the log, which is `log` from now on.
     pub(crate) fn follow(&mut self, log: &Path) -> io::Result<()> {
         let path = ring_of(log);

@@ -135,6 +135,51 @@ fn the_flush_interval_changes_while_the_session_runs() {
     session.stop().unwrap();
 }
 
+#[cfg(all(unix, target_pointer_width = "64"))]
+#[test]
+fn more_buffers_come_while_the_session_runs() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log.etl");
+    let ring = etlring::reader::ring_path(&path);
+    let session = Session::builder("grows").log_file(&path).buffer_size(4096);
+    let session = session.minimum_buffers(2).maximum_buffers(2).start().unwrap();
+    // An event within an event takes a lane, and with it a buffer, of its own.
+    let mut open: Vec<_> = (0..2).map(|_| session.reserve_classic(&EVENT, 8).unwrap()).collect();
+    assert_eq!(session.write_classic(&EVENT, b"none"), Err(Discarded::NoFreeBuffer));
+    assert_eq!(fs::metadata(&ring).unwrap().len(), 3 * 4096);
+    session.update(&Update::new().maximum_buffers(4)).unwrap();
+    assert_eq!(session.properties().maximum_buffers, 4);
+    assert_eq!(session.query().buffers_total, 4);
+    open.push(session.reserve_classic(&EVENT, 8).unwrap());
+    open.push(session.reserve_classic(&EVENT, 8).unwrap());
+    assert_eq!(session.write_classic(&EVENT, b"none"), Err(Discarded::NoFreeBuffer));
+    // The file has them too, and says so: a reader finds what a kill would leave.
+    assert_eq!(fs::metadata(&ring).unwrap().len(), 5 * 4096);
+    open.into_iter().for_each(|record| record.commit().unwrap());
+    let copy = directory.path().join("copy.etl");
+    fs::copy(&ring, etlring::reader::ring_path(&copy)).unwrap();
+    fs::copy(&path, &copy).unwrap();
+    assert_eq!(
+        Trace::open(etlring::reader::ring_path(&copy)).unwrap().logfile().buffers_written(),
+        5
+    );
+    assert_eq!(crate::replay::count(&copy, EVENT.class), 4);
+
+    let error = session.update(&Update::new().maximum_buffers(3)).unwrap_err();
+    assert_eq!(error.to_string(), "maximum_buffers is 3 buffers, must be 4 to 8");
+    session.update(&Update::new().maximum_buffers(8)).unwrap();
+    let stats = session.stop().unwrap();
+    assert_eq!((stats.events_accepted, stats.lost.no_free_buffer), (4, 2));
+    assert_eq!(crate::replay::count(&path, EVENT.class), 4);
+    assert!(!ring.exists());
+
+    // A ring that overwrites is the log: it stays as it is.
+    let session = Session::builder("stays").memory_ring().maximum_buffers(8).start().unwrap();
+    let error = session.update(&Update::new().maximum_buffers(9)).unwrap_err();
+    assert_eq!(error.to_string(), "maximum_buffers is 9 buffers, must be 8 to 8");
+    session.stop().unwrap();
+}
+
 #[test]
 fn what_cannot_be_updated_is_named_and_nothing_changes() {
     let directory = tempfile::tempdir().unwrap();
@@ -152,8 +197,8 @@ fn what_cannot_be_updated_is_named_and_nothing_changes() {
     assert_eq!(refused(new().buffer_size(8192)), fixed("buffer_size"));
     assert_eq!(refused(new().clock(Clock::SystemTime)), fixed("clock"));
     assert_eq!(refused(new().minimum_buffers(33)), fixed("minimum_buffers"));
-    for count in [0, 511, 513, u32::MAX] {
-        let text = format!("maximum_buffers is {count} buffers, must be 512 to 512");
+    for count in [0, 511, 2049, u32::MAX] {
+        let text = format!("maximum_buffers is {count} buffers, must be 512 to 2048");
         assert_eq!(refused(new().maximum_buffers(count)), (87, text));
     }
     for path in ["", "a\0b", &"x".repeat(1025)] {

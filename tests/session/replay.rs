@@ -129,6 +129,17 @@ impl Replay {
     }
 }
 
+/// How many events of `class` a log has, with its ring if that is there.
+pub(crate) fn count(path: &Path, class: Guid) -> usize {
+    let trace = etlring::reader::Trace::open(path).unwrap();
+    let mut records = trace.by_time();
+    let mut count = 0;
+    while let Some(record) = records.next() {
+        count += usize::from(record.unwrap().view().unwrap().provider() == Some(class));
+    }
+    count
+}
+
 /// Files of a directory by name, those with shorter names first: numbers in their order.
 pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> =

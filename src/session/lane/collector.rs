@@ -221,6 +221,17 @@ impl Collector {
         end.is_some()
     }
 
+    /// Adds buffers until there are `count`. Where they lie in a file it has room for them.
+    pub(crate) fn grow(&mut self, count: u32) {
+        for buffer in self.ring.buffers()..count.min(self.ring.most_buffers()) {
+            // SAFETY: it was in no set so far, so nobody else knows of it.
+            unsafe { self.ring.memory.nth(buffer).reset() };
+            // Relaxed: for who wants to know how many there are; the set hands the buffer over.
+            self.ring.buffers.store(buffer + 1, Ordering::Relaxed);
+            self.ring.exchange.free.put(buffer);
+        }
+    }
+
     /// A free buffer for the collector's own records, with its header begun, under lane `number`.
     pub(crate) fn own_buffer(&mut self, number: u32) -> Option<Sealed> {
         let buffer = self.ring.take_empty()?;

@@ -59,17 +59,25 @@ impl Memory {
     }
 
     #[cfg(not(loom))]
-    fn map(size: RingSize, backing: Backing) -> std::io::Result<Self> {
+    fn map(mut size: RingSize, backing: Backing) -> std::io::Result<Self> {
         let buffer_size = size.buffer_size as usize;
-        let ring = buffer_size * size.buffers as usize;
-        let (front, map) = match backing {
-            Backing::Anonymous => {
-                (0, memmap2::MmapRaw::from(memmap2::MmapOptions::new().len(ring).map_anon()?))
+        let front = if matches!(backing, Backing::File(_)) { buffer_size } else { 0 };
+        let map = |buffers: u32| {
+            let mut options = memmap2::MmapOptions::new();
+            options.len(front + buffer_size * buffers as usize);
+            match &backing {
+                Backing::Anonymous => options.map_anon().map(memmap2::MmapRaw::from),
+                // Addresses behind the file's end are nobody's until it has grown.
+                Backing::File(file) => options.map_raw(file),
             }
-            Backing::File(file) => {
-                let whole = buffer_size + ring;
-                (buffer_size, memmap2::MmapOptions::new().len(whole).map_raw(&file)?)
+        };
+        let map = match map(size.most) {
+            // Not so many addresses here: then the ring stays as it is.
+            Err(_) if size.most > size.buffers => {
+                size.most = size.buffers;
+                map(size.buffers)?
             }
+            mapped => mapped?,
         };
         #[cfg(target_os = "linux")]
         {
@@ -116,13 +124,14 @@ impl Memory {
         self.size.buffer_size
     }
 
-    pub(super) fn buffers(&self) -> u32 {
-        self.size.buffers
+    /// How many buffers have addresses.
+    pub(super) fn most(&self) -> u32 {
+        self.size.most
     }
 
     /// Where the buffer with this number starts.
     pub(super) fn offset(&self, index: u32) -> u64 {
-        assert!(index < self.size.buffers, "no such buffer");
+        assert!(index < self.size.most, "no such buffer");
         u64::from(index) * u64::from(self.size.buffer_size)
     }
 
@@ -142,7 +151,7 @@ impl Memory {
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "an offset in a mapping")]
     pub(super) fn at(&self, offset: u64) -> Buffer<'_> {
-        debug_assert!(offset < u64::from(self.size.buffers) * u64::from(self.size.buffer_size));
+        debug_assert!(offset < u64::from(self.size.most) * u64::from(self.size.buffer_size));
         // Wrapping, because it needs no promise: every use states its own.
         Buffer { memory: self, start: self.base.wrapping_add(offset as usize) }
     }

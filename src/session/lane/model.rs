@@ -47,6 +47,7 @@ impl Model {
         let size = RingSize {
             buffer_size: super::HEADER_BYTES + 8 * events,
             buffers,
+            most: buffers,
             resident: 0,
             logger_id: 1,
             first_sequence: 1,

@@ -30,6 +30,19 @@ impl Disk {
             }
         }
     }
+
+    /// Makes a file that [`create_mapped`](Self::create_mapped) made longer.
+    pub(crate) fn extend_mapped(path: &Path, size: u64) -> io::Result<()> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let have = file.metadata()?.len();
+        let mut file = DiskFile { file, size: have };
+        let done = uninterrupted(|| file.allocate(size));
+        if done.is_err() {
+            // What was allocated of it nobody uses.
+            let _ = file.truncate(have);
+        }
+        done
+    }
 }
 
 /// Makes a file where nothing is, for its owner only.
