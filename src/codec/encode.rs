@@ -257,13 +257,14 @@ pub struct Message {
     pub ticks: Option<u64>,
     /// Thread id and process id.
     pub thread_and_process: Option<(u32, u32)>,
-    /// Further flags: pointer width.
+    /// Further flags: pointer width, and [`MessageFlags::PERFORMANCE_TIMESTAMP`], which without
+    /// `ticks` leaves eight zero bytes.
     pub flags: MessageFlags,
 }
 
 impl Message {
     /// Flags that this module derives from the fields.
-    const DERIVED: u16 = 0x3F;
+    const DERIVED: u16 = 0x2F;
 
     /// The option flags that the record will carry.
     #[must_use]
@@ -290,12 +291,43 @@ impl Message {
             (MessageFlags::SEQUENCE, 4),
             (MessageFlags::COMPONENTID, 4),
             (MessageFlags::GUID, 16),
-            (MessageFlags::TIMESTAMP, 8),
             (MessageFlags::SYSTEMINFO, 8),
         ]
         .iter()
         .filter(|(flag, _)| flags.has(*flag))
-        .fold(0, |sum: usize, (_, size)| sum.saturating_add(*size))
+        .fold(self.stamp_size(), |sum: usize, (_, size)| sum.saturating_add(*size))
+    }
+
+    /// Bytes of the time stamp, or of the space that is left for one.
+    fn stamp_size(&self) -> usize {
+        let space = self.flags.has(MessageFlags::PERFORMANCE_TIMESTAMP);
+        if self.ticks.is_some() || space { 8 } else { 0 }
+    }
+
+    /// Writes the header and the fields.
+    fn put(&self, out: &mut Out<'_>) {
+        out.put(&MessageTraceHeader {
+            size: out.size16(),
+            reserved: 0,
+            version: MessageTraceHeader::VERSION,
+            message_number: U16::new(self.number),
+            option_flags: U16::new(self.option_flags().0),
+        });
+        if let Some(sequence) = self.sequence {
+            out.put(&U32::new(sequence));
+        }
+        match (self.component, self.guid) {
+            (Some(component), _) => out.put(&U32::new(component)),
+            (None, Some(guid)) => out.put(&guid),
+            (None, None) => {}
+        }
+        if self.stamp_size() != 0 {
+            out.put(&U64::new(self.ticks.unwrap_or_default()));
+        }
+        if let Some((thread, process)) = self.thread_and_process {
+            out.put(&U32::new(thread));
+            out.put(&U32::new(process));
+        }
     }
 }
 
@@ -307,29 +339,26 @@ impl Message {
 pub fn message(out: &mut [u8], message: &Message, arguments: &[u8]) -> Result<usize, FormatError> {
     let fields = message.fields_size();
     let mut out = Out::new(out, MessageTraceHeader::SIZE, fields, arguments.len())?;
-    out.put(&MessageTraceHeader {
-        size: out.size16(),
-        reserved: 0,
-        version: MessageTraceHeader::VERSION,
-        message_number: U16::new(message.number),
-        option_flags: U16::new(message.option_flags().0),
-    });
-    if let Some(sequence) = message.sequence {
-        out.put(&U32::new(sequence));
-    }
-    match (message.component, message.guid) {
-        (Some(component), _) => out.put(&U32::new(component)),
-        (None, Some(guid)) => out.put(&guid),
-        (None, None) => {}
-    }
-    if let Some(ticks) = message.ticks {
-        out.put(&U64::new(ticks));
-    }
-    if let Some((thread, process)) = message.thread_and_process {
-        out.put(&U32::new(thread));
-        out.put(&U32::new(process));
-    }
+    message.put(&mut out);
     out.put_bytes(arguments);
+    Ok(out.finish())
+}
+
+/// A message record around `arguments` bytes of arguments that are in place already: behind the
+/// header and [`Message::fields_size`] bytes of fields.
+///
+/// # Errors
+///
+/// As [`event`].
+pub fn message_around(
+    out: &mut [u8],
+    message: &Message,
+    arguments: usize,
+) -> Result<usize, FormatError> {
+    let fields = message.fields_size();
+    let mut out = Out::new(out, MessageTraceHeader::SIZE, fields, arguments)?;
+    message.put(&mut out);
+    out.skip(arguments);
     Ok(out.finish())
 }
 
