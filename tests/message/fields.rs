@@ -1,6 +1,6 @@
 //! What the flags of a message put into its record: every legal combination, byte by byte.
 
-use crate::{CLASS, code, records, session};
+use crate::{CLASS, code, dirty, records, session};
 use etlring::codec::RecordHeader;
 use etlring::format::MessageFlags;
 use etlring::message::{MessageId, trace_message, trace_message_va};
@@ -53,6 +53,7 @@ fn of_every_legal_combination() {
             };
             let arguments: [&[u8]; 3] = [&number.to_le_bytes(), b"", b"text of seven\0"];
             let all = MessageFlags(flags | pointers);
+            dirty(&handle);
             // The two forms are one call.
             let answer = if pointers & 0x40 == 0 {
                 trace_message(&handle, all, id, number, &arguments)
@@ -158,8 +159,9 @@ fn of_arguments_that_change_between_two_walks() {
     let (session, log) = session("fickle");
     let handle = session.handle();
     let mut asked = Vec::new();
-    for (first, second) in [(3, 5), (5, 3), (0, 4), (4, 0)] {
+    for (first, second) in [(3, 5), (50, 3), (0, 4), (40, 0)] {
         walks.set(0);
+        dirty(&handle);
         let arguments = Fickle { walks: &walks, counts: [first, second], at: 0 };
         let answer =
             trace_message_va(&handle, MessageFlags::TIMESTAMP, MessageId::None, 1, arguments);

@@ -15,13 +15,14 @@ mod trace_event;
 mod trace_message;
 mod zero_alloc;
 
+use bytes::BufMut;
 use etlring::codec::RecordView;
 use etlring::error::FormatError;
 use etlring::format::{Guid, LOST_EVENT_GUID};
 use etlring::message::TraceError;
 use etlring::provider::{Enable, Provider};
 use etlring::reader::Trace;
-use etlring::session::{Session, SessionBuilder, SessionHandle};
+use etlring::session::{ClassicEvent, Session, SessionBuilder, SessionHandle};
 use etlring::sink::{MemoryLog, MemorySink, NullSink};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -87,6 +88,14 @@ fn provider(session: &Session) -> Provider {
     let provider = Provider::register(guid, "message tests");
     session.enable_provider(guid, &Enable::new()).unwrap();
     provider
+}
+
+/// Leaves bytes that are not zero where this thread's next record will lie.
+fn dirty(handle: &SessionHandle) {
+    let event = ClassicEvent::new(CLASS, 10, 4);
+    let mut record = handle.reserve_classic(&event, 1000).unwrap();
+    record.put_bytes(0xEE, 1000);
+    drop(record);
 }
 
 /// Gives each record of a finished log, but its header and loss records, in the order of its
