@@ -9,7 +9,7 @@
 //!        SessionHandle ◄──────────────────────────────── who of the sessions wants it
 //! ```
 //!
-//! New programs have [`SessionHandle`](crate::session::SessionHandle) and
+//! New programs have [`SessionHandle`] and
 //! [`Provider`](crate::provider::Provider), which say more in Rust's terms; these calls say the
 //! same in those of Windows, for programs that come from there. They allocate nothing, make no
 //! system call and take no lock where events are written, as those do not.
