@@ -112,6 +112,7 @@ def programs():
     for size in (100, 400, 1000, 2000, MOST):
         for _ in range(8):
             seed("session", random.randbytes(size))
+            seed("trace_message", random.randbytes(size))
 
 
 def pair(log, ring, torn=0):

@@ -35,6 +35,7 @@
 //!
 //! | module | what | without `std` |
 //! |---|---|---|
+//! | [`message`] | Windows' own calls: `TraceMessage`, `TraceEvent`, `EventWrite` | - |
 //! | [`provider`] | who logs, and which sessions want to know | - |
 //! | [`session`] | record: sessions, lanes, the flusher, live consumers | - |
 //! | [`sink`] | where full buffers go: a file, memory | - |
@@ -54,6 +55,8 @@ pub mod error;
 #[cfg(feature = "std")]
 pub mod export;
 pub mod format;
+#[cfg(feature = "std")]
+pub mod message;
 #[cfg(feature = "std")]
 pub mod provider;
 #[cfg(feature = "std")]

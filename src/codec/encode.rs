@@ -257,15 +257,17 @@ pub struct Message {
     pub ticks: Option<u64>,
     /// Thread id and process id.
     pub thread_and_process: Option<(u32, u32)>,
-    /// Further flags: pointer width.
+    /// Further flags: pointer width, and [`MessageFlags::PERFORMANCE_TIMESTAMP`], which without
+    /// `ticks` leaves eight zero bytes.
     pub flags: MessageFlags,
 }
 
 impl Message {
     /// Flags that this module derives from the fields.
-    const DERIVED: u16 = 0x3F;
+    const DERIVED: u16 = 0x2F;
 
     /// The option flags that the record will carry.
+    #[inline]
     #[must_use]
     pub fn option_flags(&self) -> MessageFlags {
         let mut flags = MessageFlags(self.flags.0 & !Self::DERIVED);
@@ -283,19 +285,53 @@ impl Message {
     }
 
     /// Bytes of the optional fields.
+    #[inline]
     #[must_use]
     pub fn fields_size(&self) -> usize {
-        let flags = self.option_flags();
-        [
-            (MessageFlags::SEQUENCE, 4),
-            (MessageFlags::COMPONENTID, 4),
-            (MessageFlags::GUID, 16),
-            (MessageFlags::TIMESTAMP, 8),
-            (MessageFlags::SYSTEMINFO, 8),
-        ]
-        .iter()
-        .filter(|(flag, _)| flags.has(*flag))
-        .fold(0, |sum: usize, (_, size)| sum.saturating_add(*size))
+        let id = match (self.component, self.guid) {
+            (Some(_), _) => 4,
+            (None, Some(_)) => 16,
+            (None, None) => 0,
+        };
+        let sequence = if self.sequence.is_some() { 4 } else { 0 };
+        let ids = if self.thread_and_process.is_some() { 8 } else { 0 };
+        // At most 36.
+        let size: usize = self.stamp_size();
+        size.wrapping_add(sequence).wrapping_add(id).wrapping_add(ids)
+    }
+
+    /// Bytes of the time stamp, or of the space that is left for one.
+    #[inline]
+    fn stamp_size(&self) -> usize {
+        let space = self.flags.has(MessageFlags::PERFORMANCE_TIMESTAMP);
+        if self.ticks.is_some() || space { 8 } else { 0 }
+    }
+
+    /// Writes the header and the fields.
+    #[inline]
+    fn put(&self, out: &mut Out<'_>) {
+        out.put(&MessageTraceHeader {
+            size: out.size16(),
+            reserved: 0,
+            version: MessageTraceHeader::VERSION,
+            message_number: U16::new(self.number),
+            option_flags: U16::new(self.option_flags().0),
+        });
+        if let Some(sequence) = self.sequence {
+            out.put(&U32::new(sequence));
+        }
+        match (self.component, self.guid) {
+            (Some(component), _) => out.put(&U32::new(component)),
+            (None, Some(guid)) => out.put(&guid),
+            (None, None) => {}
+        }
+        if self.stamp_size() != 0 {
+            out.put(&U64::new(self.ticks.unwrap_or_default()));
+        }
+        if let Some((thread, process)) = self.thread_and_process {
+            out.put(&U32::new(thread));
+            out.put(&U32::new(process));
+        }
     }
 }
 
@@ -307,30 +343,27 @@ impl Message {
 pub fn message(out: &mut [u8], message: &Message, arguments: &[u8]) -> Result<usize, FormatError> {
     let fields = message.fields_size();
     let mut out = Out::new(out, MessageTraceHeader::SIZE, fields, arguments.len())?;
-    out.put(&MessageTraceHeader {
-        size: out.size16(),
-        reserved: 0,
-        version: MessageTraceHeader::VERSION,
-        message_number: U16::new(message.number),
-        option_flags: U16::new(message.option_flags().0),
-    });
-    if let Some(sequence) = message.sequence {
-        out.put(&U32::new(sequence));
-    }
-    match (message.component, message.guid) {
-        (Some(component), _) => out.put(&U32::new(component)),
-        (None, Some(guid)) => out.put(&guid),
-        (None, None) => {}
-    }
-    if let Some(ticks) = message.ticks {
-        out.put(&U64::new(ticks));
-    }
-    if let Some((thread, process)) = message.thread_and_process {
-        out.put(&U32::new(thread));
-        out.put(&U32::new(process));
-    }
+    message.put(&mut out);
     out.put_bytes(arguments);
     Ok(out.finish())
+}
+
+/// A message record around `arguments` bytes of arguments that are in place already: behind the
+/// header and [`Message::fields_size`] bytes of fields. What lies behind them is left as it is.
+///
+/// # Errors
+///
+/// As [`event`].
+#[inline]
+pub fn message_around(
+    out: &mut [u8],
+    message: &Message,
+    arguments: usize,
+) -> Result<usize, FormatError> {
+    let fields = message.fields_size();
+    let mut out = Out::new(out, MessageTraceHeader::SIZE, fields, arguments)?;
+    message.put(&mut out);
+    Ok(out.size)
 }
 
 /// The first record of a file, 64-bit layout: record header, logfile header, the two names.
@@ -445,6 +478,7 @@ struct Out<'a> {
 
 impl<'a> Out<'a> {
     /// The space for a record of these three parts, padding included where `out` has it.
+    #[inline]
     fn new(out: &'a mut [u8], a: usize, b: usize, c: usize) -> Result<Self, FormatError> {
         let size = a.saturating_add(b).saturating_add(c);
         let size32 = to_u32(size);
@@ -460,15 +494,18 @@ impl<'a> Out<'a> {
     }
 
     /// The record's size as its header stores it.
+    #[inline]
     fn size16(&self) -> U16 {
         U16::new(u16::try_from(self.size).unwrap_or(u16::MAX))
     }
 
+    #[inline]
     fn put(&mut self, part: &(impl IntoBytes + Immutable)) {
         self.put_bytes(part.as_bytes());
     }
 
     /// Copies `bytes`; the space was measured by `new`.
+    #[inline]
     fn put_bytes(&mut self, bytes: &[u8]) {
         let rest = core::mem::take(&mut self.rest);
         if let Some((target, behind)) = rest.split_at_mut_checked(bytes.len()) {

@@ -41,6 +41,10 @@ pub struct Change<'a> {
     pub control: Control,
     /// By which session: its [`id`](crate::session::Controller::id).
     pub session: u64,
+    /// That session's bit among those that have enabled the provider, for
+    /// [`Provider::write_except`] (`EVENT_FILTER_HEADER.InstanceId`). Another session may get it
+    /// once this one has disabled the provider.
+    pub instance: u64,
     /// Whether any session wants events now.
     pub enabled: bool,
     /// The most verbose level wanted; 0 for all, or for none if nothing is enabled.

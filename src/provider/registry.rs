@@ -81,6 +81,8 @@ impl Summary {
 pub(super) struct Listener {
     pub(super) rule: Rule,
     pub(super) start_key: bool,
+    /// The session's bit among those that have enabled the provider.
+    pub(super) instance: u64,
     pub(super) handle: SessionHandle,
 }
 
@@ -97,6 +99,8 @@ struct State {
 
 struct Enabled {
     session: Controller,
+    /// One of the [`MAX_SESSIONS`] lowest bits, unlike that of any other.
+    instance: u64,
     enable: Enable,
 }
 
@@ -111,6 +115,7 @@ struct Notice {
     callback: Arc<Callback>,
     control: Control,
     session: u64,
+    instance: u64,
     rule: Rule,
     filter: Arc<[u8]>,
 }
@@ -215,7 +220,7 @@ pub(super) fn register(
             let rule = rule_of(enabled);
             notices.extend(enabled.iter().map(|enabled| {
                 let callback = Arc::clone(callback);
-                Notice::new(callback, Control::Enable, enabled.session.id(), rule, &enabled.enable)
+                Notice::new(callback, Control::Enable, enabled.id(), rule, &enabled.enable)
             }));
         }
         state.registered.push(Registered { number, name: name.into(), callback });
@@ -259,15 +264,19 @@ pub(super) fn enable(
         return Err(ControlError::Stopped);
     }
     let provider = locked.provider(guid);
-    let id = session.id();
     let mut state = provider.state();
-    if let Some(enabled) = state.enabled.iter_mut().find(|e| e.session.id() == id) {
+    let known = state.enabled.iter_mut().find(|enabled| enabled.session.id() == session.id());
+    let id = if let Some(enabled) = known {
         enabled.enable = enable.clone();
-    } else if state.enabled.len() == MAX_SESSIONS {
-        return Err(ControlError::TooManySessions(MAX_SESSIONS));
+        enabled.id()
+    } else if let Some(instance) = state.free_instance() {
+        let enabled = Enabled { session: session.clone(), instance, enable: enable.clone() };
+        let id = enabled.id();
+        state.enabled.push(enabled);
+        id
     } else {
-        state.enabled.push(Enabled { session: session.clone(), enable: enable.clone() });
-    }
+        return Err(ControlError::TooManySessions(MAX_SESSIONS));
+    };
     let old = provider.changed(&mut state);
     state.notify(Control::Enable, id, enable);
     drop(state);
@@ -295,8 +304,9 @@ pub(super) fn capture_state(session: u64, guid: Guid) -> Result<(), ControlError
     let provider = locked.providers.by_guid.get(&guid).cloned().ok_or(ControlError::NotEnabled)?;
     let mut state = provider.state();
     let enabled = state.enabled.iter().find(|enabled| enabled.session.id() == session);
-    let enable = enabled.ok_or(ControlError::NotEnabled)?.enable.clone();
-    state.notify(Control::CaptureState, session, &enable);
+    let enabled = enabled.ok_or(ControlError::NotEnabled)?;
+    let (id, enable) = (enabled.id(), enabled.enable.clone());
+    state.notify(Control::CaptureState, id, &enable);
     drop(state);
     drop(locked);
     provider.deliver();
@@ -387,6 +397,7 @@ impl Shared {
         let listeners = state.enabled.iter().map(|enabled| Listener {
             rule: Rule::of(&enabled.enable),
             start_key: enabled.enable.properties.has(Properties::PROCESS_START_KEY),
+            instance: enabled.instance,
             handle: enabled.session.handle(),
         });
         let old = std::mem::replace(&mut state.listeners, listeners.collect());
@@ -404,7 +415,7 @@ impl Shared {
         let at = state.enabled.iter().position(|enabled| enabled.session.id() == session)?;
         let gone = state.enabled.remove(at);
         let old = self.changed(&mut state);
-        state.notify(Control::Disable, session, &Enable::default());
+        state.notify(Control::Disable, gone.id(), &Enable::default());
         Some((gone, old))
     }
 
@@ -439,13 +450,26 @@ impl Shared {
     }
 }
 
+impl Enabled {
+    /// How callbacks know the session: its number, and its bit.
+    fn id(&self) -> (u64, u64) {
+        (self.session.id(), self.instance)
+    }
+}
+
 impl State {
+    /// The lowest bit that no session has.
+    fn free_instance(&self) -> Option<u64> {
+        let taken = self.enabled.iter().fold(0, |bits, enabled| bits | enabled.instance);
+        let mut bits = (0..MAX_SESSIONS).map(|at| 1 << at);
+        bits.find(|bit| taken & bit == 0)
+    }
+
     /// Queues a notice for every callback.
-    fn notify(&mut self, control: Control, session: u64, enable: &Enable) {
+    fn notify(&mut self, control: Control, id: (u64, u64), enable: &Enable) {
         let rule = rule_of(&self.enabled);
         let callbacks = self.registered.iter().filter_map(|r| r.callback.clone());
-        let notices =
-            callbacks.map(|callback| Notice::new(callback, control, session, rule, enable));
+        let notices = callbacks.map(|callback| Notice::new(callback, control, id, rule, enable));
         self.notices.extend(notices);
     }
 }
@@ -454,19 +478,20 @@ impl Notice {
     fn new(
         callback: Arc<Callback>,
         control: Control,
-        session: u64,
+        (session, instance): (u64, u64),
         rule: Rule,
         enable: &Enable,
     ) -> Self {
-        Self { callback, control, session, rule, filter: enable.filter.as_slice().into() }
+        Self { callback, control, session, instance, rule, filter: enable.filter.as_slice().into() }
     }
 
     fn tell(&self) {
-        let Self { callback, control, session, rule, filter } = self;
+        let Self { callback, control, session, instance, rule, filter } = self;
         let enabled = rule.levels != 0;
         callback(&Change {
             control: *control,
             session: *session,
+            instance: *instance,
             enabled,
             level: rule.level(),
             any_keyword: rule.any,

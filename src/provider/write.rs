@@ -8,6 +8,7 @@ use crate::provider::{
     registry::{Listener, Summary},
 };
 use crate::session::{Discarded, Event, SessionHandle};
+use bytes::BufMut;
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
@@ -147,12 +148,54 @@ impl Provider {
     /// As [`write`](Self::write).
     #[inline]
     pub fn write_event(&self, event: &Event<'_>, payload: &[&[u8]]) -> Result<u32, Discarded> {
+        self.write_except(event, payload, 0)
+    }
+
+    /// The same for all sessions but those whose [`Change::instance`](crate::provider::Change) is
+    /// among the bits of `except` (the `Filter` of `EventWriteEx`).
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    #[inline]
+    pub fn write_except(
+        &self,
+        event: &Event<'_>,
+        payload: &[&[u8]],
+        except: u64,
+    ) -> Result<u32, Discarded> {
         let summary = self.shared.summary();
         if !summary.may_pass(event.descriptor.level) {
             return Ok(0);
         }
         let event = Event { provider: self.guid(), ..*event };
-        self.send(summary, &event, &|handle, event| handle.write_event_parts(event, payload))
+        let write =
+            |handle: &SessionHandle, event: &Event<'_>| handle.write_event_parts(event, payload);
+        self.send_except(summary, &event, except, &write)
+    }
+
+    /// Writes an event that is a text and no more (`EventWriteString`), as UTF-16 and its zero. A
+    /// zero within the text ends it.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    pub fn write_string(&self, level: u8, keyword: u64, text: &str) -> Result<u32, Discarded> {
+        let summary = self.shared.summary();
+        if !summary.may_pass(level) {
+            return Ok(0);
+        }
+        let text = text.split('\0').next().unwrap_or_default();
+        let bytes = 2 * text.encode_utf16().count() + 2;
+        let descriptor =
+            EventDescriptor { keyword: keyword.into(), ..EventDescriptor::new(0, level) };
+        let event = self.event(&descriptor).activity(activity::current());
+        let event = Event { string_only: true, ..event };
+        self.send(summary, &event, &|handle, event| {
+            let mut record = handle.reserve_event(event, bytes)?;
+            text.encode_utf16().chain([0]).for_each(|unit| record.put_u16_le(unit));
+            record.commit()
+        })
     }
 
     #[inline(always)]
@@ -207,26 +250,42 @@ impl Provider {
         event: &Event<'_>,
         write: Write<'_>,
     ) -> Result<u32, Discarded> {
+        self.send_except(summary, event, 0, write)
+    }
+
+    /// The same to all but the sessions of these bits.
+    fn send_except(
+        &self,
+        summary: Summary,
+        event: &Event<'_>,
+        except: u64,
+        write: Write<'_>,
+    ) -> Result<u32, Discarded> {
         let sent = SEEN.with(|seen| {
             let seen = seen.try_borrow().ok()?;
             let seen = seen.get(self.shared.index).filter(|seen| seen.summary == summary)?;
-            Some(send_to(seen.all.as_deref()?, event, write))
+            Some(send_to(seen.all.as_deref()?, event, except, write))
         });
         match sent {
             Some(result) => result,
-            None => self.look_and_send(event, write),
+            None => self.look_and_send(event, except, write),
         }
     }
 
     /// The same after a change, at a thread's first event, in a signal handler that came in
     /// between, or while the thread ends.
     #[cold]
-    fn look_and_send(&self, event: &Event<'_>, write: Write<'_>) -> Result<u32, Discarded> {
+    fn look_and_send(
+        &self,
+        event: &Event<'_>,
+        except: u64,
+        write: Write<'_>,
+    ) -> Result<u32, Discarded> {
         let Some((summary, listeners)) = self.shared.listeners() else {
             self.shared.missed.fetch_add(1, Ordering::Relaxed);
             return Err(Discarded::NoLane);
         };
-        let result = send_to(&listeners, event, write);
+        let result = send_to(&listeners, event, except, write);
         // A thread that is ending remembers nothing any more.
         if FORGET.try_with(|_| ()).is_ok() {
             SEEN.with(|seen| {
@@ -242,11 +301,17 @@ impl Provider {
 /// Writes an event to one session.
 type Write<'a> = &'a dyn Fn(&SessionHandle, &Event<'_>) -> Result<(), Discarded>;
 
-/// Writes an event to each session that wants it.
-fn send_to(listeners: &[Listener], event: &Event<'_>, write: Write<'_>) -> Result<u32, Discarded> {
+/// Writes an event to each session that wants it, but for those whose bit is in `except`.
+fn send_to(
+    listeners: &[Listener],
+    event: &Event<'_>,
+    except: u64,
+    write: Write<'_>,
+) -> Result<u32, Discarded> {
     let EventDescriptor { level, keyword, .. } = event.descriptor;
     let (mut recorded, mut refused) = (0, None);
-    for listener in listeners.iter().filter(|l| l.rule.passes(level, keyword.get())) {
+    let wants = |l: &&Listener| l.rule.passes(level, keyword.get()) && l.instance & except == 0;
+    for listener in listeners.iter().filter(wants) {
         let result = if listener.start_key {
             with_start_key(&listener.handle, event, write)
         } else {

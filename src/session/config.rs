@@ -21,17 +21,22 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How the session numbers its messages (`TRACE_MESSAGE_SEQUENCE`).
+/// How the session numbers the messages that ask for it (`TRACE_MESSAGE_SEQUENCE`): from 1 on, and
+/// behind 4,294,967,295 from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum SequenceMode {
-    /// Messages carry no sequence numbers.
+    /// Not at all: a message that asks for a number is refused.
     #[default]
     None,
-    /// One count for this session.
+    /// One count for this session (`EVENT_TRACE_USE_LOCAL_SEQUENCE`).
     Local,
-    /// One count for all sessions of the process that ask for it.
+    /// One count for all sessions of the process that ask for it
+    /// (`EVENT_TRACE_USE_GLOBAL_SEQUENCE`).
     Global,
 }
+
+/// Name of the session that only the kernel writes to (`KERNEL_LOGGER_NAME`).
+const KERNEL_LOGGER_NAME: &str = "NT Kernel Logger";
 
 /// How the log file grows (`EVENT_TRACE_FILE_MODE_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -198,6 +203,7 @@ pub(crate) struct Config {
     pub(crate) flush_interval: Duration,
     pub(crate) clock: Clock,
     pub(crate) mode: LogFileMode,
+    pub(crate) sequence: SequenceMode,
     pub(crate) file: FileConfig,
     pub(crate) ring: RingConfig,
     pub(crate) one_lane: bool,
@@ -224,6 +230,11 @@ impl Config {
         }
         let most = (RESERVED_BYTES / self.buffer_size).min(MAX_BUFFERS);
         self.maximum_buffers.saturating_mul(4).min(most).max(self.maximum_buffers)
+    }
+
+    /// Whether it bears the name of the session that only the kernel writes to.
+    pub(crate) fn is_kernel_logger(&self) -> bool {
+        self.name.eq_ignore_ascii_case(KERNEL_LOGGER_NAME)
     }
 }
 
@@ -321,7 +332,8 @@ impl SessionBuilder {
         Self { clock, ..self }
     }
 
-    /// How messages are numbered. The choice stands in the log file's mode.
+    /// How messages are numbered (see [`message`](crate::message)). The choice stands in the log
+    /// file's mode.
     pub fn sequence(self, sequence: SequenceMode) -> Self {
         Self { sequence, ..self }
     }
@@ -614,6 +626,7 @@ impl SessionBuilder {
             flush_interval: self.flush_interval,
             clock: self.clock,
             mode: file_mode.with(sequence),
+            sequence: self.sequence,
             file,
             ring,
             one_lane: self.one_lane,

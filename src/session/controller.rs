@@ -193,7 +193,7 @@ impl Session {
         let flusher = Flusher::new(collector, log, ring_file, &config, clock, Arc::clone(&shared));
         let flusher = spawn(move || flusher.run())?;
         undo.forget();
-        let handle = SessionHandle::new(ring, clock, config.patience, Arc::clone(&shared));
+        let handle = SessionHandle::new(ring, clock, &config, Arc::clone(&shared));
         let thread = flusher.thread().clone();
         let controller =
             Controller::new(handle, Arc::clone(&shared), thread, (id, started), config, claim);
@@ -229,7 +229,7 @@ impl Session {
             Snapshots::new(Arc::clone(&ring), Arc::clone(&shared), clock, start, header.clone());
         let keeper = Keeper::new(collector, header, start, &config, clock, Arc::clone(&shared));
         let keeper = spawn(move || keeper.run())?;
-        let handle = SessionHandle::new(ring, clock, None, Arc::clone(&shared));
+        let handle = SessionHandle::new(ring, clock, &config, Arc::clone(&shared));
         let snapshots = Some(Arc::new(snapshots));
         let thread = keeper.thread().clone();
         let started = start.time;

@@ -4,6 +4,8 @@
 //! clock is read after the space is taken, so that the records of a lane are in the order of their
 //! stamps.
 
+mod calls;
+
 use crate::codec::encode::{self, Item, MAX_RECORD, TYPED_MARKER_FLAGS};
 use crate::format::{
     EventDescriptor, EventFlags, EventHeader, EventTraceHeader, ExtType, Guid, HeaderType,
@@ -11,6 +13,7 @@ use crate::format::{
 };
 use crate::session::{
     clock::Source,
+    config::{Config, SequenceMode},
     lane::{
         Entered, Fresh, HEADER_BYTES, Lane, Loss, PAUSED, RUNNING, Reservation, Ring, Space, add,
     },
@@ -63,6 +66,9 @@ pub struct Event<'a> {
     pub related_activity_id: Option<Guid>,
     /// Further extended items, written behind the related activity in this order.
     pub items: &'a [Item<'a>],
+    /// Whether the payload is nothing but a text of UTF-16 and its zero
+    /// (`EVENT_HEADER_FLAG_STRING_ONLY`).
+    pub string_only: bool,
 }
 
 impl<'a> Event<'a> {
@@ -75,6 +81,7 @@ impl<'a> Event<'a> {
             activity_id: Guid::ZERO,
             related_activity_id: None,
             items: &[],
+            string_only: false,
         }
     }
 
@@ -115,8 +122,8 @@ impl<'a> Event<'a> {
 
 /// What a record's header takes from its surroundings.
 #[derive(Clone, Copy, Debug)]
-struct Stamp {
-    ticks: u64,
+pub(crate) struct Stamp {
+    pub(crate) ticks: u64,
     /// Thread and process, as headers have them in one word.
     ids: u64,
 }
@@ -137,6 +144,10 @@ pub struct SessionHandle {
     clock: Source,
     /// Bytes of the largest record.
     most: u32,
+    /// How the messages that ask for a number get it.
+    sequence: SequenceMode,
+    /// Whether it bears the name of the session that only the kernel writes to.
+    is_kernel_logger: bool,
     /// How long an event waits for a free buffer.
     patience: Option<Duration>,
     shared: Arc<Shared>,
@@ -146,11 +157,18 @@ impl SessionHandle {
     pub(crate) fn new(
         ring: Arc<Ring>,
         clock: Source,
-        patience: Option<Duration>,
+        config: &Config,
         shared: Arc<Shared>,
     ) -> Self {
-        let most = (ring.buffer_size() - HEADER_BYTES).min(u32::from(u16::MAX));
-        Self { ring, clock, most, patience, shared }
+        Self {
+            most: (ring.buffer_size() - HEADER_BYTES).min(u32::from(u16::MAX)),
+            ring,
+            clock,
+            sequence: config.sequence,
+            is_kernel_logger: config.is_kernel_logger(),
+            patience: config.patience,
+            shared,
+        }
     }
 
     /// Records a classic event.
@@ -606,7 +624,9 @@ fn classic_header(len: usize, event: &ClassicEvent, stamp: Stamp) -> [u64; 6] {
 #[inline(always)]
 fn event_header(len: usize, event: &Event<'_>, stamp: Stamp) -> [u64; 10] {
     let marker = [HeaderType::EVENT_HEADER64.0, TYPED_MARKER_FLAGS];
-    let flags = if event.is_extended() { EventFlags::EXTENDED_INFO.0 } else { 0 };
+    let extended = if event.is_extended() { EventFlags::EXTENDED_INFO.0 } else { 0 };
+    let string_only = if event.string_only { EventFlags::STRING_ONLY.0 } else { 0 };
+    let flags = extended | string_only;
     let [provider_low, provider_high] = halves(event.provider);
     let [activity_low, activity_high] = halves(event.activity_id);
     let EventDescriptor { id, version, channel, level, opcode, task, keyword } = event.descriptor;

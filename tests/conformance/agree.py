@@ -2,8 +2,8 @@
 """Compares what readers find in our logs: agree.py ETLRING DIRECTORY
 
 The directory holds large.etl and small.etl, recorded by examples/mixed_log.rs, each with its
-manifest, and under modes what examples/file_modes.rs recorded, modes.txt saying what is in it;
-lossy.etl comes to them. run.sh calls this.
+manifest, messages.etl from examples/messages.rs, and under modes what examples/file_modes.rs
+recorded, modes.txt saying what is in it; lossy.etl comes to them. run.sh calls this.
 """
 
 import importlib.util
@@ -32,6 +32,8 @@ MOST_OFF = 32
 KEYS = (
     "buffer lane header bits provider id version level opcode pid tid ticks filetime len crc32"
 ).split()
+# There where a message has them.
+OF_MESSAGES = ("sequence", "component")
 
 
 class Disagreement(Exception):
@@ -40,7 +42,9 @@ class Disagreement(Exception):
 
 def main():
     etlring, directory = sys.argv[1], Path(sys.argv[2])
-    large, small, lossy = (directory / f"{name}.etl" for name in ("large", "small", "lossy"))
+    large, small, lossy, calls = (
+        directory / f"{name}.etl" for name in ("large", "small", "lossy", "messages")
+    )
     command = Command(etlring)
     checks = [
         ("verify", lambda: verify(command, large, full=8)),
@@ -54,6 +58,10 @@ def main():
         ("dissect", lambda: dissect(command, lossy)),
         ("etlref", lambda: reference_in_file_order(command, lossy)),
         ("etlref", lambda: reference_in_time_order(command, lossy)),
+        ("verify", lambda: verify(command, calls)),
+        ("messages", lambda: messages(command, calls)),
+        ("etlref", lambda: reference_in_file_order(command, calls)),
+        ("etlref", lambda: reference_in_time_order(command, calls)),
     ]
     with open(directory / "modes.txt", encoding="ascii") as lines:
         for line in lines:
@@ -295,7 +303,8 @@ def same_keys(theirs, ours, path, order):
         if their is None or our is None:
             raise Disagreement(f"record {at}: only one of the readers has it")
         differing = [key for key in KEYS if their[key] != our[key]]
-        agree(at, {key: their[key] for key in differing}, {key: our[key] for key in differing})
+        differing += [key for key in OF_MESSAGES if their.get(key) != our.get(key)]
+        agree(at, *({key: record.get(key) for key in differing} for record in (their, our)))
         count += 1
     return f"{path.name}, {order} order: {count} records, {len(KEYS)} keys each"
 
@@ -338,6 +347,37 @@ def loss(command, path):
     if report["lost"] < 1000:
         raise Disagreement(f"only {report['lost']} lost: the check shows nothing")
     return f"{report['accepted']} accepted, {report['lost']} lost, all told by {records} records"
+
+
+# Messages.
+
+
+def messages(command, path):
+    """Every legal combination of flags is there, each as often, with the fields that they name; the
+    number of a message tells its flags. Sequence numbers are one to the last, each once."""
+    combinations, numbers = Counter(), []
+    for record in command.dump(path, "time"):
+        if record["header"] != "message":
+            continue
+        flags = record["id"] >> 8
+        combinations[record["id"]] += 1
+        there = {
+            0x01: record.get("sequence") is not None,
+            0x02: record["provider"] is not None,
+            0x04: record.get("component") is not None,
+            0x08: record["ticks"] is not None,
+            0x20: (record["pid"], record["tid"]) != (None, None),
+        }
+        agree(f"message {record['id']:#06x}", there, {bit: bool(flags & bit) for bit in there})
+        if there[0x01]:
+            numbers.append(record["sequence"])
+    legal = [flags << 8 | pointers for flags in range(0x40) if flags & 0x06 != 0x06
+             for pointers in (0, 0x40, 0x80, 0xC0)]
+    agree("combinations", sorted(combinations), legal)
+    agree("how often", len(set(combinations.values())), 1)
+    agree("sequence", sorted(numbers), list(range(1, len(numbers) + 1)))
+    told = f"{combinations.total()} messages, {len(legal)} combinations"
+    return f"{path.name}: {told}, numbers 1 to {len(numbers)} without a hole"
 
 
 # The modes of log files.

@@ -30,6 +30,8 @@ record() {
 
 record large "$EVENTS"
 record small 25000
+printf '%-9s ' record
+nice cargo run --quiet --release --locked --example messages -- "$WORK/messages.etl"
 mkdir "$WORK/modes"
 nice cargo run --quiet --release --locked --example file_modes -- "$WORK/modes" >"$WORK/modes.txt"
 nice "$PYTHON" tests/conformance/agree.py "$BIN" "$WORK"
