@@ -249,8 +249,19 @@ impl<'a> Utf16<'a> {
     /// The text up to the first terminator, or all of it if there is none.
     #[must_use]
     pub fn terminated(bytes: &'a [u8]) -> Self {
-        let units = bytes.chunks_exact(2).take_while(|unit| unit != &[0, 0]).count();
-        Self(bytes.get(..units.saturating_mul(2)).unwrap_or_default())
+        let mut rest = bytes;
+        // Four units at a time: taking one from each lane sets the top bit of a lane that was zero,
+        // or of one above it.
+        while let Some((block, behind)) = rest.split_first_chunk() {
+            let units = u64::from_le_bytes(*block);
+            if units.wrapping_sub(0x0001_0001_0001_0001) & !units & 0x8000_8000_8000_8000 != 0 {
+                break;
+            }
+            rest = behind;
+        }
+        let last = rest.chunks_exact(2).take_while(|unit| unit != &[0, 0]).count();
+        let taken = bytes.len().saturating_sub(rest.len()).saturating_add(last.saturating_mul(2));
+        Self(bytes.get(..taken).unwrap_or_default())
     }
 
     /// The characters.

@@ -1,9 +1,10 @@
 //! Finds the schema of a record and what names belong to it.
 
 use crate::codec::{RawRecord, RecordHeader, RecordKind, RecordView};
-use crate::format::{EventFlags, ExtType, Group, Guid, HeaderType, MessageFlags};
+use crate::format::{EventFlags, ExtType, Guid, HeaderType, MessageFlags};
 use crate::schema::description::{Description, Schema};
 use crate::schema::event::{Event, EventKey};
+use crate::schema::hash::Seed;
 use crate::schema::tmf::{self, Message, MessageKey};
 use crate::schema::tracelogging::{EventSchema, ProviderTraits};
 use crate::schema::{Shape, Value, ValueMap, Visitor, kernel, metadata, people::Names, providers};
@@ -54,11 +55,11 @@ const MOST_CHUNK_BYTES: usize = 64 << 20;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Decoder {
-    events: HashMap<EventKey, (Source, Event)>,
+    events: HashMap<EventKey, (Source, Event), Seed>,
     maps: Vec<ValueMap>,
-    map_numbers: HashMap<(Guid, Box<str>), usize>,
-    providers: HashMap<Guid, Box<str>>,
-    messages: HashMap<MessageKey, Message>,
+    map_numbers: HashMap<(Guid, Box<str>), usize, Seed>,
+    providers: HashMap<Guid, Box<str>, Seed>,
+    messages: HashMap<MessageKey, Message, Seed>,
     processes: Names,
     threads: Names,
     #[cfg(feature = "manifest")]
@@ -194,6 +195,11 @@ impl Decoder {
         count
     }
 
+    /// All maps, by the number that fields know them by.
+    pub(super) fn maps(&self) -> &[ValueMap] {
+        &self.maps
+    }
+
     /// Schemas that were left out because the file holds more of them than the decoder keeps.
     #[must_use]
     pub fn refused(&self) -> u64 {
@@ -223,13 +229,13 @@ impl Decoder {
     #[must_use]
     pub fn describe<'a>(&'a self, record: &RecordView<'a>) -> Description<'a> {
         let mut found = Description {
+            decoder: self,
             source: Source::None,
             provider: record.provider(),
             provider_name: None,
             name: None,
             names: None,
             schema: Schema::None,
-            maps: &self.maps,
             payload: record.payload(),
             pointer: pointer_width(record),
         };
@@ -254,10 +260,6 @@ impl Decoder {
             }
             RecordHeader::Unknown => {}
             _ => describe_classic(record, &mut found),
-        }
-        if found.provider_name.is_none() {
-            let name = found.provider.and_then(|guid| self.provider_name(guid));
-            found.provider_name = name.map(Cow::Borrowed);
         }
         found
     }
@@ -453,7 +455,7 @@ fn describe_classic<'a>(record: &RecordView<'a>, found: &mut Description<'a>) {
     found.source = Source::Kernel;
     found.schema = Schema::Layout(layout);
     found.name = Some(Cow::Borrowed(event.name));
-    found.provider_name = Group::of(event.class).and_then(Group::name).map(Cow::Borrowed);
+    found.provider_name = event.class.map(Cow::Borrowed);
 }
 
 /// What names need of a process or thread record.

@@ -35,6 +35,7 @@ mod error;
 mod event;
 #[cfg(feature = "manifest")]
 mod eventsource;
+mod hash;
 mod kernel;
 mod layout;
 #[cfg(feature = "manifest")]
