@@ -250,6 +250,15 @@ fn behind(bytes: &[u8], start: usize, count: usize) -> Result<&[u8], DecodeFault
     take(bytes, need)?.get(start..).ok_or(DecodeFault::Truncated(to_u32(need), 0))
 }
 
+/// A file of text: UTF-16 with a byte order mark, else UTF-8.
+pub(super) fn text_of(bytes: &[u8]) -> String {
+    match bytes {
+        [0xFF, 0xFE, rest @ ..] => Utf16(rest).to_string(),
+        [0xEF, 0xBB, 0xBF, rest @ ..] => String::from_utf8_lossy(rest).into_owned(),
+        _ => String::from_utf8_lossy(bytes).into_owned(),
+    }
+}
+
 /// At most eight little-endian bytes as a number.
 #[inline]
 pub(super) fn little(bytes: &[u8]) -> u64 {

@@ -5,6 +5,7 @@
 #[cfg(feature = "manifest")]
 mod manifest;
 mod metadata;
+mod mof;
 mod samples;
 mod shown;
 mod tmf;
