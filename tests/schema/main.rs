@@ -2,10 +2,12 @@
 //! against input that means harm.
 #![allow(missing_docs)]
 
+mod binary;
 #[cfg(feature = "manifest")]
 mod manifest;
 mod metadata;
 mod mof;
+mod recorded;
 mod samples;
 mod shown;
 mod tmf;
