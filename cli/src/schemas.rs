@@ -85,21 +85,24 @@ fn add_binaries(path: &Path, decoder: &mut Decoder) -> Result<(), Failure> {
     let many = path.is_dir();
     let mut described = 0;
     for file in files(path, &["dll", "exe", "sys"])? {
-        let texts = texts_beside(&file).map(|texts| read(&texts)).transpose()?;
-        match decoder.add_binary(&read(&file)?, texts.as_deref()) {
+        match add_binary(&file, decoder) {
             Ok(count) => described += count,
             // One file of many must not keep the others from being used.
-            Err(error) if many => complain(format_args!("{}: {error}", file.display())),
-            Err(error) => {
-                let help = "give a DLL or program with a WEVT_TEMPLATE resource";
-                return Err(Failure::new(format!("{}: {error}; {help}", file.display())));
-            }
+            Err(Failure::Because(why)) if many => complain(why),
+            Err(failure) => return Err(failure),
         }
     }
     if described == 0 {
         complain(format_args!("{}: describes no events", path.display()));
     }
     Ok(())
+}
+
+fn add_binary(file: &Path, decoder: &mut Decoder) -> Result<usize, Failure> {
+    let texts = texts_beside(file).map(|texts| read(&texts)).transpose()?;
+    let described = decoder.add_binary(&read(file)?, texts.as_deref());
+    let help = "give a DLL or program with a WEVT_TEMPLATE resource";
+    described.map_err(|error| Failure::new(format!("{}: {error}; {help}", file.display())))
 }
 
 /// The file of texts that belongs to `name.dll`: `name.dll.mui`, beside it or in `en-US`.

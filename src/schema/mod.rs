@@ -30,6 +30,7 @@
 #![forbid(unsafe_code)]
 
 mod binary;
+mod coverage;
 mod decoder;
 mod description;
 #[cfg(feature = "manifest")]
@@ -58,6 +59,7 @@ mod types;
 mod value;
 mod walk;
 
+pub use coverage::{Counted, Coverage, Undecoded};
 pub use decoder::{Decoder, Source};
 pub use description::Description;
 #[cfg(feature = "manifest")]

@@ -4,6 +4,8 @@
 
 mod binary;
 #[cfg(feature = "manifest")]
+mod coverage;
+#[cfg(feature = "manifest")]
 mod manifest;
 mod metadata;
 mod mof;
