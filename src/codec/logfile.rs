@@ -296,3 +296,28 @@ fn short(need: usize, record: RawRecord<'_>) -> FormatError {
     let need = to_u32(need);
     Fault::Truncated(need, to_u32(record.bytes.len())).at(Part::LogfileHeader, record.offset)
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::indexing_slicing, reason = "a test")]
+    use super::*;
+
+    #[test]
+    fn text_ends_where_a_walk_unit_by_unit_says() {
+        // Units that a search four at a time could take for a terminator, or miss one behind.
+        const UNITS: [[u8; 2]; 6] = [[0, 0], [1, 0], [0, 1], [0, 0x80], [0xFF, 0x7F], [0xFF, 0xFF]];
+        for seed in 0..20_000usize {
+            let mut bytes = [0u8; 23];
+            let mut rest = seed;
+            for unit in bytes.chunks_exact_mut(2) {
+                unit.copy_from_slice(&UNITS[rest % UNITS.len()]);
+                rest = rest / UNITS.len() + seed * 7;
+            }
+            for end in 0..bytes.len() {
+                let bytes = &bytes[..end];
+                let units = bytes.chunks_exact(2).take_while(|unit| unit != &[0, 0]).count();
+                assert_eq!(Utf16::terminated(bytes).0, &bytes[..2 * units]);
+            }
+        }
+    }
+}

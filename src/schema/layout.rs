@@ -334,3 +334,108 @@ impl State<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::indexing_slicing, reason = "a test may panic")]
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq)]
+    struct Seen(Vec<(String, String)>);
+
+    impl Visitor for Seen {
+        fn value(&mut self, name: &str, value: &Value<'_>) {
+            self.0.push((name.to_owned(), format!("{value:?}")));
+        }
+
+        fn begin(&mut self, _: &str, _: Shape) {}
+
+        fn end(&mut self, _: Shape) {}
+    }
+
+    const OUT_TYPES: &[OutType] = &[
+        OutType::Default,
+        OutType::String,
+        OutType::Boolean,
+        OutType::Hex,
+        OutType::Port,
+        OutType::Ipv4,
+        OutType::Ipv6,
+        OutType::SocketAddress,
+        OutType::Win32Error,
+        OutType::Status,
+        OutType::Signed,
+        OutType::Unsigned,
+        OutType::DateTimeUtc,
+        OutType::Utf8,
+    ];
+
+    #[test]
+    fn the_short_way_shows_what_the_long_one_does() {
+        let payload: Vec<u8> = (0x78..=0x90).chain([0, 0, 0, 0xFF]).rev().collect();
+        let mut short_ones = 0;
+        for (number, out_type) in
+            (0..311).flat_map(|number| OUT_TYPES.iter().map(move |out_type| (number, *out_type)))
+        {
+            let kind = Kind::Value { in_type: InType(number), out_type, map: None };
+            let field = |name: &str, length| Field {
+                name: name.into(),
+                kind: kind.clone(),
+                count: Extent::Own,
+                length,
+                optional: false,
+            };
+            // The second field's length is the first one's value.
+            let short = Layout::new(vec![field("a", Extent::Own), field("b", Extent::Field(0))], 2);
+            let long = Layout { short: vec![Short::None; 2].into(), ..short.clone() };
+            short_ones += usize::from(short.short[0] != Short::None);
+            for (end, pointer) in (0..payload.len()).flat_map(|end| [(end, 4), (end, 8)]) {
+                let walk = |layout: &Layout| {
+                    let mut seen = Seen::default();
+                    let walked = layout.walk(&payload[..end], pointer, &[], &mut seen);
+                    (seen, walked.rest.len(), walked.error)
+                };
+                assert_eq!(walk(&short), walk(&long), "{number} {out_type:?} {end}");
+            }
+        }
+        assert!(short_ones > 50, "{short_ones}");
+    }
+
+    #[test]
+    fn names_are_plain_if_none_stands_twice_and_all_are_printable() {
+        let field = |name: &str, members: Option<(usize, usize)>| Field {
+            name: name.into(),
+            kind: match members {
+                Some((first, count)) => Kind::Struct { first, count },
+                None => {
+                    Kind::Value { in_type: InType::UINT8, out_type: OutType::Default, map: None }
+                }
+            },
+            count: Extent::Own,
+            length: Extent::Own,
+            optional: false,
+        };
+        let plain = |names: &[&str], top| {
+            Layout::new(names.iter().map(|name| field(name, None)).collect(), top).plain
+        };
+        assert!(plain(&["a", "b"], 2) && plain(&[], 0));
+        assert!(!plain(&["a", "a"], 2));
+        for name in ["\"", "\\", "\n", "é", "\u{7f}"] {
+            assert!(!plain(&[name], 1));
+        }
+        // Members have names of their own, which may be those of the level above.
+        let nested = |inner: &str| {
+            let fields = vec![
+                field("a", None),
+                field("s", Some((2, 2))),
+                field("a", None),
+                field(inner, None),
+            ];
+            Layout::new(fields, 2).plain
+        };
+        assert!(nested("b") && !nested("a"));
+        // Members that many structures share are not looked at again for each.
+        let fields = (0..100).map(|n| field(&n.to_string(), Some((0, 100)))).collect();
+        assert!(!Layout::new(fields, 100).plain);
+    }
+}
