@@ -276,6 +276,15 @@ fn any_text_is_an_answer_of_bounded_size() {
     let text = format!("[Guid(\"{CLASS}\")] class B {{{properties}}};{classes}");
     let error = Decoder::new().add_mof(text.as_bytes()).unwrap_err();
     assert!(error.reason.contains("too many fields"), "{error}");
+    // A long name of a class stands in each of its events.
+    let text = format!(
+        "[Guid(\"{CLASS}\"), DisplayName(\"{}\"), EventType{{{types}}}] class A {{}};",
+        "n".repeat(1 << 20)
+    );
+    let error = Decoder::new().add_mof(text.as_bytes()).unwrap_err();
+    assert!(error.reason.contains("too many names"), "{error}");
+    let error = Decoder::new().add_mof("a".repeat(2000).as_bytes()).unwrap_err();
+    assert!(error.reason.contains("too long"), "{error}");
     assert!(Decoder::new().add_mof("[a(\"".repeat(1 << 20).as_bytes()).is_err());
 }
 

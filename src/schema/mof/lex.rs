@@ -5,6 +5,9 @@ use crate::schema::SchemaError;
 /// Tokens of a file; Windows' own classes of the kernel have about a hundred thousand.
 const MOST_TOKENS: u32 = 1 << 21;
 
+/// Bytes of a name.
+const MOST_NAME: usize = 1 << 10;
+
 /// One token. A string keeps its escapes until somebody wants it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token<'t> {
@@ -131,7 +134,13 @@ impl<'t> Lexer<'t> {
         match first {
             '"' | '\'' => self.quoted(first),
             '-' | '+' | '0'..='9' => self.number(),
-            c if is_name(c) => Ok(Token::Word(self.advance_while(is_name))),
+            c if is_name(c) => {
+                let name = self.advance_while(is_name);
+                if name.len() > MOST_NAME {
+                    return Err(self.wrong("a name that is too long"));
+                }
+                Ok(Token::Word(name))
+            }
             c => {
                 self.advance(c.len_utf8());
                 Ok(Token::Sign(c))

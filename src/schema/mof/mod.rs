@@ -35,6 +35,8 @@ const MOST_ANCESTORS: usize = 32;
 const MOST_PROPERTIES: usize = 1 << 12;
 /// Fields that the events of one file may have in all: inherited ones count for each type.
 const MOST_FIELDS: usize = 1 << 17;
+/// Memory that the events of one file may take, about: names count for each type, too.
+const MOST_BYTES: usize = 32 << 20;
 
 /// One kind of classic event.
 #[derive(Debug)]
@@ -56,7 +58,7 @@ pub(super) fn read(
         by_name.insert(class.name.to_ascii_lowercase(), at);
     }
     let classes = Classes { all: &classes, by_name };
-    let mut left = MOST_FIELDS;
+    let mut left = Left { fields: MOST_FIELDS, bytes: MOST_BYTES };
     let mut events = Vec::new();
     for class in classes.all {
         if class.qualifiers.has("eventtype") {
@@ -64,6 +66,12 @@ pub(super) fn read(
         }
     }
     Ok(events)
+}
+
+/// What the events of the file may still take.
+struct Left {
+    fields: usize,
+    bytes: usize,
 }
 
 struct Classes<'c> {
@@ -93,7 +101,7 @@ impl<'c> Classes<'c> {
         &self,
         class: &'c Class,
         map: &mut dyn FnMut(Guid, &str, ValueMap) -> usize,
-        left: &mut usize,
+        left: &mut Left,
         events: &mut Vec<Classic>,
     ) -> Result<(), SchemaError> {
         let line = self.line(class)?;
@@ -112,8 +120,10 @@ impl<'c> Classes<'c> {
         if own > MOST_PROPERTIES {
             return Err(class.wrong("has too many properties"));
         }
-        let fewer = left.checked_sub(own.saturating_add(1).saturating_mul(kinds.len()));
-        *left = fewer.ok_or_else(|| class.wrong("and those before it have too many fields"))?;
+        let all = own.saturating_add(1).saturating_mul(kinds.len());
+        let fewer = left.fields.checked_sub(all);
+        left.fields =
+            fewer.ok_or_else(|| class.wrong("and those before it have too many fields"))?;
         let mut own_map = |property: &str, values: ValueMap| {
             map(guid, &format!("{}.{property}", class.name), values)
         };
@@ -130,6 +140,9 @@ impl<'c> Classes<'c> {
                 ..EventNames::default()
             };
             let event = Event::new(names, Layout::new(fields, top));
+            let fewer = left.bytes.checked_sub(event.bytes());
+            left.bytes =
+                fewer.ok_or_else(|| class.wrong("and those before it have too many names"))?;
             events.push(Classic { class: guid, kind, version, event });
         }
         Ok(())
