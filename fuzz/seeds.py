@@ -104,6 +104,90 @@ def manifests():
     text = text.split('r#"')[1].split('"#')[0]
     text = text.replace("11111111-2222-3333-4444-555555555555", ones)
     seed("manifest", text.replace('version="1"', 'version="0"').encode(), 2 * MOST)
+    text = (ROOT / "tests" / "schema" / "mof.rs").read_text(encoding="utf-8")
+    text = text.split('r#"')[1].split('"#;')[0]
+    text = text.replace("2F1C9A10-4D5E-6F70-8192-A3B4C5D6E7F9", ones)
+    seed("mof", text.encode(), 2 * MOST)
+    for part in text.split("\n\n"):
+        seed("mof", part.encode())
+
+
+def words(*numbers):
+    return struct.pack(f"<{len(numbers)}I", *numbers)
+
+
+def crim():
+    """A compiled manifest: one provider, one event with a map, a structure and counted fields."""
+    out = bytearray(b"CRIM" + words(0, 0x10005, 1) + b"\x11" * 16 + words(0))
+    none = 0xFFFFFFFF
+
+    def put(*parts):
+        at = len(out)
+        out.extend(b"".join(parts))
+        return at
+
+    def name(text):
+        return put(words(6 + 2 * len(text)), text.encode("utf-16-le"), b"\0\0")
+
+    def block(kind, *parts):
+        body = b"".join(parts)
+        return put(kind, words(8 + len(body)), body)
+
+    names = {text: name(text) for text in ("n", "blob", "pairs", "a", "mode", "Task")}
+    prva = block(b"PRVA", words(1, 0x10000001, names["Task"] + 4))
+    task = block(b"TASK", words(1, 3, none), bytes(16), words(names["Task"]))
+    keyw = block(b"KEYW", words(1, 1, 0, none, names["a"]))
+    vmap = block(b"VMAP", words(names["mode"], 0, 1, 2, 7))
+    maps = block(b"MAPS", words(1, vmap))
+    items = [
+        ("n", 0, 6, 6, 0, 0, 0),
+        ("blob", 4, 14, 15, 0, 0, 0),
+        ("pairs", 0x11, 4, 0, 0, 0, 0),
+        ("mode", 0, 4, 4, vmap, 0, 0),
+        ("a", 8, 4, 4, 0, 2, 0),
+    ]
+    at = len(out) + 56
+    packed = b"".join(
+        struct.pack("<IBBHIHHI", flags, kind, shown, flags & 1, map_at, count, length, names[text])
+        for text, flags, kind, shown, map_at, count, length in items
+    )
+    ttbl = put(b"TTBL", words(56 + len(packed), 1, 0))
+    temp = block(b"TEMP", words(4, 5, at - 4, 1), bytes(16), packed)
+    struct.pack_into("<I", out, temp + 16, temp + 40)
+    evnt = len(out)
+    event = struct.pack("<HBBBBHQ", 1, 7, 0, 4, 1, 3, 1)
+    event += words(7, temp, 0, 0, task + 12, 1, evnt + 64, 0)
+    block(b"EVNT", words(1, 0), event, words(keyw + 12))
+    kinds = [prva, task, keyw, maps, ttbl, evnt]
+    pairs = [number for pair in enumerate(kinds) for number in pair]
+    wevt = block(b"WEVT", words(none, len(kinds)), words(*pairs))
+    struct.pack_into("<I", out, 32, wevt)
+    struct.pack_into("<I", out, 4, len(out))
+    return bytes(out)
+
+
+def program():
+    """A DLL of one section with a compiled manifest and a message table of one text."""
+    text = "%1 read\r\n\0".encode("utf-16-le")
+    table = words(1, 7, 7, 16) + struct.pack("<HH", 4 + len(text), 1) + text
+    resources = [(0, crim()), (11, table)]
+    rsrc = bytearray(struct.pack("<3I2H", 0, 0, 0, 1, 1) + bytes(16))
+    label = len(rsrc)
+    rsrc += struct.pack("<H", 13) + "WEVT_TEMPLATE".encode("utf-16-le")
+    for number, (kind, data) in enumerate(resources):
+        at = len(rsrc)
+        first = 1 << 31 | label if kind == 0 else kind
+        struct.pack_into("<2I", rsrc, 16 + 8 * number, first, 1 << 31 | at)
+        rsrc += words(0, 0, 0, 1 << 16, 1, 1 << 31 | at + 24)
+        rsrc += words(0, 0, 0, 1 << 16, 0x409, at + 48)
+        rsrc += words(0x3000 + at + 64, len(data), 0, 0) + data
+    head = bytearray(0x40)
+    head[:2], head[0x3C] = b"MZ", 0x40
+    head += b"PE\0\0" + struct.pack("<2H3I2H", 0x8664, 1, 0, 0, 0, 240, 0x2022)
+    head += struct.pack("<H", 0x20B) + bytes(106) + words(16, 0, 0, 0, 0, 0x3000, len(rsrc))
+    head += bytes(240 - 112 - 24)
+    head += b".rsrc\0\0\0" + words(len(rsrc), 0x3000, len(rsrc), 0x200, 0, 0, 0, 0)
+    seed("binary", bytes(head.ljust(0x200, b"\0")) + bytes(rsrc), 2 * MOST)
 
 
 def programs():
@@ -165,6 +249,7 @@ def main():
                 log_file(file.read(8 << 20))
     programs()
     manifests()
+    program()
     for target in sorted((FUZZ / "corpus").glob("*")):
         print(f"{target.name}: {sum(1 for _ in target.iterdir())} seeds")
 

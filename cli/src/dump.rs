@@ -1,5 +1,6 @@
 //! `etlring dump`: one line per event.
 
+use crate::heads::Heads;
 use crate::input::{Input, open_with};
 use crate::json::{self, Lines};
 use crate::loss;
@@ -78,6 +79,7 @@ pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
         many_files: inputs.len() > 1,
         times: Times::default(),
         json: JsonFields::default(),
+        heads: Heads::default(),
         csv: Csv::default(),
     };
     match args.format {
@@ -124,6 +126,7 @@ struct Writer<'i> {
     many_files: bool,
     times: Times,
     json: JsonFields,
+    heads: Heads,
     csv: Csv,
 }
 
@@ -134,27 +137,12 @@ impl Writer<'_> {
         let extras = extras_of(view, names);
         out.extend_from_slice(b"{\"buffer\":");
         json::number(out, found.record.buffer_index() as u64);
-        json::key(out, "lane");
+        out.extend_from_slice(b",\"lane\":");
         json::number(out, u64::from(found.record.lane()));
-        json::key(out, "header");
-        out.push(b'"');
-        out.extend_from_slice(view.header_name().as_bytes());
-        out.push(b'"');
-        json::key(out, "bits");
-        json::optional(out, view.bits());
-        json::key(out, "provider");
-        optional_guid(out, view.provider());
-        json::key(out, "id");
-        json::optional(out, view.id());
-        json::key(out, "version");
-        json::optional(out, view.version());
-        json::key(out, "level");
-        json::optional(out, view.level());
-        json::key(out, "opcode");
-        json::optional(out, view.opcode());
-        json::key(out, "pid");
+        out.extend_from_slice(self.heads.head(view));
+        out.extend_from_slice(b",\"pid\":");
         json::optional(out, view.process_id());
-        json::key(out, "tid");
+        out.extend_from_slice(b",\"tid\":");
         json::optional(out, view.thread_id());
         self.when(out, found);
         payload(out, view, self.payload);
@@ -166,7 +154,7 @@ impl Writer<'_> {
             out.extend_from_slice(loss::object(&loss, clock).to_string().as_bytes());
         }
         if self.fields {
-            self.decoded(out, found);
+            self.decoded(out, found, extras.names);
         } else {
             name_keys(out, view, &extras, names);
         }
@@ -178,7 +166,7 @@ impl Writer<'_> {
     }
 
     /// `provider_name`, `name`, `fields`, and what no field took.
-    fn decoded(&mut self, out: &mut Vec<u8>, found: &Found<'_>) {
+    fn decoded(&mut self, out: &mut Vec<u8>, found: &Found<'_>, own_names: bool) {
         let view = &found.view;
         let decoder = self.inputs[found.file].decoder();
         let event = decoder.describe(view);
@@ -192,20 +180,18 @@ impl Writer<'_> {
             json::key(out, "thread_name");
             json::string(out, name);
         }
-        if let Some(name) = event.provider_name() {
-            json::key(out, "provider_name");
-            json::string(out, name);
-        }
-        if let Some(name) = event.name() {
-            json::key(out, "name");
-            json::string(out, name);
+        if own_names {
+            event_names(out, &event);
+        } else {
+            let names = self.heads.names(found.file, |text| event_names(text, &event));
+            out.extend_from_slice(names);
         }
         // Of a manifest event the fields say the same in fewer words.
         if let Some(message) = message_of(&event) {
             json::key(out, "message");
             json::string(out, &message);
         }
-        json::key(out, "fields");
+        out.extend_from_slice(b",\"fields\":");
         let walked = self.json.write(out, &event);
         let rest = walked.map_or(event.payload(), |walked| walked.rest);
         if !rest.is_empty() {
@@ -242,14 +228,11 @@ impl Writer<'_> {
     /// `ticks`, `filetime` and `time`.
     fn when(&mut self, out: &mut Vec<u8>, found: &Found<'_>) {
         let ticks = found.view.ticks();
-        json::key(out, "ticks");
+        out.extend_from_slice(b",\"ticks\":");
         json::optional(out, ticks);
-        json::key(out, "filetime");
+        out.extend_from_slice(b",\"filetime\":");
         if ticks.is_some() {
-            json::signed(out, found.time.0);
-            json::key(out, "time");
-            out.push(b'"');
-            self.times.push(out, found.time);
+            self.times.push_both(out, found.time);
             out.push(b'"');
         } else {
             out.extend_from_slice(b"null");
@@ -320,6 +303,18 @@ impl Writer<'_> {
     }
 }
 
+/// `provider_name` and `name`.
+fn event_names(out: &mut Vec<u8>, event: &Description<'_>) {
+    if let Some(name) = event.provider_name() {
+        json::key(out, "provider_name");
+        json::string(out, name);
+    }
+    if let Some(name) = event.name() {
+        json::key(out, "name");
+        json::string(out, name);
+    }
+}
+
 /// The text of a WPP message.
 fn message_of(event: &Description<'_>) -> Option<String> {
     if event.source() == Source::Tmf { event.message() } else { None }
@@ -359,9 +354,9 @@ fn extras_of<'a>(view: &RecordView<'a>, names: &mut Names) -> Extras<'a> {
 /// `len`, `crc32` and on request the bytes.
 fn payload(out: &mut Vec<u8>, view: &RecordView<'_>, bytes: bool) {
     let payload = view.payload();
-    json::key(out, "len");
+    out.extend_from_slice(b",\"len\":");
     json::number(out, payload.len() as u64);
-    json::key(out, "crc32");
+    out.extend_from_slice(b",\"crc32\":");
     out.push(b'"');
     json::hex32(out, crc32fast::hash(payload));
     out.push(b'"');
@@ -376,14 +371,14 @@ fn event_keys(out: &mut Vec<u8>, view: &RecordView<'_>) {
     match view.header() {
         RecordHeader::Event(header) => {
             let descriptor = &header.descriptor;
-            json::key(out, "channel");
+            out.extend_from_slice(b",\"channel\":");
             json::number(out, u64::from(descriptor.channel));
-            json::key(out, "task");
+            out.extend_from_slice(b",\"task\":");
             json::number(out, u64::from(descriptor.task.get()));
-            json::key(out, "keyword");
+            out.extend_from_slice(b",\"keyword\":");
             json::hex_string(out, descriptor.keyword.get());
             if header.activity_id != Guid::ZERO {
-                json::key(out, "activity");
+                out.extend_from_slice(b",\"activity\":");
                 json::guid(out, header.activity_id);
             }
         }
@@ -429,12 +424,5 @@ fn name_keys(out: &mut Vec<u8>, view: &RecordView<'_>, extras: &Extras<'_>, name
     if let Some(name) = extras.event {
         json::key(out, "name");
         json::string(out, name);
-    }
-}
-
-fn optional_guid(out: &mut Vec<u8>, guid: Option<Guid>) {
-    match guid {
-        Some(guid) => json::guid(out, guid),
-        None => out.extend_from_slice(b"null"),
     }
 }

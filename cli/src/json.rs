@@ -1,7 +1,7 @@
 //! JSON on its way out: lines gathered before they are written, and the library's writers.
 
 pub(crate) use etlring::export::json::{
-    guid, hex_bytes, hex_string, hex32, key, number, optional, signed, string,
+    guid, hex_bytes, hex_string, hex32, key, number, optional, string,
 };
 use std::io::Write;
 

@@ -14,6 +14,7 @@
 mod completions;
 mod demo;
 mod dump;
+mod heads;
 mod info;
 mod input;
 mod json;

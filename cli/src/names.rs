@@ -12,6 +12,8 @@ pub(crate) struct Extras<'a> {
     pub(crate) provider: Option<&'a str>,
     /// Name of the event, from its schema.
     pub(crate) event: Option<&'a str>,
+    /// Whether it has any name of its own.
+    pub(crate) names: bool,
     /// The activity that this one came from.
     pub(crate) related: Option<Guid>,
     /// Return addresses, 4 or 8 bytes each.
@@ -41,9 +43,13 @@ impl<'a> Extras<'a> {
         for item in record.items().map_while(Result::ok) {
             match item.ext_type {
                 ExtType::PROV_TRAITS => {
+                    extras.names = true;
                     extras.provider = item.data.get(2..).and_then(terminated);
                 }
-                ExtType::EVENT_SCHEMA_TL => extras.event = event_name(item.data),
+                ExtType::EVENT_SCHEMA_TL => {
+                    extras.names = true;
+                    extras.event = event_name(item.data);
+                }
                 ExtType::RELATED_ACTIVITYID => extras.related = item.guid(),
                 ExtType::STACK_TRACE32 => extras.stack = stack(item.data, 4),
                 ExtType::STACK_TRACE64 => extras.stack = stack(item.data, 8),

@@ -13,6 +13,13 @@ pub(crate) struct SchemaArgs {
     /// Instrumentation manifest, or a directory of *.man files; may be given several times
     #[arg(long, value_name = "FILE|DIR")]
     manifest: Vec<PathBuf>,
+    /// DLL or program with a compiled manifest, its .mui file beside it or in en-US, or a
+    /// directory of *.dll, *.exe and *.sys files; may be given several times
+    #[arg(long, value_name = "FILE|DIR")]
+    binary: Vec<PathBuf>,
+    /// MOF file of classic events, or a directory of *.mof files; may be given several times
+    #[arg(long, value_name = "FILE|DIR")]
+    mof: Vec<PathBuf>,
     /// Trace message format file of WPP messages, or a directory of *.tmf files; may be given
     /// several times
     #[arg(long, value_name = "FILE|DIR")]
@@ -25,14 +32,15 @@ const MOST_BYTES: u64 = 64 << 20;
 impl SchemaArgs {
     /// Whether there are any.
     pub(crate) fn is_empty(&self) -> bool {
-        self.manifest.is_empty() && self.tmf.is_empty()
+        let none = [&self.manifest, &self.binary, &self.mof, &self.tmf];
+        none.iter().all(|paths| paths.is_empty())
     }
 
     /// A decoder that knows them.
     pub(crate) fn load(&self) -> Result<Decoder, Failure> {
         let mut decoder = Decoder::new();
         for path in &self.manifest {
-            for file in files(path, "man")? {
+            for file in files(path, &["man"])? {
                 let text = read(&file)?;
                 let name = file.display();
                 match decoder.add_manifest(&text) {
@@ -45,8 +53,24 @@ impl SchemaArgs {
                 }
             }
         }
+        for path in &self.binary {
+            add_binaries(path, &mut decoder)?;
+        }
+        for path in &self.mof {
+            for file in files(path, &["mof"])? {
+                let name = file.display();
+                match decoder.add_mof(&read(&file)?) {
+                    Ok(0) => complain(format_args!("{name}: describes no events")),
+                    Ok(_) => {}
+                    Err(error) => {
+                        let help = "give a MOF file of event classes";
+                        return Err(Failure::new(format!("{name}: {error}; {help}")));
+                    }
+                }
+            }
+        }
         for path in &self.tmf {
-            for file in files(path, "tmf")? {
+            for file in files(path, &["tmf"])? {
                 if decoder.add_tmf(&read(&file)?) == 0 {
                     complain(format_args!("{}: describes no messages", file.display()));
                 }
@@ -56,8 +80,42 @@ impl SchemaArgs {
     }
 }
 
-/// The file, or the files in the directory that have the extension, by name.
-fn files(path: &Path, extension: &str) -> Result<Vec<PathBuf>, Failure> {
+/// Compiled manifests of a file, or of those files of a directory that have one.
+fn add_binaries(path: &Path, decoder: &mut Decoder) -> Result<(), Failure> {
+    let many = path.is_dir();
+    let mut described = 0;
+    for file in files(path, &["dll", "exe", "sys"])? {
+        match add_binary(&file, decoder) {
+            Ok(count) => described += count,
+            // One file of many must not keep the others from being used.
+            Err(Failure::Because(why)) if many => complain(why),
+            Err(failure) => return Err(failure),
+        }
+    }
+    if described == 0 {
+        complain(format_args!("{}: describes no events", path.display()));
+    }
+    Ok(())
+}
+
+fn add_binary(file: &Path, decoder: &mut Decoder) -> Result<usize, Failure> {
+    let texts = texts_beside(file).map(|texts| read(&texts)).transpose()?;
+    let described = decoder.add_binary(&read(file)?, texts.as_deref());
+    let help = "give a DLL or program with a WEVT_TEMPLATE resource";
+    described.map_err(|error| Failure::new(format!("{}: {error}; {help}", file.display())))
+}
+
+/// The file of texts that belongs to `name.dll`: `name.dll.mui`, beside it or in `en-US`.
+fn texts_beside(file: &Path) -> Option<PathBuf> {
+    let mut name = file.file_name()?.to_owned();
+    name.push(".mui");
+    let directory = file.parent().unwrap_or(Path::new(""));
+    let places = [directory.join(&name), directory.join("en-US").join(&name)];
+    places.into_iter().find(|place| place.is_file())
+}
+
+/// The file, or the files in the directory that have one of the extensions, by name.
+fn files(path: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, Failure> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
@@ -65,15 +123,17 @@ fn files(path: &Path, extension: &str) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for entry in entries {
         let file = entry.map_err(|error| unreadable(path, &error))?.path();
-        if file.extension().is_some_and(|own| own.eq_ignore_ascii_case(extension)) {
+        let own = file.extension();
+        if own.is_some_and(|own| extensions.iter().any(|known| own.eq_ignore_ascii_case(known))) {
             files.push(file);
         }
     }
     files.sort();
     if files.is_empty() {
-        let name = path.display();
         return Err(Failure::new(format!(
-            "{name}: no *.{extension} in it; name one that has some"
+            "{}: no *.{} in it; name one that has some",
+            path.display(),
+            extensions.join(", *.")
         )));
     }
     Ok(files)

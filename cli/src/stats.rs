@@ -10,9 +10,9 @@ use crate::text::{self, count, escaped, size, span};
 use crate::walk::{Flow, Found, Order, walk};
 use etlring::codec::RecordView;
 use etlring::format::{FileTime, Guid};
-use etlring::schema::{self, Description, Shape, Source, Visitor};
+use etlring::schema::{Coverage, Undecoded};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::hash::Hash;
 use std::io::Write;
@@ -75,33 +75,6 @@ impl Count {
     }
 }
 
-/// Events of one source of schemas.
-#[derive(Clone, Copy, Debug, Default)]
-struct Decoded {
-    events: u64,
-    /// Those of whose payload no byte is left.
-    whole: u64,
-}
-
-impl Decoded {
-    fn add(&mut self, event: &Description<'_>) {
-        let walked = event.walk(&mut Nothing);
-        self.events += 1;
-        self.whole += u64::from(
-            walked.is_some_and(|walked| walked.error.is_none() && walked.rest.is_empty()),
-        );
-    }
-}
-
-/// Looks at no field.
-struct Nothing;
-
-impl Visitor for Nothing {
-    fn value(&mut self, _: &str, _: &schema::Value<'_>) {}
-    fn begin(&mut self, _: &str, _: Shape) {}
-    fn end(&mut self, _: Shape) {}
-}
-
 /// What an event is, where it has no name.
 type Id = (Option<Guid>, &'static str, Option<u16>, Option<u8>);
 
@@ -113,7 +86,7 @@ struct Stats {
     named: HashMap<Guid, HashMap<Box<str>, Count>>,
     levels: HashMap<Option<u8>, Count>,
     processes: HashMap<Option<u32>, Count>,
-    decoded: BTreeMap<Source, Decoded>,
+    decoded: Coverage,
     rate: Rate,
     span: Option<(FileTime, FileTime)>,
     losses: Losses,
@@ -130,7 +103,7 @@ impl Stats {
         self.levels.entry(view.level()).or_default().add(bytes);
         self.processes.entry(view.process_id()).or_default().add(bytes);
         let event = inputs[found.file].decoder().describe(view);
-        self.decoded.entry(event.source()).or_default().add(&event);
+        self.decoded.add(view, &event);
         self.add_id(view, event.name(), bytes);
         if view.ticks().is_some() {
             self.rate.add(found.time);
@@ -202,9 +175,12 @@ impl Stats {
             "levels": levels,
             "processes": processes,
             "decoded": {
-                "events": self.whole(),
-                "sources": self.decoded.iter().map(|(source, n)| json!({
-                    "source": source.name(), "events": n.events, "whole": n.whole,
+                "events": self.decoded.whole(),
+                "sources": self.decoded.sources().map(|(source, n)| json!({
+                    "source": source.name(), "events": n.records, "whole": n.whole,
+                })).collect::<Vec<_>>(),
+                "rest": self.decoded.reasons().map(|(reason, events)| json!({
+                    "reason": reason.name(), "events": events,
                 })).collect::<Vec<_>>(),
             },
             "rate": self.rate.json(),
@@ -255,22 +231,29 @@ impl Stats {
 }
 
 impl Stats {
-    /// Events that were decoded to their last byte.
-    fn whole(&self) -> u64 {
-        self.decoded.values().map(|decoded| decoded.whole).sum()
-    }
-
     /// How much was decoded, by where the schemas are from.
     fn decoded_text(&self, out: &mut String) {
         #[expect(clippy::cast_precision_loss, reason = "one digit is shown")]
         let share = |part: u64, all: u64| part as f64 * 100.0 / all.max(1) as f64;
         let _ = writeln!(out, "\n{:52} {:>13} {:>7}", "DECODED, BY SCHEMA", "EVENTS", "WHOLE");
-        for (source, n) in &self.decoded {
-            let whole = share(n.whole, n.events);
-            let _ = writeln!(out, "{:52} {:>13} {whole:>6.1}%", source.name(), count(n.events));
+        for (source, n) in self.decoded.sources() {
+            let whole = share(n.whole, n.records);
+            let _ = writeln!(out, "{:52} {:>13} {whole:>6.1}%", source.name(), count(n.records));
         }
-        let whole = share(self.whole(), self.all.events);
+        let whole = share(self.decoded.whole(), self.all.events);
         let _ = writeln!(out, "{:52} {:>13} {whole:>6.1}%", "all", count(self.all.events));
+        let mut heading = "\nNOT DECODED\n";
+        for (reason, events) in self.decoded.reasons() {
+            let help = match reason {
+                Undecoded::Manifest => "; try --manifest or --binary",
+                Undecoded::Class => "; try --mof",
+                Undecoded::Message => "; try --tmf",
+                _ => "",
+            };
+            let reason = format!("{}{help}", reason.name());
+            let _ = writeln!(out, "{heading}{reason:58} {:>7}", count(events));
+            heading = "";
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use etlring::format::FileTime;
 use jiff::Timestamp;
 use std::io::IsTerminal;
 
+use etlring::export::json;
 pub(crate) use etlring::export::text::escaped;
 
 /// A time as RFC 3339 in UTC, to 100 ns: `2020-02-18T11:28:30.4203138Z`.
@@ -18,22 +19,53 @@ pub(crate) fn time(time: FileTime) -> String {
 #[derive(Debug)]
 pub(crate) struct Times {
     second: i64,
+    /// The second as a number and as text.
+    number: Vec<u8>,
     text: Vec<u8>,
 }
 
 impl Default for Times {
     fn default() -> Self {
-        Self { second: i64::MIN, text: Vec::new() }
+        Self { second: i64::MIN, number: Vec::new(), text: Vec::new() }
     }
 }
 
 impl Times {
     /// Appends `time` to `out`.
     pub(crate) fn push(&mut self, out: &mut Vec<u8>, time: FileTime) {
+        let fraction = self.fraction(time);
+        out.extend_from_slice(&self.text);
+        self.end(out, fraction);
+    }
+
+    /// Appends `time` as a number, then as text with the key and the quote before it.
+    pub(crate) fn push_both(&mut self, out: &mut Vec<u8>, time: FileTime) {
+        let fraction = self.fraction(time);
+        if self.second > 0 {
+            out.extend_from_slice(&self.number);
+            out.extend_from_slice(&fraction[1..]);
+        } else {
+            json::signed(out, time.0);
+        }
+        out.extend_from_slice(b",\"time\":\"");
+        out.extend_from_slice(&self.text);
+        self.end(out, fraction);
+    }
+
+    fn end(&self, out: &mut Vec<u8>, mut fraction: [u8; 8]) {
+        fraction[0] = b'.';
+        out.extend_from_slice(&fraction);
+        out.push(b'Z');
+    }
+
+    /// Eight digits of the 100 ns units behind the second, which becomes the one that is kept.
+    fn fraction(&mut self, time: FileTime) -> [u8; 8] {
         const PER_SECOND: i64 = 10_000_000;
         let second = time.0.div_euclid(PER_SECOND);
         if second != self.second {
             self.second = second;
+            self.number.clear();
+            json::signed(&mut self.number, second);
             self.text.clear();
             let unix = second - FileTime::UNIX_EPOCH.0 / PER_SECOND;
             // Times outside jiff's years are damage; they are shown as what they are.
@@ -44,14 +76,7 @@ impl Times {
                 Err(_) => self.text.extend(format!("@{unix}").bytes()),
             }
         }
-        out.extend_from_slice(&self.text);
-        let mut fraction = *b".0000000Z";
-        let mut rest = time.0.rem_euclid(PER_SECOND);
-        for digit in fraction[1..8].iter_mut().rev() {
-            *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-            rest /= 10;
-        }
-        out.extend_from_slice(&fraction);
+        json::eight_digits(u64::try_from(time.0.rem_euclid(PER_SECOND)).unwrap_or_default())
     }
 }
 

@@ -249,8 +249,19 @@ impl<'a> Utf16<'a> {
     /// The text up to the first terminator, or all of it if there is none.
     #[must_use]
     pub fn terminated(bytes: &'a [u8]) -> Self {
-        let units = bytes.chunks_exact(2).take_while(|unit| unit != &[0, 0]).count();
-        Self(bytes.get(..units.saturating_mul(2)).unwrap_or_default())
+        let mut rest = bytes;
+        // Four units at a time: taking one from each lane sets the top bit of a lane that was zero,
+        // or of one above it.
+        while let Some((block, behind)) = rest.split_first_chunk() {
+            let units = u64::from_le_bytes(*block);
+            if units.wrapping_sub(0x0001_0001_0001_0001) & !units & 0x8000_8000_8000_8000 != 0 {
+                break;
+            }
+            rest = behind;
+        }
+        let last = rest.chunks_exact(2).take_while(|unit| unit != &[0, 0]).count();
+        let taken = bytes.len().saturating_sub(rest.len()).saturating_add(last.saturating_mul(2));
+        Self(bytes.get(..taken).unwrap_or_default())
     }
 
     /// The characters.
@@ -284,4 +295,29 @@ fn foreign(kind: u8, hook: u16, record: RawRecord<'_>) -> FormatError {
 fn short(need: usize, record: RawRecord<'_>) -> FormatError {
     let need = to_u32(need);
     Fault::Truncated(need, to_u32(record.bytes.len())).at(Part::LogfileHeader, record.offset)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::indexing_slicing, reason = "a test")]
+    use super::*;
+
+    #[test]
+    fn text_ends_where_a_walk_unit_by_unit_says() {
+        // Units that a search four at a time could take for a terminator, or miss one behind.
+        const UNITS: [[u8; 2]; 6] = [[0, 0], [1, 0], [0, 1], [0, 0x80], [0xFF, 0x7F], [0xFF, 0xFF]];
+        for seed in 0..20_000usize {
+            let mut bytes = [0u8; 23];
+            let mut rest = seed;
+            for unit in bytes.chunks_exact_mut(2) {
+                unit.copy_from_slice(&UNITS[rest % UNITS.len()]);
+                rest = rest / UNITS.len() + seed * 7;
+            }
+            for end in 0..bytes.len() {
+                let bytes = &bytes[..end];
+                let units = bytes.chunks_exact(2).take_while(|unit| unit != &[0, 0]).count();
+                assert_eq!(Utf16::terminated(bytes).0, &bytes[..2 * units]);
+            }
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::export::json;
 use crate::export::text::{escaped, is_unsafe};
-use crate::schema::{Description, Shape, Text, Value, Visitor, Walked};
+use crate::schema::{Description, Shape, Text, Value, ValueMap, Visitor, Walked};
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io::Write;
@@ -31,6 +31,8 @@ pub struct JsonFields {
     many: HashMap<(u32, u64), u32>,
     /// Objects opened so far.
     objects: u32,
+    /// Whether names are known to differ and to need no escapes.
+    plain: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +53,7 @@ impl JsonFields {
         self.levels.clear();
         self.names.clear();
         self.objects = 0;
+        self.plain = false;
         if !self.many.is_empty() {
             // Not cleared: that would walk the space of the largest event there was.
             self.many = HashMap::new();
@@ -120,6 +123,12 @@ impl Json<'_, '_> {
         if array {
             return;
         }
+        if self.state.plain {
+            self.out.push(b'"');
+            self.out.extend_from_slice(name.as_bytes());
+            self.out.extend_from_slice(b"\":");
+            return;
+        }
         let mut count = self.state.count(name);
         json::string(self.out, name);
         if count > 1 {
@@ -159,6 +168,10 @@ impl Visitor for Json<'_, '_> {
             self.state.names.truncate(level.names);
         }
     }
+
+    fn plain_names(&mut self) {
+        self.state.plain = true;
+    }
 }
 
 /// Appends one value as JSON.
@@ -180,9 +193,33 @@ pub fn json_value(out: &mut Vec<u8>, value: &Value<'_>) {
         Value::Float(number) => not_finite(out, f64::from(*number)),
         Value::Double(number) => not_finite(out, *number),
         // Names in maps are text from the file.
-        Value::Mapped { .. } => json::string(out, &value.to_string()),
+        Value::Mapped { map, value } => mapped(out, map, *value),
         other => written(out, format_args!("\"{other}\"")),
     }
+}
+
+/// The names of a number, which are text from the file.
+fn mapped(out: &mut Vec<u8>, map: &ValueMap, value: u64) {
+    out.push(b'"');
+    let mut first = true;
+    let Ok(rest) = map.try_each_name(value, |name| {
+        if !std::mem::take(&mut first) {
+            out.push(b'|');
+        }
+        json::escape(out, name);
+        Ok::<(), Infallible>(())
+    });
+    match rest {
+        Some(rest) if map.is_bits() => {
+            if !first {
+                out.push(b'|');
+            }
+            json::hex_number(out, rest);
+        }
+        Some(rest) => json::number(out, rest),
+        None => {}
+    }
+    out.push(b'"');
 }
 
 fn not_finite(out: &mut Vec<u8>, number: f64) {

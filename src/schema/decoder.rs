@@ -1,12 +1,18 @@
 //! Finds the schema of a record and what names belong to it.
 
 use crate::codec::{RawRecord, RecordHeader, RecordKind, RecordView};
-use crate::format::{EventFlags, ExtType, Group, Guid, HeaderType, MessageFlags};
+use crate::format::{EventFlags, ExtType, Guid, HeaderType, MessageFlags};
 use crate::schema::description::{Description, Schema};
 use crate::schema::event::{Event, EventKey};
+use crate::schema::hash::Seed;
+use crate::schema::read::text_of;
+use crate::schema::take::Take;
 use crate::schema::tmf::{self, Message, MessageKey};
 use crate::schema::tracelogging::{EventSchema, ProviderTraits};
-use crate::schema::{Shape, Value, ValueMap, Visitor, kernel, metadata, people::Names, providers};
+use crate::schema::{
+    SchemaError, Shape, Value, ValueMap, Visitor, binary, kernel, metadata, mof, people::Names,
+    providers,
+};
 #[cfg(feature = "manifest")]
 use crate::schema::{XmlError, eventsource, eventsource::Chunks, manifest};
 use std::borrow::Cow;
@@ -54,11 +60,13 @@ const MOST_CHUNK_BYTES: usize = 64 << 20;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Decoder {
-    events: HashMap<EventKey, (Source, Event)>,
+    events: HashMap<EventKey, (Source, Event), Seed>,
     maps: Vec<ValueMap>,
-    map_numbers: HashMap<(Guid, Box<str>), usize>,
-    providers: HashMap<Guid, Box<str>>,
-    messages: HashMap<MessageKey, Message>,
+    map_numbers: HashMap<(Guid, Box<str>), usize, Seed>,
+    providers: HashMap<Guid, Box<str>, Seed>,
+    messages: HashMap<MessageKey, Message, Seed>,
+    /// Classic events by class and type, each version with its event, oldest first.
+    classic: HashMap<(Guid, u8), Vec<(u16, Event)>, Seed>,
     processes: Names,
     threads: Names,
     #[cfg(feature = "manifest")]
@@ -84,8 +92,12 @@ pub enum Source {
     EventSource,
     /// A manifest that the user gave.
     Manifest,
+    /// A compiled manifest in a DLL or program that the user gave.
+    Binary,
     /// A TMF file that the user gave.
     Tmf,
+    /// A MOF file that the user gave.
+    Mof,
     /// The built-in table of kernel and merge-tool events.
     Kernel,
     /// There is none.
@@ -102,7 +114,9 @@ impl Source {
             Self::Metadata => "metadata",
             Self::EventSource => "eventsource",
             Self::Manifest => "manifest",
+            Self::Binary => "binary",
             Self::Tmf => "tmf",
+            Self::Mof => "mof",
             Self::Kernel => "kernel",
             Self::None => "none",
         }
@@ -164,7 +178,51 @@ impl Decoder {
         fallback: Option<Guid>,
         source: Source,
     ) -> Result<usize, XmlError> {
-        manifest::read(&manifest::text_of(text), fallback, &mut Taken { decoder: self, source })
+        manifest::read(&text_of(text), fallback, &mut Taken { decoder: self, source })
+    }
+
+    /// Takes in the compiled manifests (resource `WEVT_TEMPLATE`) of a DLL or program and says how
+    /// many events they describe; 0 if it has no such resource. `texts` is the `.mui` file beside
+    /// it, which holds the texts that it refers to, if there is one. Schemas from the file itself
+    /// and from manifests go before it.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemaError`] if `file` is no PE file, or if it or `texts` is damaged.
+    pub fn add_binary(&mut self, file: &[u8], texts: Option<&[u8]>) -> Result<usize, SchemaError> {
+        binary::read(file, texts, &mut Taken { decoder: self, source: Source::Binary })
+    }
+
+    /// Takes in a MOF file (UTF-8 or UTF-16) and says how many classic events it describes. For
+    /// events of exactly the versions in it, it goes before the built-in table; of other versions
+    /// behind it.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemaError`] if it is no MOF, or more of it than event classes can mean to be.
+    pub fn add_mof(&mut self, text: &[u8]) -> Result<usize, SchemaError> {
+        let mut map = |class, name: &str, map| {
+            self.insert_map(class, name, map);
+            self.map_number(class, name)
+        };
+        let events = mof::read(&text_of(text), &mut map)?;
+        let mut count = 0usize;
+        for mof::Classic { class, kind, version, event } in events {
+            if !self.pays(event.bytes()) {
+                continue;
+            }
+            count = count.saturating_add(1);
+            let versions = self.classic.entry((class, kind)).or_default();
+            match versions.binary_search_by_key(&version, |(own, _)| *own) {
+                Ok(at) => {
+                    if let Some((_, known)) = versions.get_mut(at) {
+                        *known = event;
+                    }
+                }
+                Err(at) => versions.insert(at, (version, event)),
+            }
+        }
+        Ok(count)
     }
 
     /// Takes in a trace message format file (`.tmf`) and says how many messages it describes. Lines
@@ -192,6 +250,11 @@ impl Decoder {
             }
         }
         count
+    }
+
+    /// All maps, by the number that fields know them by.
+    pub(super) fn maps(&self) -> &[ValueMap] {
+        &self.maps
     }
 
     /// Schemas that were left out because the file holds more of them than the decoder keeps.
@@ -223,13 +286,13 @@ impl Decoder {
     #[must_use]
     pub fn describe<'a>(&'a self, record: &RecordView<'a>) -> Description<'a> {
         let mut found = Description {
+            decoder: self,
             source: Source::None,
             provider: record.provider(),
             provider_name: None,
             name: None,
             names: None,
             schema: Schema::None,
-            maps: &self.maps,
             payload: record.payload(),
             pointer: pointer_width(record),
         };
@@ -253,11 +316,7 @@ impl Decoder {
                 }
             }
             RecordHeader::Unknown => {}
-            _ => describe_classic(record, &mut found),
-        }
-        if found.provider_name.is_none() {
-            let name = found.provider.and_then(|guid| self.provider_name(guid));
-            found.provider_name = name.map(Cow::Borrowed);
+            _ => self.describe_classic(record, &mut found),
         }
         found
     }
@@ -293,6 +352,36 @@ impl Decoder {
             found.names = Some(&event.names);
             let name = event.names.provider.as_deref();
             found.provider_name = name.map(Cow::Borrowed).or(found.provider_name.take());
+        }
+    }
+
+    fn describe_classic<'a>(&'a self, record: &RecordView<'a>, found: &mut Description<'a>) {
+        let (Some(class), Some(kind), Some(version)) =
+            (record.provider(), record.opcode(), record.version())
+        else {
+            return;
+        };
+        // The high byte of a kernel record's version holds flags.
+        let version = if record.group().is_some() { version & 0xFF } else { version };
+        let given = self.classic.get(&(class, kind)).and_then(|versions| {
+            // Newer versions usually append fields, so the newest one before it is tried.
+            let behind = versions.partition_point(|(own, _)| *own <= version);
+            versions.get(behind.checked_sub(1)?)
+        });
+        let exact = given.filter(|(own, _)| *own == version);
+        if let (None, Some((event, layout))) =
+            (exact, kernel::find(record.group(), class, kind, version))
+        {
+            found.source = Source::Kernel;
+            found.schema = Schema::Layout(layout);
+            found.name = Some(Cow::Borrowed(event.name));
+            found.provider_name = event.class.map(Cow::Borrowed);
+        } else if let Some((_, event)) = given {
+            found.source = Source::Mof;
+            found.schema = Schema::Layout(&event.layout);
+            found.name = event.name.as_deref().map(Cow::Borrowed);
+            found.names = Some(&event.names);
+            found.provider_name = event.names.provider.as_deref().map(Cow::Borrowed);
         }
     }
 
@@ -386,14 +475,12 @@ impl Decoder {
 }
 
 /// A decoder that takes in a manifest.
-#[cfg(feature = "manifest")]
 struct Taken<'d> {
     decoder: &'d mut Decoder,
     source: Source,
 }
 
-#[cfg(feature = "manifest")]
-impl manifest::Take for Taken<'_> {
+impl Take for Taken<'_> {
     fn event(&mut self, key: EventKey, event: Event) {
         self.decoder.insert(key, self.source, event);
     }
@@ -439,21 +526,6 @@ fn pointer_width(record: &RecordView<'_>) -> usize {
         _ => record.bits() == Some(32),
     };
     if narrow { 4 } else { 8 }
-}
-
-fn describe_classic<'a>(record: &RecordView<'a>, found: &mut Description<'a>) {
-    let (Some(class), Some(kind), Some(version)) =
-        (record.provider(), record.opcode(), record.version())
-    else {
-        return;
-    };
-    // The high byte of a kernel record's version holds flags.
-    let version = if record.group().is_some() { version & 0xFF } else { version };
-    let Some((event, layout)) = kernel::find(record.group(), class, kind, version) else { return };
-    found.source = Source::Kernel;
-    found.schema = Schema::Layout(layout);
-    found.name = Some(Cow::Borrowed(event.name));
-    found.provider_name = Group::of(event.class).and_then(Group::name).map(Cow::Borrowed);
 }
 
 /// What names need of a process or thread record.

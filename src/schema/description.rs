@@ -7,19 +7,19 @@ use crate::schema::message::{self, TopLevel};
 use crate::schema::tmf::{self, Message};
 use crate::schema::tracelogging::EventSchema;
 use crate::schema::walk::Walk;
-use crate::schema::{InType, OutType, Shape, Source, Value, ValueMap, Visitor, Walked, read::Spec};
+use crate::schema::{Decoder, InType, OutType, Shape, Source, Value, Visitor, Walked, read::Spec};
 use std::borrow::Cow;
 
 /// A record with its schema and names, before its payload is walked.
 #[derive(Clone, Debug)]
 pub struct Description<'a> {
+    pub(super) decoder: &'a Decoder,
     pub(super) source: Source,
     pub(super) provider: Option<Guid>,
     pub(super) provider_name: Option<Cow<'a, str>>,
     pub(super) name: Option<Cow<'a, str>>,
     pub(super) names: Option<&'a EventNames>,
     pub(super) schema: Schema<'a>,
-    pub(super) maps: &'a [ValueMap],
     pub(super) payload: &'a [u8],
     /// Width of the writer's pointers, 4 or 8.
     pub(super) pointer: usize,
@@ -45,7 +45,8 @@ impl<'a> Description<'a> {
     /// event where that differs from its group's.
     #[must_use]
     pub fn provider_name(&self) -> Option<&str> {
-        self.provider_name.as_deref()
+        let known = || self.provider.and_then(|guid| self.decoder.provider_name(guid));
+        self.provider_name.as_deref().or_else(known)
     }
 
     /// The event's name: its own, its task and opcode, or the type of a kernel event.
@@ -91,10 +92,10 @@ impl<'a> Description<'a> {
         match self.schema {
             Schema::TraceLogging(schema) => Some(schema.walk(self.payload, self.pointer, visitor)),
             Schema::Layout(layout) => {
-                Some(layout.walk(self.payload, self.pointer, self.maps, visitor))
+                Some(layout.walk(self.payload, self.pointer, self.decoder.maps(), visitor))
             }
             Schema::Message(message) => {
-                Some(message.layout.walk(self.payload, self.pointer, self.maps, visitor))
+                Some(message.layout.walk(self.payload, self.pointer, self.decoder.maps(), visitor))
             }
             Schema::String => {
                 let text = InType::UNICODE_STRING;

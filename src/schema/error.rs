@@ -48,3 +48,20 @@ impl fmt::Display for DecodeError {
 }
 
 impl core::error::Error for DecodeError {}
+
+/// Why a file that the user gave cannot be read as schemas, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemaError {
+    /// Bytes from the start of the file.
+    pub position: u64,
+    /// What is wrong there.
+    pub reason: Box<str>,
+}
+
+impl fmt::Display for SchemaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at byte {}: {}", self.position, self.reason)
+    }
+}
+
+impl core::error::Error for SchemaError {}

@@ -6,6 +6,7 @@
 //! that are newer: these usually only append fields, which are then handed back as what is left.
 
 use crate::format::{Group, Guid};
+use crate::schema::hash::Seed;
 use crate::schema::layout::{Extent, Field, Kind, Layout};
 use crate::schema::{InType, OutType};
 use std::collections::HashMap;
@@ -16,8 +17,8 @@ const TEXT: &str = include_str!("kernel.tsv");
 /// One kind of event.
 #[derive(Debug)]
 pub(super) struct KernelEvent {
-    /// Class that a consumer shows; of an image load not that of its group.
-    pub(super) class: Guid,
+    /// Name of the class that a consumer shows; of an image load not that of its group.
+    pub(super) class: Option<&'static str>,
     /// Name of its type.
     pub(super) name: &'static str,
     layout: usize,
@@ -48,8 +49,8 @@ pub(super) fn find(
 struct Table {
     events: Vec<KernelEvent>,
     layouts: Vec<Layout>,
-    by_hook: HashMap<(u8, u8), Vec<Pick>>,
-    by_class: HashMap<(Guid, u8), Vec<Pick>>,
+    by_hook: HashMap<(u8, u8), Vec<Pick>, Seed>,
+    by_class: HashMap<(Guid, u8), Vec<Pick>, Seed>,
 }
 
 /// A range of versions and its event.
@@ -89,7 +90,8 @@ impl Table {
             let (number, name) = kind.split_once('=')?;
             let number: u8 = number.parse().ok()?;
             let pick = Pick { low, high, event: self.events.len() };
-            self.events.push(KernelEvent { class, name, layout });
+            let class_name = Group::of(class).and_then(Group::name);
+            self.events.push(KernelEvent { class: class_name, name, layout });
             if let Some(group) = group {
                 self.by_hook.entry((group, number)).or_default().push(pick);
             }
@@ -187,7 +189,7 @@ mod tests {
         assert_eq!([0, 1, 2, 3, 4, 5, 200].map(fields), [4, 7, 8, 9, 12, 13, 13]);
         // An image load bears the number of a process event.
         let (event, _) = find(Some(Group(3)), class, 10, 3).unwrap();
-        assert_eq!(Group::of(event.class), Some(Group(0x14)));
+        assert_eq!(event.class, Group(0x14).name());
         assert!(find(Some(Group(3)), class, 99, 0).is_none());
         assert!(find(None, Guid::ZERO, 1, 0).is_none());
         // CSwitch is known from version 2 on; older ones are not guessed.

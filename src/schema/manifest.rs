@@ -10,6 +10,7 @@ use crate::schema::element::Element;
 use crate::schema::event::{Event, EventKey, EventNames};
 use crate::schema::layout::{Extent, Field, Kind, Layout};
 use crate::schema::metadata::follow_frame_count;
+use crate::schema::take::Take;
 use crate::schema::{InType, OutType, ValueMap, XmlError};
 use std::collections::HashMap;
 
@@ -22,16 +23,6 @@ const MOST_FIELDS: usize = 1 << 17;
 const MOST_TEXT: usize = 1 << 14;
 /// Keywords of an event: there are 64 bits for them.
 const MOST_KEYWORDS: usize = 64;
-
-/// What takes in the parts of a manifest.
-pub(super) trait Take {
-    /// An event.
-    fn event(&mut self, key: EventKey, event: Event);
-    /// A map.
-    fn map(&mut self, provider: Guid, name: &str, map: ValueMap);
-    /// The number by which a field knows a map.
-    fn map_number(&mut self, provider: Guid, name: &str) -> usize;
-}
 
 /// Reads all providers of a manifest and says how many events they have. `fallback` is the GUID of
 /// a provider that does not name its own.
@@ -57,15 +48,6 @@ pub(super) fn read(
         }
     }
     Ok(count)
-}
-
-/// Bytes of a manifest as text: UTF-16 with a byte order mark, else UTF-8.
-pub(super) fn text_of(bytes: &[u8]) -> String {
-    match bytes {
-        [0xFF, 0xFE, rest @ ..] => crate::codec::Utf16(rest).to_string(),
-        [0xEF, 0xBB, 0xBF, rest @ ..] => String::from_utf8_lossy(rest).into_owned(),
-        _ => String::from_utf8_lossy(bytes).into_owned(),
-    }
 }
 
 /// The texts of the best language: American English if it is there, else the first one for each.

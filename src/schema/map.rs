@@ -54,24 +54,40 @@ impl ValueMap {
     ///
     /// Those of `f`.
     pub fn write(&self, f: &mut impl fmt::Write, value: u64) -> fmt::Result {
+        let mut first = true;
+        let rest = self.try_each_name(value, |name| {
+            f.write_str(if std::mem::take(&mut first) { "" } else { "|" })?;
+            f.write_str(name)
+        })?;
+        match rest {
+            None => Ok(()),
+            Some(rest) if !self.bits => write!(f, "{rest}"),
+            Some(rest) => write!(f, "{}{rest:#x}", if first { "" } else { "|" }),
+        }
+    }
+
+    /// Calls `each` with the name of `value`, of a bit map with those of its bits, and gives what
+    /// of it has no name.
+    pub(crate) fn try_each_name<'m, E>(
+        &'m self,
+        value: u64,
+        mut each: impl FnMut(&'m str) -> Result<(), E>,
+    ) -> Result<Option<u64>, E> {
         if let Some(name) = self.name(value) {
-            return f.write_str(name);
+            each(name)?;
+            return Ok(None);
         }
-        if !self.bits {
-            return write!(f, "{value}");
-        }
-        let (mut rest, mut first) = (value, true);
-        for (number, name) in &self.entries {
-            if *number != 0 && rest & number == *number {
-                rest &= !number;
-                write!(f, "{}{name}", if first { "" } else { "|" })?;
-                first = false;
+        let (mut rest, mut none) = (value, true);
+        if self.bits {
+            for (number, name) in &self.entries {
+                if *number != 0 && rest & number == *number {
+                    rest &= !number;
+                    each(name)?;
+                    none = false;
+                }
             }
         }
-        if rest != 0 || first {
-            write!(f, "{}{rest:#x}", if first { "" } else { "|" })?;
-        }
-        Ok(())
+        Ok((rest != 0 || none).then_some(rest))
     }
 }
 

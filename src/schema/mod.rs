@@ -16,7 +16,9 @@
 //! | one string | - | a flag of the record |
 //! | manifests of .NET's `EventSource` | `eventsource` | events in the file; feature `manifest` |
 //! | instrumentation manifests | `manifest` | files of the user; feature `manifest` |
+//! | compiled manifests | `binary` | DLLs and programs of the user |
 //! | WPP messages | `tmf` | TMF files of the user |
+//! | classic events | `mof` | MOF files of the user |
 //! | classic events of kernel and merge tools | `kernel` | a table in this crate |
 //!
 //! Values are borrowed from the payload. A walk takes bounded time and stack whatever the schema
@@ -27,6 +29,8 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 #![forbid(unsafe_code)]
 
+mod binary;
+mod coverage;
 mod decoder;
 mod description;
 #[cfg(feature = "manifest")]
@@ -35,6 +39,7 @@ mod error;
 mod event;
 #[cfg(feature = "manifest")]
 mod eventsource;
+mod hash;
 mod kernel;
 mod layout;
 #[cfg(feature = "manifest")]
@@ -42,9 +47,11 @@ mod manifest;
 mod map;
 mod message;
 mod metadata;
+mod mof;
 mod people;
 mod providers;
 mod read;
+mod take;
 mod time;
 mod tmf;
 pub mod tracelogging;
@@ -52,11 +59,12 @@ mod types;
 mod value;
 mod walk;
 
+pub use coverage::{Counted, Coverage, Undecoded};
 pub use decoder::{Decoder, Source};
 pub use description::Description;
 #[cfg(feature = "manifest")]
 pub use element::XmlError;
-pub use error::{DecodeError, DecodeFault};
+pub use error::{DecodeError, DecodeFault, SchemaError};
 pub use event::{EventKey, EventNames};
 pub use map::ValueMap;
 pub use providers::{provider_name, providers_named};

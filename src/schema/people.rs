@@ -1,5 +1,6 @@
 //! Names of processes and threads, as kernel records tell them.
 
+use crate::schema::hash::Seed;
 use std::collections::HashMap;
 
 /// Names that are kept; a file of nothing else holds more than any machine has.
@@ -10,7 +11,7 @@ const MOST_NAME: usize = 1024;
 /// Names by number, each from a time on: numbers are used again.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
-    by_number: HashMap<u32, Vec<(u64, Box<str>)>>,
+    by_number: HashMap<u32, Vec<(u64, Box<str>)>, Seed>,
     count: usize,
 }
 

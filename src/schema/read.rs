@@ -100,10 +100,8 @@ fn varying(bytes: &[u8], spec: Spec, pointer: usize) -> Result<(Value<'_>, usize
                 Ok((Value::Text(Text::Wide(Utf16::terminated(own))), own.len()))
             }
             None => {
-                let text = Utf16::terminated(bytes);
-                // The terminator may be missing at the end of the payload.
-                let taken = text.0.len().saturating_add(2).min(bytes.len() & !1);
-                Ok((Value::Text(Text::Wide(text)), taken))
+                let (text, taken) = terminated(bytes);
+                Ok((Value::Text(text), taken))
             }
         },
         InType::ANSI_STRING => {
@@ -146,6 +144,13 @@ fn varying(bytes: &[u8], spec: Spec, pointer: usize) -> Result<(Value<'_>, usize
         InType::WBEM_SID => wbem_sid(bytes, pointer),
         other => Err(DecodeFault::Type(other)),
     }
+}
+
+/// UTF-16 up to its terminator, which may be missing at the end of the payload.
+#[inline]
+pub(super) fn terminated(bytes: &[u8]) -> (Text<'_>, usize) {
+    let text = Utf16::terminated(bytes);
+    (Text::Wide(text), text.0.len().saturating_add(2).min(bytes.len() & !1))
 }
 
 /// The size that stands in the two bytes before a counted value.
@@ -245,7 +250,17 @@ fn behind(bytes: &[u8], start: usize, count: usize) -> Result<&[u8], DecodeFault
     take(bytes, need)?.get(start..).ok_or(DecodeFault::Truncated(to_u32(need), 0))
 }
 
+/// A file of text: UTF-16 with a byte order mark, else UTF-8.
+pub(super) fn text_of(bytes: &[u8]) -> String {
+    match bytes {
+        [0xFF, 0xFE, rest @ ..] => Utf16(rest).to_string(),
+        [0xEF, 0xBB, 0xBF, rest @ ..] => String::from_utf8_lossy(rest).into_owned(),
+        _ => String::from_utf8_lossy(bytes).into_owned(),
+    }
+}
+
 /// At most eight little-endian bytes as a number.
+#[inline]
 pub(super) fn little(bytes: &[u8]) -> u64 {
     match *bytes {
         [a] => u64::from(a),
@@ -257,7 +272,8 @@ pub(super) fn little(bytes: &[u8]) -> u64 {
 }
 
 /// The sign of a number of so many bytes, carried up.
-fn extend(number: u64, bytes: usize) -> i64 {
+#[inline]
+pub(super) fn extend(number: u64, bytes: usize) -> i64 {
     let unused = 64u32.saturating_sub(to_u32(bytes).saturating_mul(8)).min(63);
     i64::from_le_bytes((number << unused).to_le_bytes()) >> unused
 }

@@ -24,6 +24,11 @@ pub trait Visitor {
 
     /// A structure or array is complete, or as complete as it could be decoded.
     fn end(&mut self, shape: Shape);
+
+    /// Comes before the first field if it is known that the names of this event differ from each
+    /// other within their structure and are printable ASCII without quotes and backslashes: nobody
+    /// needs to look at them again.
+    fn plain_names(&mut self) {}
 }
 
 /// What holds other values.
@@ -98,6 +103,30 @@ impl<'p, 'v, V: Visitor> Walk<'p, 'v, V> {
         let (value, taken) = read::read(rest, spec, self.pointer)?;
         self.at = self.at.saturating_add(taken);
         Ok(value)
+    }
+
+    /// The next 1, 2, 4 or 8 bytes as a number.
+    #[inline]
+    pub(super) fn number(&mut self, width: usize) -> Result<u64, DecodeFault> {
+        let rest = self.payload.get(self.at..).unwrap_or_default();
+        let own = rest.get(..width);
+        let own = own.ok_or(DecodeFault::Truncated(to_u32(width), to_u32(rest.len())))?;
+        self.at = self.at.saturating_add(width);
+        Ok(read::little(own))
+    }
+
+    /// The next pointer.
+    #[inline]
+    pub(super) fn pointer(&mut self) -> Result<u64, DecodeFault> {
+        self.number(self.pointer)
+    }
+
+    /// The next UTF-16 with a terminator.
+    #[inline]
+    pub(super) fn text(&mut self) -> Text<'p> {
+        let (text, taken) = read::terminated(self.payload.get(self.at..).unwrap_or_default());
+        self.at = self.at.saturating_add(taken);
+        text
     }
 
     /// Shows an array of characters as the text that it is: by itself a character may be half of

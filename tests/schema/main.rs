@@ -2,9 +2,14 @@
 //! against input that means harm.
 #![allow(missing_docs)]
 
+mod binary;
+#[cfg(feature = "manifest")]
+mod coverage;
 #[cfg(feature = "manifest")]
 mod manifest;
 mod metadata;
+mod mof;
+mod recorded;
 mod samples;
 mod shown;
 mod tmf;

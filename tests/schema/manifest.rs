@@ -7,7 +7,7 @@ use etlring::format::Guid;
 use etlring::reader::Trace;
 use etlring::schema::{DecodeFault, Decoder, Source};
 
-const PROVIDER: Guid = Guid::from_u128(0x11111111_2222_3333_4444_555555555555);
+pub(crate) const PROVIDER: Guid = Guid::from_u128(0x11111111_2222_3333_4444_555555555555);
 
 /// An event of the provider, 64 bits.
 fn event(id: u16, version: u8, payload: &[u8]) -> Vec<u8> {
@@ -37,7 +37,7 @@ fn shown(decoder: &Decoder, id: u16, payload: &[u8]) -> (String, String, Option<
     (found.name().unwrap_or_default().to_owned(), shown.text(), found.message())
 }
 
-const MANIFEST: &str = r#"<?xml version="1.0" encoding="utf-8"?>
+pub(crate) const MANIFEST: &str = r#"<?xml version="1.0" encoding="utf-8"?>
 <!-- made by hand for this test -->
 <instrumentationManifest xmlns="http://schemas.microsoft.com/win/2004/08/events"
     xmlns:win="http://manifests.microsoft.com/win/2004/08/windows/events">
@@ -105,13 +105,11 @@ const MANIFEST: &str = r#"<?xml version="1.0" encoding="utf-8"?>
  </localization>
 </instrumentationManifest>"#;
 
-#[test]
-fn a_manifest_of_every_type() {
-    let mut decoder = Decoder::new();
-    assert_eq!(decoder.add_manifest(MANIFEST.as_bytes()), Ok(4));
+/// Payload of event 1.
+pub(crate) fn every_type() -> Vec<u8> {
     let words: [u16; 8] = [2020, 2, 1, 17, 12, 48, 30, 420];
     let words: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-    let payload = [
+    [
         &b"h\0i\0\0\0yo\0\xff\xff\xfe\xff\xfe\xff\xfd\xff\xff\xff\x03\0\0\0"[..],
         &(-4i64).to_le_bytes(),
         &4u64.to_le_bytes(),
@@ -125,16 +123,24 @@ fn a_manifest_of_every_type() {
         &[1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0],
         b"\x1f\0\0\0\xff\0\0\0\0\0\0\0\x01\xbb\x7f\0\0\x01\x05\0\0\xc0\x02\x05\0\0\0",
     ]
-    .concat();
+    .concat()
+}
+
+/// Fields of event 1.
+pub(crate) const EVERY_TYPE: &str = "u=hi a=yo i8=-1 u8=255 i16=-2 u16=65534 i32=-3 u32=3 i64=-4 \
+     u64=4 f=1.5 d=2.5 b=true \
+     g=11111111-2222-3333-4444-555555555555 p=0x8000000000001000 \
+     ft=2020-02-17T12:48:30.4203138Z st=2020-02-17T12:48:30.420 sid=S-1-5-18 h32=0x1f h64=0xff \
+     port=443 ip=127.0.0.1 nt=0xc0000005 mode=write bits=A|C";
+
+#[test]
+fn a_manifest_of_every_type() {
+    let mut decoder = Decoder::new();
+    assert_eq!(decoder.add_manifest(MANIFEST.as_bytes()), Ok(4));
+    let payload = every_type();
     let (name, text, message) = shown(&decoder, 1, &payload);
     assert_eq!(name, "File/Start");
-    assert_eq!(
-        text,
-        "u=hi a=yo i8=-1 u8=255 i16=-2 u16=65534 i32=-3 u32=3 i64=-4 u64=4 f=1.5 d=2.5 b=true \
-         g=11111111-2222-3333-4444-555555555555 p=0x8000000000001000 \
-         ft=2020-02-17T12:48:30.4203138Z st=2020-02-17T12:48:30.420 sid=S-1-5-18 h32=0x1f h64=0xff \
-         port=443 ip=127.0.0.1 nt=0xc0000005 mode=write bits=A|C"
-    );
+    assert_eq!(text, EVERY_TYPE);
     assert_eq!(message.as_deref(), Some("hi opened, mode write"), "the line end is trimmed");
 
     let record = event(1, 1, &payload);

@@ -6,7 +6,7 @@ use etlring::codec::{RecordView, Records};
 use etlring::format::Guid;
 use etlring::schema::{Decoder, Source};
 
-const GUID: Guid = Guid::from_u128(0x2b7c9a10_4d5e_6f70_8192_a3b4c5d6e7f8);
+pub(crate) const GUID: Guid = Guid::from_u128(0x2b7c9a10_4d5e_6f70_8192_a3b4c5d6e7f8);
 
 /// A message of a 64-bit writer with GUID.
 fn message(guid: Guid, number: u16, arguments: &[u8]) -> Vec<u8> {
@@ -30,7 +30,7 @@ fn shown(decoder: &Decoder, record: &[u8]) -> (String, usize, String) {
     (shown.text(), walked.rest.len(), found.message().unwrap())
 }
 
-const TMF: &str = r#"// PDB:  demo.pdb
+pub(crate) const TMF: &str = r#"// PDB:  demo.pdb
 // PDB:  Last Updated :2024-11-03:01:04:26:104 (UTC) [Tracepdb]
 2b7c9a10-4d5e-6f70-8192-a3b4c5d6e7f8 demo // SRC=main.c MJ= MN=
 #typev main_c10 10 "%0 [%!FUNC!] %10!c!%11!d! %12!d! %13!u! %14!d! %15!08X! %16!x!" //   LEVEL=TRACE_LEVEL_ERROR FLAGS=ALL FUNC=Demo::Main
@@ -100,61 +100,70 @@ x, ItemLong -- 10
 }
 "#;
 
+/// Messages of every item: number, arguments, fields, text.
+pub(crate) fn every_item() -> Vec<(u16, Vec<u8>, &'static str, &'static str)> {
+    let eight = |number: u64| number.to_le_bytes();
+    let longs = [u64::MAX, 7, 31, 32, 33].map(eight).concat();
+    let times = [132_264_173_104_203_138, 1500, 20].map(eight).concat();
+    vec![
+        (
+            10,
+            b"A\xff\xfe\xff\xfe\xff\xfd\xff\xff\xff\x1f\0\0\0\x2a\0\0\0".to_vec(),
+            "c=A u=-1 s=-2 us=65534 l=-3 ul=0x1f ux=0x2a",
+            "[Demo::Main] A-1 -2 65534 -3 0000001F 2a",
+        ),
+        (
+            11,
+            [&longs[..], &0.5f64.to_le_bytes()].concat(),
+            "a=-1 b=7 c=0x1f d=0x20 e=0x21 f=0.5",
+            "-1 7 1f 0x20 0x21 0.5",
+        ),
+        (
+            12,
+            [&eight(0xFFFF_8000_0000_1000)[..], b"x\0w\0\0\0r\0\x02\0ps\x04\0p\0w\0"].concat(),
+            "p=0xffff800000001000 f(a, b)=x w=w r=r ps=ps pw=pw",
+            "0xFFFF800000001000 'x' w r ps pw    |",
+        ),
+        (
+            13,
+            [&GUID.0[..], b"\x05\0\0\xc0\x05\0\0\0\x05\0\x07\x80\x7f\0\0\x01\x01\xbb"].concat(),
+            "g=2b7c9a10-4d5e-6f70-8192-a3b4c5d6e7f8 nt=0xc0000005 we=5 hr=0x80070005 ip=127.0.0.1 \
+             port=443",
+            "2b7c9a10-4d5e-6f70-8192-a3b4c5d6e7f8 0xc0000005 5 0x80070005 127.0.0.1 443",
+        ),
+        (
+            14,
+            [&times[..], b"\x06\x07\0\0\0\x05\0"].concat(),
+            "t=2020-02-17T12:48:30.4203138Z dt=1500 wt=20 list=six list2=7 set=A|C",
+            "2020-02-17T12:48:30.4203138Z 1500 20 six 7 A|C",
+        ),
+        (
+            15,
+            [
+                &[1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0][..],
+                b"\x02\0\xca\xfe\x01\x02\x03\x04\x05\x06Ntfs",
+                &GUID.0,
+                b"\x09\0\0\0",
+            ]
+            .concat(),
+            "sid=S-1-5-18 dump=cafe mac=010203040506 tag=Ntfs \
+             clsid=2b7c9a10-4d5e-6f70-8192-a3b4c5d6e7f8 en=9",
+            "S-1-5-18 cafe 010203040506 Ntfs 2b7c9a10-4d5e-6f70-8192-a3b4c5d6e7f8 9",
+        ),
+    ]
+}
+
 #[test]
 fn every_item_is_read_and_printed() {
     let mut decoder = Decoder::new();
     assert_eq!(decoder.add_tmf(TMF.as_bytes()), 7);
-    let show = |number, arguments: &[&[u8]]| {
-        let (text, rest, message) = shown(&decoder, &message(GUID, number, &arguments.concat()));
-        assert_eq!(rest, 0, "{text}");
-        (text, message)
-    };
-
-    let short = [&b"A\xff\xfe\xff\xfe\xff"[..], b"\xfd\xff\xff\xff\x1f\0\0\0\x2a\0\0\0"];
-    let (text, message) = show(10, &short);
-    assert_eq!(text, "c=A u=-1 s=-2 us=65534 l=-3 ul=0x1f ux=0x2a");
-    assert_eq!(message, "[Demo::Main] A-1 -2 65534 -3 0000001F 2a");
-
-    let eight = |number: u64| number.to_le_bytes();
-    let long = [&eight(u64::MAX)[..], &eight(7), &eight(31), &eight(32), &eight(33)];
-    let double = 0.5f64.to_le_bytes();
-    let (text, message) = show(11, &[&long.concat(), &double]);
-    assert_eq!(text, "a=-1 b=7 c=0x1f d=0x20 e=0x21 f=0.5");
-    assert_eq!(message, "-1 7 1f 0x20 0x21 0.5");
-
-    let (text, message) =
-        show(12, &[&eight(0xFFFF_8000_0000_1000), b"x\0w\0\0\0r\0\x02\0ps\x04\0p\0w\0"]);
-    assert_eq!(text, "p=0xffff800000001000 f(a, b)=x w=w r=r ps=ps pw=pw");
-    assert_eq!(message, "0xFFFF800000001000 'x' w r ps pw    |");
-
-    let (_, message) =
-        show(13, &[&GUID.0, b"\x05\0\0\xc0\x05\0\0\0\x05\0\x07\x80\x7f\0\0\x01\x01\xbb"]);
-    assert_eq!(
-        message,
-        "2b7c9a10-4d5e-6f70-8192-a3b4c5d6e7f8 0xc0000005 5 0x80070005 127.0.0.1 443"
-    );
-
-    let times = [eight(132_264_173_104_203_138), eight(1500), eight(20)].concat();
-    let (text, _) = show(14, &[&times, b"\x06\x07\0\0\0\x05\0"]);
-    assert_eq!(text, "t=2020-02-17T12:48:30.4203138Z dt=1500 wt=20 list=six list2=7 set=A|C");
-
-    let (text, _) = show(
-        15,
-        &[
-            &[1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0],
-            b"\x02\0\xca\xfe\x01\x02\x03\x04\x05\x06Ntfs",
-            &GUID.0,
-            b"\x09\0\0\0",
-        ],
-    );
-    assert_eq!(
-        text,
-        "sid=S-1-5-18 dump=cafe mac=010203040506 tag=Ntfs \
-         clsid=2b7c9a10-4d5e-6f70-8192-a3b4c5d6e7f8 en=9"
-    );
+    for (number, arguments, fields, expected) in every_item() {
+        let (text, rest, message) = shown(&decoder, &message(GUID, number, &arguments));
+        assert_eq!((&*text, rest, &*message), (fields, 0, expected));
+    }
 
     // Of a message that stands twice the last one holds.
-    assert_eq!(show(16, &[b"\x07\0\0\0"]).1, "again 7%L");
+    assert_eq!(shown(&decoder, &message(GUID, 16, b"\x07\0\0\0")).2, "again 7%L");
 }
 
 #[test]

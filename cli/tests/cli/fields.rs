@@ -118,3 +118,55 @@ fn manifests_of_the_user_are_read_or_refused_with_a_reason() {
         assert!(output.stdout.is_empty());
     }
 }
+
+#[test]
+fn mof_and_binary_files_are_read_or_refused_with_a_reason() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let log = path("demo.etl");
+    let demo = etlring(&["demo", "--threads", "1", "--events", "5", "--out", &log]);
+    assert_eq!(demo.status.code(), Some(0));
+    let mof = "[Guid(\"{b4a15c0e-7d2f-4f6b-9a51-0c3e6d58e7d1}\"), EventVersion(0),\n\
+               DisplayName(\"Demo\"), EventType(10), EventTypeName(\"Numbered\")]\n\
+               class Demo : EventTrace { [WmiDataId(1)] uint64 Number;\n\
+               [WmiDataId(2)] uint8 Filler[20]; };";
+    std::fs::write(path("demo.mof"), mof).unwrap();
+    for given in [path("demo.mof"), path("")] {
+        let args = ["dump", "--format", "jsonl", "--provider", "demo", "--mof", &given, &log];
+        let events = lines(&args);
+        assert_eq!(events.len(), 5);
+        for (number, event) in events.iter().enumerate() {
+            assert_eq!(
+                (&event["provider_name"], &event["name"]),
+                (&json!("Demo"), &json!("Numbered"))
+            );
+            assert_eq!(event["fields"]["Number"], number);
+            assert_eq!(event["fields"]["Filler"].as_array().unwrap().len(), 20);
+        }
+    }
+    let stats = |args: &[&str]| -> Value {
+        serde_json::from_slice(&etlring(&[&["stats", "--json", &log], args].concat()).stdout)
+            .unwrap()
+    };
+    let expected = json!([{"reason": "classic events of an unknown class", "events": 5}]);
+    assert_eq!(stats(&[])["decoded"]["rest"], expected);
+    assert_eq!(stats(&["--mof", &path("demo.mof")])["decoded"]["rest"], json!([]));
+
+    std::fs::write(path("bad.mof"), "\nclass A {").unwrap();
+    std::fs::write(path("bad.dll"), "MZ").unwrap();
+    for (option, wrong, says) in [
+        ("--mof", "bad.mof", "bad.mof: at byte 10: line 2: "),
+        ("--mof", "none.mof", "none.mof: "),
+        ("--binary", "bad.dll", "bad.dll: at byte 60: breaks off; "),
+        ("--binary", "demo.mof", "demo.mof: at byte 0: is no DLL or program; "),
+    ] {
+        let output = etlring(&["dump", option, &path(wrong), &log]);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), errors.lines().count()), (Some(2), 1), "{errors}");
+        assert!(errors.contains(says) && output.stdout.is_empty(), "{errors}");
+    }
+    // One file of many that is damaged is named and passed over.
+    let output = etlring(&["dump", "--binary", &path(""), &log]);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), errors.lines().count()), (Some(0), 2), "{errors}");
+}
