@@ -74,6 +74,11 @@ pub(crate) struct Selection {
 }
 
 impl SelectArgs {
+    /// Whether kinds of events are chosen, and not only a time or who logged them.
+    pub(crate) fn chooses_events(&self) -> bool {
+        !self.provider.is_empty() || !self.id.is_empty() || self.text.is_some()
+    }
+
     /// Makes the filters of a log that started at `start`.
     pub(crate) fn resolve(&self, start: FileTime) -> Result<Selection, Failure> {
         let mut selection = Selection::default();

@@ -6,7 +6,7 @@ use crate::schema::description::{Description, Schema};
 use crate::schema::event::{Event, EventKey};
 use crate::schema::tmf::{self, Message, MessageKey};
 use crate::schema::tracelogging::{EventSchema, ProviderTraits};
-use crate::schema::{Shape, Value, ValueMap, Visitor, kernel, metadata, people::Names, providers};
+use crate::schema::{Shape, Value, ValueMap, Visitor, kernel, metadata, people, providers};
 #[cfg(feature = "manifest")]
 use crate::schema::{XmlError, eventsource, eventsource::Chunks, manifest};
 use std::borrow::Cow;
@@ -59,8 +59,10 @@ pub struct Decoder {
     map_numbers: HashMap<(Guid, Box<str>), usize>,
     providers: HashMap<Guid, Box<str>>,
     messages: HashMap<MessageKey, Message>,
-    processes: Names,
-    threads: Names,
+    processes: people::Names,
+    threads: people::Names,
+    /// Processes of threads.
+    owners: people::Timed<u32>,
     #[cfg(feature = "manifest")]
     chunks: Chunks,
     /// Text of manifests from the file that was read.
@@ -210,6 +212,12 @@ impl Decoder {
     #[must_use]
     pub fn thread_name(&self, thread_id: u32, ticks: u64) -> Option<&str> {
         self.threads.get(thread_id, ticks)
+    }
+
+    /// The process of a thread at a time, if a kernel record told it.
+    #[must_use]
+    pub fn process_of_thread(&self, thread_id: u32, ticks: u64) -> Option<u32> {
+        self.owners.at(thread_id, ticks).copied()
     }
 
     /// The name of a provider: found in the file, or well known.
@@ -381,6 +389,12 @@ impl Decoder {
             START | SET_NAME => names.add(number, ticks, &seen.name),
             DC_START => names.add(number, 0, &seen.name),
             _ => names.add_untimed(number, &seen.name),
+        }
+        let Some(owner) = seen.process.filter(|_| group.0 != PROCESS) else { return };
+        match kind {
+            START => self.owners.set(number, ticks, owner),
+            DC_START => self.owners.set(number, 0, owner),
+            _ => self.owners.set_untimed(number, owner),
         }
     }
 }

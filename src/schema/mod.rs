@@ -35,6 +35,7 @@ mod error;
 mod event;
 #[cfg(feature = "manifest")]
 mod eventsource;
+pub mod images;
 mod kernel;
 mod layout;
 #[cfg(feature = "manifest")]
@@ -45,6 +46,7 @@ mod metadata;
 mod people;
 mod providers;
 mod read;
+pub mod stacks;
 mod time;
 mod tmf;
 pub mod tracelogging;
