@@ -4,7 +4,7 @@
 //! |---|---|
 //! | opcode `Start` and its `Stop` | one `X` on the thread where they nest, else a pair `b`, `e` |
 //! | `Start` that was never stopped | `b` alone: it did not end |
-//! | `Stop` without a start | `i` |
+//! | `Stop` without a start; `Start` that the next one tells again in another version | `i` |
 //! | context switch | `X` on the track of its processor, from the switch before: who ran |
 //! | `StackWalk` | none: it is a part of another event |
 //! | any other | `i` on its thread, or on the track of its processor if it names none |
@@ -156,8 +156,19 @@ impl Chrome {
         let split = self.text.len();
         arguments(&mut self.text, entry, &mut self.fields);
         let text = self.text.as_slice().into();
-        let open = Open { nanos, thread, text, arguments: split };
-        for (number, open) in self.spans.start(key(entry, thread, &title), open) {
+        let event = (entry.view.id().unwrap_or(0), entry.view.version().unwrap_or(0));
+        let open = Open { nanos, thread, event, text, arguments: split };
+        let key = key(entry, thread, &title);
+        if let Some(twin) = self.spans.twin(&key, &open) {
+            self.begin(out);
+            out.extend_from_slice(head(&twin));
+            out.extend_from_slice(b",\"ph\":\"i\",\"s\":\"t\"");
+            place(out, twin.nanos, twin.thread);
+            out.extend_from_slice(b",\"args\":");
+            out.extend_from_slice(tail(&twin));
+            out.push(b'}');
+        }
+        for (number, open) in self.spans.start(key, open) {
             self.begin_only(out, number, &open);
         }
     }
@@ -312,11 +323,13 @@ fn tail(open: &Open) -> &[u8] {
 /// What an event has in common with its counterpart.
 fn key(entry: &Entry<'_, '_>, thread: Thread, title: &str) -> Key {
     let activity = entry.view.activity_id().unwrap_or(Guid::ZERO);
+    let task = entry.view.descriptor().map_or(0, |descriptor| descriptor.task.get());
+    let stem = if task == 0 { stem(title) } else { "" };
     Key {
         provider: entry.view.provider().unwrap_or(Guid::ZERO),
-        task: entry.view.descriptor().map_or(0, |descriptor| descriptor.task.get()),
+        task,
         activity,
-        thread: (activity == Guid::ZERO).then(|| (thread, stem(title).into())),
+        thread: (activity == Guid::ZERO).then(|| (thread, stem.into())),
     }
 }
 

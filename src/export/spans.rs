@@ -1,8 +1,8 @@
 //! Starts that wait for their stops: what makes two events one span of time.
 //!
 //! A stop belongs to the last start of the same provider and task that bears the same activity; of
-//! events without an activity, to the last one on the same thread whose name has the same stem
-//! (`ReadStart`, `ReadStop`).
+//! events without an activity, to the last one on the same thread; of those without a task either,
+//! to the last one whose name has the same stem (`ReadStart`, `ReadStop`).
 //!
 //! # Bounds
 //!
@@ -26,7 +26,7 @@ pub(super) struct Key {
     pub(super) provider: Guid,
     pub(super) task: u16,
     pub(super) activity: Guid,
-    /// Process and thread, and the stem of the name, where there is no activity.
+    /// Process and thread, and the stem of a name without a task, where there is no activity.
     pub(super) thread: Option<(Thread, Box<str>)>,
 }
 
@@ -38,6 +38,8 @@ pub(super) type Thread = (u32, u32);
 pub(super) struct Open {
     pub(super) nanos: i128,
     pub(super) thread: Thread,
+    /// The event's id and version.
+    pub(super) event: (u16, u16),
     /// Everything that the span is written with but times and ids.
     pub(super) text: Box<[u8]>,
     /// Where its arguments start in the text.
@@ -84,6 +86,15 @@ impl Spans {
             }
         }
         gone
+    }
+
+    /// Takes the last start of a thread back if `open` tells the same beginning in another version
+    /// of the event: .NET logs each collection so.
+    pub(super) fn twin(&mut self, key: &Key, open: &Open) -> Option<Open> {
+        let last = *self.by_thread.get(&open.thread)?.last()?;
+        let (known, before) = self.open.get(&last)?;
+        let twin = before.event.0 == open.event.0 && before.event.1 != open.event.1;
+        if twin && known == key { self.remove(last) } else { None }
     }
 
     fn surplus(&self) -> Option<u64> {
@@ -133,7 +144,7 @@ mod tests {
     }
 
     fn open(nanos: i128, thread: u32) -> Open {
-        Open { nanos, thread: (1, thread), text: [0; 10].into(), arguments: 0 }
+        Open { nanos, thread: (1, thread), event: (1, 0), text: [0; 10].into(), arguments: 0 }
     }
 
     #[test]
@@ -153,6 +164,17 @@ mod tests {
         assert_eq!(stop(1, 1), None);
         assert_eq!(stop(3, 1), None);
         assert!(spans.drain().is_empty() && spans.by_key.is_empty() && spans.by_thread.is_empty());
+    }
+
+    #[test]
+    fn a_start_in_two_versions_is_one() {
+        let mut spans = Spans::default();
+        spans.start(key(1), open(10, 1));
+        assert!(spans.twin(&key(1), &open(11, 1)).is_none(), "the same version is another start");
+        let newer = |nanos, thread| Open { event: (1, 2), ..open(nanos, thread) };
+        assert!(spans.twin(&key(2), &newer(12, 1)).is_none());
+        assert!(spans.twin(&key(1), &newer(12, 2)).is_none());
+        assert_eq!(spans.twin(&key(1), &newer(12, 1)).map(|open| open.nanos), Some(10));
     }
 
     #[test]
