@@ -47,7 +47,7 @@ impl Folded {
         chosen: bool,
     ) {
         let is_sample = is_sample(entry.view);
-        if !is_sample && !(chosen && stack.is_some()) {
+        if !(is_sample || chosen && stack.is_some()) {
             return;
         }
         let ticks = entry.view.ticks().unwrap_or_default();

@@ -88,7 +88,7 @@ impl StackKeys {
         let start = self.addresses.len();
         let room = MOST_ADDRESSES.saturating_sub(start).min(MOST_FRAMES);
         let stack = payload.get(width..).unwrap_or_default();
-        if self.definitions.len() >= MOST_KEYS || stack.len() / width > room {
+        if self.definitions.len() >= MOST_KEYS || words(stack, width).len() > room {
             self.refused = self.refused.saturating_add(1);
             return;
         }
@@ -121,7 +121,8 @@ impl StackKeys {
     /// when it is given up; the last one before, if none follows.
     fn get(&self, key: u64, ticks: u64) -> &[u64] {
         debug_assert!(self.sorted || self.definitions.is_empty(), "finish() was not called");
-        let behind = self.definitions.partition_point(|known| (known.key, known.ticks) < (key, ticks));
+        let behind =
+            self.definitions.partition_point(|known| (known.key, known.ticks) < (key, ticks));
         let follows = self.definitions.get(behind).filter(|known| known.key == key);
         let before = || self.definitions.get(behind.checked_sub(1)?).filter(|k| k.key == key);
         let Some(known) = follows.or_else(before) else { return &[] };
@@ -346,7 +347,7 @@ fn width(view: &RecordView<'_>) -> usize {
     if view.bits() == Some(32) { 4 } else { 8 }
 }
 
-fn words(bytes: &[u8], width: usize) -> impl Iterator<Item = u64> + '_ {
+fn words(bytes: &[u8], width: usize) -> impl ExactSizeIterator<Item = u64> + '_ {
     let value = |word: &[u8]| word.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
     bytes.chunks_exact(width).map(value)
 }

@@ -39,7 +39,7 @@ pub(crate) fn packets(mut file: &[u8]) -> Result<Vec<Packet>, String> {
                 if !options.contains(&(9, vec![9])) {
                     return Err("times are not in nanoseconds".into());
                 }
-                interfaces.push((u32_at(body, 0)? as u16, options));
+                interfaces.push((u16_at(body, 0)?, options));
             }
             6 => packets.push(packet(body, &interfaces)?),
             kind => return Err(format!("block type {kind}")),
@@ -90,8 +90,7 @@ fn block<'f>(file: &mut &'f [u8]) -> Result<(u32, &'f [u8]), String> {
 fn options(mut bytes: &[u8]) -> Result<Options, String> {
     let mut found = Options::new();
     loop {
-        let head = u32_at(bytes, 0)?;
-        let (code, length) = (head as u16, (head >> 16) as usize);
+        let (code, length) = (u16_at(bytes, 0)?, usize::from(u16_at(bytes, 2)?));
         bytes = tail(bytes, 4)?;
         if code == 0 {
             let ends = length == 0 && bytes.is_empty();
@@ -119,6 +118,11 @@ fn text(options: &Options, code: u16) -> Result<String, String> {
 
 fn tail(bytes: &[u8], at: usize) -> Result<&[u8], String> {
     bytes.get(at..).ok_or_else(|| format!("ends before byte {at}"))
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Result<u16, String> {
+    let word = bytes.get(at..at + 2).and_then(|word| word.try_into().ok());
+    word.map(u16::from_le_bytes).ok_or_else(|| format!("ends before byte {}", at + 2))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Result<u32, String> {

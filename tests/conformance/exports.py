@@ -7,6 +7,7 @@ Takes the samples in ../shared; needs opentelemetry-proto, tshark and xmllint. r
 import base64
 import csv
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -38,6 +39,11 @@ class Disagreement(Exception):
 
 
 def main():
+    if not (SHARED / "peers/etlref.py").is_file():
+        if os.environ.get("CI") == "true":
+            sys.exit(f"{SHARED} is missing")
+        print(f"skipped: {SHARED} is missing")
+        return
     export = Exports(sys.argv[1])
     checks = [(check, name) for name in SMALL for check in (chrome, otlp, as_csv, as_xml)]
     checks += [(chrome, KERNEL), (pcapng, PACKETS), (folded, KERNEL), (stacks, KERNEL)]
@@ -248,7 +254,8 @@ def stacks(export, name):
     for record, (group, payload) in records:
         if group == STACK_WALK and record["opcode"] in (35, 36):
             width = "Q" if record["bits"] == 64 else "I"
-            key, *addresses = struct.unpack(f"<{len(payload) // struct.calcsize(width)}{width}", payload)
+            count = len(payload) // struct.calcsize(width)
+            key, *addresses = struct.unpack(f"<{count}{width}", payload)
             keys[key].append((record["ticks"], addresses))
     for record, (group, payload) in records:
         if group == STACK_WALK and record["opcode"] in (32, 37, 38):
@@ -284,7 +291,7 @@ def as_csv(export, name):
     rows = list(csv.reader(text.splitlines()))
     header, rows = rows[0], rows[1:]
     same("columns", {len(row) for row in rows}, {len(header)})
-    columns = ("ticks", "filetime", "buffer", "lane", "header", "pid", "tid", "provider", "id", "len")
+    columns = "ticks filetime buffer lane header pid tid provider id len".split()
     places = [header.index(column) for column in columns]
     found = Counter(tuple(row[place] for place in places) for row in rows)
     text_of = lambda value: "" if value is None else str(value)

@@ -83,7 +83,8 @@ fn spans_that_do_not_nest_have_a_track_of_their_own() {
 #[test]
 fn a_start_told_in_two_versions_is_one_span() {
     let start = |ticks, version| {
-        let event = Event { ticks, version, opcode: START, task: 1, process: 8, ..Event::default() };
+        let event =
+            Event { ticks, version, opcode: START, task: 1, process: 8, ..Event::default() };
         (0, event.bytes())
     };
     let (found, _) = events(&[start(100, 1), start(101, 2), mark(110, STOP, 1, 0, 0)]);
@@ -113,7 +114,9 @@ fn context_switches_are_tracks_of_processors() {
     let slices: Vec<_> = found.iter().filter(|event| event["ph"] == "X").collect();
     let told: Vec<_> = slices
         .iter()
-        .map(|e| json!([e["name"], e["ts"], e["dur"], e["tid"], e["args"]["tid"], e["args"]["pid"]]))
+        .map(|e| {
+            json!([e["name"], e["ts"], e["dur"], e["tid"], e["args"]["tid"], e["args"]["pid"]])
+        })
         .collect();
     let expected =
         [json!(["a\u{1b}.exe", 5.0, 1.5, 0, 70, 8]), json!(["a\u{1b}.exe", 7.0, 2.1, 1, 70, 8])];

@@ -3,9 +3,9 @@
 use crate::records::{Event, perfinfo, process, show, system, thread, words};
 use etlring::codec::{RawRecord, RecordView, Records};
 use etlring::export::folded::Folded;
+use etlring::schema::Decoder;
 use etlring::schema::images::Images;
 use etlring::schema::stacks::{MOST_PENDING, StackKeys, Stacks};
-use etlring::schema::Decoder;
 
 const STACK: u8 = 32;
 const KEY_DELETE: u8 = 35;
@@ -185,7 +185,8 @@ fn samples_are_counted() {
     log.push(perfinfo(0x18, 1, 2, 600, &[]));
     let fold = |chosen| {
         let keys = keys(&log);
-        let (mut stacks, mut images, mut folded) = (Stacks::new(&keys), Images::new(), Folded::new());
+        let (mut stacks, mut images, mut folded) =
+            (Stacks::new(&keys), Images::new(), Folded::new());
         for record in &log {
             stacks.look_ahead(raw(record));
             images.learn(raw(record));

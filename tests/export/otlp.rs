@@ -30,7 +30,8 @@ fn log() -> Vec<(u16, Vec<u8>)> {
     let activity = 0x0011_2233_4455_6677_8899_aabb_ccdd_eeff;
     let provider = 0x5a5c36d4_6d1f_4a0e_8c39_3a1f0d7e42aa;
     let event = |id, process, payload| {
-        let event = Event { provider, id, process, activity, thread: 34, ticks: 10, ..Event::default() };
+        let event =
+            Event { provider, id, process, activity, thread: 34, ticks: 10, ..Event::default() };
         (2, Event { payload, ..event }.bytes())
     };
     let mixed = crate::mixed();

@@ -113,8 +113,13 @@ fn fragments_are_joined() {
     ]);
     let data: Vec<_> = found.iter().map(|packet| (packet.nanos, &*packet.data)).collect();
     let joined = [&[1; 5][..], &[2; 5], &[3; 2]].concat();
-    let expected: [(u64, &[u8]); 5] =
-        [(1000, &[0xAA; 20]), (2100, &[0xBB; 3]), (2000, &joined), (3000, &[4; 3]), (4000, &[5; 3])];
+    let expected: [(u64, &[u8]); 5] = [
+        (1000, &[0xAA; 20]),
+        (2100, &[0xBB; 3]),
+        (2000, &joined),
+        (3000, &[4; 3]),
+        (4000, &[5; 3]),
+    ];
     assert_eq!(data, expected);
     let who = "process 12 (net.exe), thread 34";
     let comments: Vec<_> = found.iter().map(|packet| packet.comment.as_str()).collect();
@@ -191,7 +196,7 @@ fn bounds_hold() {
     let mut pcapng = Pcapng::new();
     let mut out = Vec::new();
     pcapng.head(&mut out);
-    let many: Vec<_> = (0..MOST_INTERFACES as u32 + 3)
+    let many: Vec<_> = (0..u32::try_from(MOST_INTERFACES).unwrap() + 3)
         .map(|lower| (0, fragment(START | END, 1, lower, &[1])))
         .collect();
     show(&many, |entry, nanos, _| pcapng.event(&mut out, entry, nanos));

@@ -10,7 +10,7 @@ use crate::input::{Input, open_with};
 use crate::names::Names;
 use crate::outcome::{Failure, Outcome};
 use crate::schemas::SchemaArgs;
-use crate::select::{SelectArgs, Selection};
+use crate::select::{Selection, UntilSelectArgs};
 use crate::walk::{Found, Order, walk};
 use clap::ValueEnum;
 use etlring::export::Entry;
@@ -36,7 +36,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     schemas: SchemaArgs,
     #[command(flatten)]
-    select: SelectArgs,
+    select: UntilSelectArgs,
 }
 
 /// Formats of other tools.
@@ -87,10 +87,7 @@ impl<'i> Job<'i> {
     }
 
     /// Calls `each` for every record chosen, in time order; what it appends is written.
-    fn walk(
-        &mut self,
-        mut each: impl FnMut(&mut Vec<u8>, &Found<'_>),
-    ) -> Result<Outcome, Failure> {
+    fn walk(&mut self, mut each: impl FnMut(&mut Vec<u8>, &Found<'_>)) -> Result<Outcome, Failure> {
         let Self { inputs, selection, out } = self;
         walk(inputs, Order::Time, selection, &mut Names::default(), |found, _| {
             each(&mut out.bytes, found);
@@ -101,11 +98,7 @@ impl<'i> Job<'i> {
 }
 
 /// What the library's writers want to know of a record.
-fn with_entry<T>(
-    input: &Input,
-    found: &Found<'_>,
-    write: impl FnOnce(&Entry<'_, '_>) -> T,
-) -> T {
+fn with_entry<T>(input: &Input, found: &Found<'_>, write: impl FnOnce(&Entry<'_, '_>) -> T) -> T {
     let view = &found.view;
     let decoder = input.decoder();
     let event: &Description<'_> = &decoder.describe(view);

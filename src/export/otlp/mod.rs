@@ -132,7 +132,8 @@ impl Otlp {
         let batch = &mut self.batch;
         let resource = *self.resources.entry(key).or_insert_with(|| {
             let pid = process.map(|pid| attribute("process.pid", int(pid)));
-            let name = entry.process_name.map(|name| attribute("process.executable.name", text(name)));
+            let name =
+                entry.process_name.map(|name| attribute("process.executable.name", text(name)));
             let attributes = pid.into_iter().chain(name).collect();
             let resource = Some(Resource { attributes, ..Resource::default() });
             batch.resource_logs.push(ResourceLogs { resource, ..ResourceLogs::default() });
@@ -145,7 +146,10 @@ impl Otlp {
             let guid = provider.map(|guid| guid.to_string());
             let scope = InstrumentationScope {
                 name: name.map(str::to_owned).or(guid.clone()).unwrap_or_default(),
-                attributes: guid.map(|guid| attribute("etw.provider.guid", text(&guid))).into_iter().collect(),
+                attributes: guid
+                    .map(|guid| attribute("etw.provider.guid", text(&guid)))
+                    .into_iter()
+                    .collect(),
                 ..InstrumentationScope::default()
             };
             let scopes = &mut batch.resource_logs[resource].scope_logs;

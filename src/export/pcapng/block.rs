@@ -67,10 +67,10 @@ pub(super) fn packet(
     original: u32,
     options: &[Opt<'_>],
 ) {
-    let stamp = u64::try_from(nanos.max(0)).unwrap_or(u64::MAX);
+    let [a, b, c, d, high @ ..] = u64::try_from(nanos.max(0)).unwrap_or(u64::MAX).to_le_bytes();
     block(out, ENHANCED_PACKET, |out| {
         let captured = u32::try_from(data.len()).unwrap_or(u32::MAX);
-        let [high, low] = [stamp >> 32, stamp & 0xFFFF_FFFF].map(|half| half as u32);
+        let [high, low] = [high, [a, b, c, d]].map(u32::from_le_bytes);
         for word in [interface, high, low, captured, original.max(captured)] {
             out.extend_from_slice(&word.to_le_bytes());
         }

@@ -129,7 +129,7 @@ impl Reception {
         let (flags, phy, channel_mhz) = (fields.u32()?, fields.u32()?, fields.u32()?);
         // A count of 16 bits and the two bytes that align what follows.
         let _units = fields.u32()?;
-        let rssi_dbm = fields.u32()?.cast_signed();
+        let rssi_dbm = fields.array().map(i32::from_le_bytes)?;
         let rate = *fields.bytes(1)?.first()?;
         Some((miniport, lower, Self { flags, phy, channel_mhz, rssi_dbm, rate }))
     }
