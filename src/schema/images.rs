@@ -1,8 +1,8 @@
 //! Which module lies at an address: the images that kernel records name.
 //!
 //! An image lies in a process from its load to its unload. What was loaded before the log started,
-//! or is told only when the log ends (`DCStart`, `DCEnd`), lies there from the start. Modules of the
-//! kernel are recorded for the processes 0 and 4 and lie in all of them.
+//! or is told only when the log ends (`DCStart`, `DCEnd`), lies there from the start. Modules of
+//! the kernel are recorded for the processes 0 and 4 and lie in all of them.
 
 use crate::codec::{RawRecord, RecordKind, RecordView};
 use crate::schema::{Decoder, Shape, Value, Visitor};

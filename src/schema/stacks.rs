@@ -18,9 +18,9 @@
 //! # Bounds
 //!
 //! The second walk is never further ahead than [`MOST_PENDING`] stacks or [`MOST_ADDRESSES`] of
-//! their addresses, so memory is flat on a log of any size; a stack is missed only if so many others
-//! lie between it and its event. Definitions of keys are kept up to the same number of addresses;
-//! [`StackKeys::refused`] counts those beyond it.
+//! their addresses, so memory is flat on a log of any size; a stack is missed only if so many
+//! others lie between it and its event. Definitions of keys are kept up to the same number of
+//! addresses; [`StackKeys::refused`] counts those beyond it.
 //!
 //! Source: spec/15-schemas.md.
 
