@@ -54,6 +54,7 @@ def records(data):
     """Seeds from the records that lie one behind the other in `data`."""
     seed("records", data)
     seed("schema", data)
+    seed("export", data)
     at = 0
     for _ in range(200):
         if at + 8 > len(data):
@@ -190,6 +191,44 @@ def program():
     seed("binary", bytes(head.ljust(0x200, b"\0")) + bytes(rsrc), 2 * MOST)
 
 
+def event(guid, number, payload, opcode=0, keyword=0):
+    """A manifest event; the GUID as it lies in the file."""
+    head = struct.pack("<BBBBHHIIQ", 0, 0, 19, 0xC0, 0, 0, 34, 12, 1000) + bytes.fromhex(guid)
+    head += struct.pack("<HBBBBHQ", number, 0, 0, 4, opcode, 1, keyword) + bytes(24)
+    return struct.pack("<H", len(head + payload)) + (head + payload)[2:]
+
+
+def perfinfo(group, kind, ticks, payload):
+    return struct.pack("<BBBBHBBQ", 2, 0, 17, 0xC0, 16 + len(payload), kind, group, ticks) + payload
+
+
+def exports():
+    """What exporters look for: packets, spans, context switches, samples and their stacks."""
+    ndis, pktmon = "6e00d62e29470946b4233ee7bcd678ef", "d9804f4dbdc8734dbb5b19c90402c5ac"
+    none, adapter = "00" * 16, struct.pack("<III", 9, 4, 16)
+    start, end, wifi = 1 << 30, 1 << 31, 1 << 16
+    packet = struct.pack("<QHHHHHHHIIHH", 7, 1, 1, 3, 1, 61, 2, 0, 5, 9, 60, 16) + bytes(16)
+    names = struct.pack("<HH", 61, 3) + "name\0about\0".encode("utf-16-le")
+    walk = struct.pack("<QII", 50, 8, 70)
+    groups = [
+        [event(ndis, 1001, adapter + bytes(16), keyword=k) for k in (start, end, start | end)],
+        [event(ndis, 1002, bytes(48), keyword=wifi)]
+        + [event(ndis, 1001, adapter + bytes(16), keyword=start | end | wifi)],
+        [event(pktmon, 20, names), event(pktmon, 160, packet), event(pktmon, 170, packet)],
+        [event(none, 1, b"", opcode) for opcode in (1, 1, 2, 2)],
+        [perfinfo(5, 36, t, struct.pack("<II16x", t % 3, (t - 1) % 3)) for t in range(1, 5)],
+        [
+            perfinfo(0x14, 4, 0, struct.pack("<QQI", 0x1000, 0x1000, 8) + "a.dll\0".encode("utf-16-le")),
+            perfinfo(15, 46, 50, struct.pack("<QII", 0x1010, 70, 1)),
+            perfinfo(0x18, 32, 51, walk + struct.pack("<QQ", 0x1010, 0x1020)),
+            perfinfo(0x18, 37, 52, walk + struct.pack("<Q", 9)),
+            perfinfo(0x18, 36, 60, struct.pack("<QQ", 9, 0x1030)),
+        ],
+    ]
+    for group in groups:
+        seed("export", b"".join(r + bytes(-len(r) % 8) for r in group))
+
+
 def programs():
     """Programs of any bytes, of sizes that libFuzzer alone takes long to come to."""
     random = Random(1)
@@ -247,6 +286,7 @@ def main():
         for path in sorted(Path(directory).glob("*.etl")):
             with path.open("rb") as file:
                 log_file(file.read(8 << 20))
+    exports()
     programs()
     manifests()
     program()

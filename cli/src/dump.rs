@@ -8,6 +8,7 @@ use crate::names::{self, Extras, Names};
 use crate::outcome::{Failure, Outcome};
 use crate::schemas::SchemaArgs;
 use crate::select::SelectArgs;
+use crate::stacks::Joiner;
 use crate::text::{self, Colors, Times, escaped};
 use crate::walk::{Flow, Found, Order, walk};
 use clap::ValueEnum;
@@ -81,7 +82,12 @@ pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
         json: JsonFields::default(),
         heads: Heads::default(),
         csv: Csv::default(),
+        stacks: Vec::new(),
     };
+    if args.format == Format::Jsonl && writer.fields {
+        let (from, by_time) = (selection.filter.from, args.order == Order::Time);
+        writer.stacks = inputs.iter().map(|input| Joiner::new(input, from, by_time)).collect();
+    }
     match args.format {
         Format::Text if stdout.is_terminal() => {
             writer.heading(&mut lines.text);
@@ -128,6 +134,8 @@ struct Writer<'i> {
     json: JsonFields,
     heads: Heads,
     csv: Csv,
+    /// One for each input, where fields are wanted.
+    stacks: Vec<Joiner<'i>>,
 }
 
 impl Writer<'_> {
@@ -147,7 +155,22 @@ impl Writer<'_> {
         self.when(out, found);
         payload(out, view, self.payload);
         event_keys(out, view);
-        extra_keys(out, &extras);
+        if let Some(related) = extras.related {
+            json::key(out, "related");
+            json::guid(out, related);
+        }
+        match self.stacks.get_mut(found.file) {
+            Some(joiner) => {
+                if let Some(found) = joiner.of(view) {
+                    stack(out, found.addresses.iter().copied());
+                }
+            }
+            None => {
+                if let Some(own) = extras.stack {
+                    stack(out, own.addresses());
+                }
+            }
+        }
         if let Some(loss) = LossRecord::of(view) {
             json::key(out, "loss");
             let clock = self.inputs[found.file].trace.clock();
@@ -396,23 +419,17 @@ fn event_keys(out: &mut Vec<u8>, view: &RecordView<'_>) {
     }
 }
 
-/// What the extended items say.
-fn extra_keys(out: &mut Vec<u8>, extras: &Extras<'_>) {
-    if let Some(related) = extras.related {
-        json::key(out, "related");
-        json::guid(out, related);
-    }
-    if let Some(stack) = extras.stack {
-        json::key(out, "stack");
-        out.push(b'[');
-        for (at, address) in stack.addresses().enumerate() {
-            if at > 0 {
-                out.push(b',');
-            }
-            json::hex_string(out, address);
+/// Addresses, innermost first.
+fn stack(out: &mut Vec<u8>, addresses: impl Iterator<Item = u64>) {
+    json::key(out, "stack");
+    out.push(b'[');
+    for (at, address) in addresses.enumerate() {
+        if at > 0 {
+            out.push(b',');
         }
-        out.push(b']');
+        json::hex_string(out, address);
     }
+    out.push(b']');
 }
 
 /// Names that need no schema.

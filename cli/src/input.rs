@@ -2,8 +2,10 @@
 
 use crate::outcome::{Failure, complain};
 use bytes::Bytes;
+use etlring::codec::RawRecord;
 use etlring::reader::{OpenError, RingState, Trace};
 use etlring::schema::Decoder;
+use etlring::schema::stacks::StackKeys;
 use std::cell::OnceCell;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -15,35 +17,63 @@ pub(crate) struct Input {
     pub(crate) trace: Trace<Bytes>,
     /// Knows what the user gave.
     given: Decoder,
-    decoder: OnceCell<Decoder>,
+    learned: OnceCell<Learned>,
+}
+
+/// What a walk over the whole file taught.
+#[derive(Debug)]
+struct Learned {
+    decoder: Decoder,
+    stack_keys: StackKeys,
 }
 
 impl Input {
     fn new(name: String, trace: Trace<Bytes>) -> Self {
-        Self { name, trace, given: Decoder::new(), decoder: OnceCell::new() }
+        Self { name, trace, given: Decoder::new(), learned: OnceCell::new() }
     }
 
     /// What its records mean. The first call reads the file once: a schema may lie behind the
     /// events that it describes.
     pub(crate) fn decoder(&self) -> &Decoder {
-        self.decoder.get_or_init(|| {
+        &self.learned().decoder
+    }
+
+    /// What the keys of its stacks mean.
+    pub(crate) fn stack_keys(&self) -> &StackKeys {
+        &self.learned().stack_keys
+    }
+
+    fn learned(&self) -> &Learned {
+        self.learned.get_or_init(|| {
             let mut decoder = self.given.clone();
-            let mut records = self.trace.records();
-            while let Some(record) = records.next() {
-                // Damage is named by the walk that shows the records.
-                if let Ok(record) = record {
-                    decoder.learn(record.raw());
-                }
-            }
-            if decoder.refused() > 0 {
-                complain(format_args!(
-                    "{}: {} schemas are too many to keep; their events are shown as bytes",
-                    self.name,
-                    decoder.refused()
-                ));
-            }
-            decoder
+            let mut stack_keys = StackKeys::new();
+            self.each_record(|record| {
+                decoder.learn(record);
+                stack_keys.learn(record);
+            });
+            stack_keys.finish();
+            self.complain_of(decoder.refused(), "schemas", "their events are shown as bytes");
+            self.complain_of(stack_keys.refused(), "stacks", "their events are shown without");
+            Learned { decoder, stack_keys }
         })
+    }
+
+    /// Shows every record, in the order of the file.
+    pub(crate) fn each_record(&self, mut each: impl FnMut(RawRecord<'_>)) {
+        let mut records = self.trace.records();
+        while let Some(record) = records.next() {
+            // Damage is named by the walk that shows the records.
+            if let Ok(record) = record {
+                each(record.raw());
+            }
+        }
+    }
+
+    /// Says that `count` things were more than is kept.
+    pub(crate) fn complain_of(&self, count: u64, what: &str, so: &str) {
+        if count > 0 {
+            complain(format_args!("{}: {count} {what} are too many to keep; {so}", self.name));
+        }
     }
 }
 

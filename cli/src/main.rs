@@ -7,7 +7,7 @@
 //! | [`input`] | files and standard input, opened or explained |
 //! | [`select`] | the filters of the command line; [`schemas`] the schemas it names |
 //! | [`walk`] | records in the order asked for, damage on stderr |
-//! | [`names`] | of providers and events |
+//! | [`names`] | of providers and events; [`stacks`] the stacks of events |
 //! | [`text`] | times, sizes, escapes, colour; [`json`] the same for JSON |
 //! | [`loss`] | the records that say what was lost where |
 
@@ -15,6 +15,7 @@ mod completions;
 mod demo;
 mod dump;
 mod heads;
+mod export;
 mod info;
 mod input;
 mod json;
@@ -26,6 +27,7 @@ mod progress;
 mod recover;
 mod schemas;
 mod select;
+mod stacks;
 mod stats;
 mod text;
 mod verify;
@@ -63,6 +65,8 @@ enum Command {
     Verify(verify::Args),
     /// Make a finished log of a torn, killed or unfinished one, and of its ring
     Recover(recover::Args),
+    /// Write a log for another tool: Perfetto, Wireshark, flame graphs, OpenTelemetry
+    Export(export::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Write the manual pages into a directory
@@ -90,6 +94,7 @@ fn main() -> ExitCode {
         Command::Stats(args) => stats::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Recover(args) => recover::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     };

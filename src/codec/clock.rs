@@ -23,6 +23,8 @@ use crate::format::{ClockType, FileTime};
 /// // One tick of a 3 MHz clock is 3 1/3 units of 100 ns, rounded down.
 /// assert_eq!(clock.file_time(1_001).0, clock.start_time.0 + 3);
 /// assert_eq!(clock.file_time(999).0, clock.start_time.0 - 4);
+/// // In nanoseconds it is 333 1/3.
+/// assert_eq!(clock.unix_nanos(1_001), clock.start_time.to_unix_nanos() + 333);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TickClock {
@@ -61,6 +63,17 @@ impl TickClock {
             _ => scaled.checked_div_euclid(per).unwrap_or(scaled),
         };
         FileTime::saturating(passed.saturating_add(i128::from(self.start_time.0)))
+    }
+
+    /// Nanoseconds since 1970-01-01 UTC of a stamp, rounded down: finer than
+    /// [`file_time`](Self::file_time) where the clock is.
+    #[must_use]
+    pub fn unix_nanos(&self, ticks: u64) -> i128 {
+        let (units, per) = self.rate();
+        let since = i128::from(ticks).saturating_sub(i128::from(self.start_ticks));
+        let scaled = since.saturating_mul(units).saturating_mul(100);
+        let passed = scaled.checked_div_euclid(per).unwrap_or(scaled);
+        self.start_time.to_unix_nanos().saturating_add(passed)
     }
 
     /// The first stamp whose time is not before `time`: where a seek starts.

@@ -7,21 +7,32 @@
 //! | [`csv`] | a row of constant columns |
 //! | [`xml`] | the `Event` elements of tracerpt |
 //! | [`text`] | what must not reach a terminal |
+//! | [`chrome`] | the trace-event JSON of Chrome and Perfetto |
+//! | [`pcapng`] | captured packets |
+//! | [`folded`] | call stacks for flame graphs |
+//! | [`otlp`] | OpenTelemetry's logs; feature `otlp` |
 //!
-//! Everything appends to a `Vec<u8>` that the caller flushes; nothing is kept from one event to the
-//! next but scratch memory, so that a log of any size takes the same memory.
+//! Everything appends to a `Vec<u8>` that the caller flushes; what is kept from one event to the
+//! next is bounded, and each module says by what, so that a log of any size takes the same memory.
 
 #![forbid(unsafe_code)]
 
+pub mod chrome;
 pub mod csv;
 pub mod fields;
+pub mod folded;
 pub mod json;
+#[cfg(feature = "otlp")]
+pub mod otlp;
+pub mod pcapng;
+pub mod spans;
 pub mod text;
 pub mod xml;
 
-use crate::codec::RecordView;
+use crate::codec::{RecordHeader, RecordView};
 use crate::format::FileTime;
 use crate::schema::Description;
+use std::borrow::Cow;
 
 /// One record with everything that a row or an element says of it.
 #[derive(Clone, Copy, Debug)]
@@ -40,4 +51,18 @@ pub struct Entry<'e, 'a> {
     pub process_name: Option<&'e str>,
     /// Unit of processor times, in 100 ns.
     pub timer_resolution: u32,
+}
+
+/// What a line about a record calls it: its name, or what kind of record it is.
+fn title<'e>(entry: &Entry<'e, '_>) -> Cow<'e, str> {
+    if let Some(name) = entry.event.name().filter(|name| !name.is_empty()) {
+        return Cow::Borrowed(name);
+    }
+    let provider = entry.event.provider_name().unwrap_or("unknown");
+    match entry.view.header() {
+        RecordHeader::Event(header) => format!("{provider} {}", header.descriptor.id).into(),
+        RecordHeader::Message(message) => format!("message {}", message.number()).into(),
+        RecordHeader::Unknown => "unknown header".into(),
+        _ => format!("{provider} type {}", entry.view.opcode().unwrap_or(0)).into(),
+    }
 }

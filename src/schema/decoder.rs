@@ -10,8 +10,7 @@ use crate::schema::take::Take;
 use crate::schema::tmf::{self, Message, MessageKey};
 use crate::schema::tracelogging::{EventSchema, ProviderTraits};
 use crate::schema::{
-    SchemaError, Shape, Value, ValueMap, Visitor, binary, kernel, metadata, mof, people::Names,
-    providers,
+    SchemaError, Shape, Value, ValueMap, Visitor, binary, kernel, metadata, mof, people, providers,
 };
 #[cfg(feature = "manifest")]
 use crate::schema::{XmlError, eventsource, eventsource::Chunks, manifest};
@@ -67,8 +66,10 @@ pub struct Decoder {
     messages: HashMap<MessageKey, Message, Seed>,
     /// Classic events by class and type, each version with its event, oldest first.
     classic: HashMap<(Guid, u8), Vec<(u16, Event)>, Seed>,
-    processes: Names,
-    threads: Names,
+    processes: people::Names,
+    threads: people::Names,
+    /// Processes of threads.
+    owners: people::Timed<u32>,
     #[cfg(feature = "manifest")]
     chunks: Chunks,
     /// Text of manifests from the file that was read.
@@ -275,6 +276,12 @@ impl Decoder {
         self.threads.get(thread_id, ticks)
     }
 
+    /// The process of a thread at a time, if a kernel record told it.
+    #[must_use]
+    pub fn process_of_thread(&self, thread_id: u32, ticks: u64) -> Option<u32> {
+        self.owners.at(thread_id, ticks).copied()
+    }
+
     /// The name of a provider: found in the file, or well known.
     #[must_use]
     pub fn provider_name(&self, provider: Guid) -> Option<&str> {
@@ -470,6 +477,12 @@ impl Decoder {
             START | SET_NAME => names.add(number, ticks, &seen.name),
             DC_START => names.add(number, 0, &seen.name),
             _ => names.add_untimed(number, &seen.name),
+        }
+        let Some(owner) = seen.process.filter(|_| group.0 != PROCESS) else { return };
+        match kind {
+            START => self.owners.set(number, ticks, owner),
+            DC_START => self.owners.set(number, 0, owner),
+            _ => self.owners.set_untimed(number, owner),
         }
     }
 }

@@ -40,6 +40,7 @@ mod event;
 #[cfg(feature = "manifest")]
 mod eventsource;
 mod hash;
+pub mod images;
 mod kernel;
 mod layout;
 #[cfg(feature = "manifest")]
@@ -52,6 +53,7 @@ mod people;
 mod providers;
 mod read;
 mod take;
+pub mod stacks;
 mod time;
 mod tmf;
 pub mod tracelogging;

@@ -2,7 +2,8 @@
 # What foreign readers make of our logs: bash tests/conformance/run.sh
 #
 #   ETLRING_BIN     the command; default: target/release/etlring
-#   ETLRING_PYTHON  an interpreter that has dissect.etl; default: /tmp/w/venv/bin/python or python3
+#   ETLRING_PYTHON  an interpreter that has dissect.etl and opentelemetry-proto; default:
+#                   /tmp/w/venv/bin/python or python3
 #   ETLRING_EVENTS  of each of the four threads of the large log; default: 250000
 #
 # A line for each check, with its figures. Exits non-zero if any reader disagrees. The reference
@@ -17,6 +18,10 @@ EVENTS=${ETLRING_EVENTS:-250000}
 command -v "$PYTHON" >/dev/null || PYTHON=python3
 [[ -x $BIN ]] || { echo "no $BIN; build it: cargo build --release --workspace" >&2; exit 2; }
 "$PYTHON" -c 'import dissect.etl' || { echo "$PYTHON lacks dissect.etl" >&2; exit 2; }
+"$PYTHON" -c 'import opentelemetry.proto' || { echo "$PYTHON lacks opentelemetry-proto" >&2; exit 2; }
+for tool in tshark xmllint; do
+    command -v "$tool" >/dev/null || { echo "no $tool; Debian has it" >&2; exit 2; }
+done
 
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
@@ -35,3 +40,4 @@ nice cargo run --quiet --release --locked --example messages -- "$WORK/messages.
 mkdir "$WORK/modes"
 nice cargo run --quiet --release --locked --example file_modes -- "$WORK/modes" >"$WORK/modes.txt"
 nice "$PYTHON" tests/conformance/agree.py "$BIN" "$WORK"
+nice "$PYTHON" tests/conformance/exports.py "$BIN"

@@ -1,6 +1,15 @@
 //! Events written down for other tools: hostile names and values stay one value in one place.
 #![allow(missing_docs)]
 
+#[path = "../common/pcapng.rs"]
+mod capture;
+mod chrome;
+mod folded;
+#[cfg(feature = "otlp")]
+mod otlp;
+mod pcapng;
+mod records;
+
 use etlring::codec::{RecordView, Records};
 use etlring::export::csv::{self, Csv};
 use etlring::export::fields::{JsonFields, text_fields};

@@ -1,0 +1,182 @@
+//! `etlring export`: a log for other tools. One file per format; what they share is here.
+
+mod chrome;
+mod folded;
+#[cfg(feature = "otlp")]
+mod otlp;
+mod pcapng;
+
+use crate::input::{Input, open_with};
+use crate::names::Names;
+use crate::outcome::{Failure, Outcome};
+use crate::schemas::SchemaArgs;
+use crate::select::{Selection, UntilSelectArgs};
+use crate::walk::{Found, Order, walk};
+use clap::ValueEnum;
+use etlring::export::Entry;
+use etlring::schema::Description;
+use std::fs::File;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `export`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: etlring export boot.etl --to chrome -o boot.json")]
+pub(crate) struct Args {
+    /// Log file; - is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// What to make of it
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    to: Format,
+    /// Where to write; - is standard output
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    #[command(flatten)]
+    schemas: SchemaArgs,
+    #[command(flatten)]
+    select: UntilSelectArgs,
+}
+
+/// Formats of other tools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Trace-event JSON for Perfetto and chrome://tracing
+    Chrome,
+    /// Packets of NDIS captures and pktmon for Wireshark
+    Pcapng,
+    /// Sampled call stacks for flame graphs, a line each
+    Folded,
+    /// OpenTelemetry logs: protobuf messages, each behind its length in four bytes
+    #[cfg(feature = "otlp")]
+    Otlp,
+    /// OpenTelemetry logs: JSON, a line each
+    #[cfg(feature = "otlp")]
+    OtlpJson,
+}
+
+/// Runs `export`.
+pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
+    let inputs = open_with(std::slice::from_ref(&args.file), &args.schemas.load()?)?;
+    let selection = args.select.resolve(inputs[0].trace.logfile().start_time())?;
+    let mut job = Job { inputs: &inputs, selection, out: Output::create(args)? };
+    let outcome = match args.to {
+        Format::Chrome => chrome::run(&mut job),
+        Format::Pcapng => pcapng::run(&mut job),
+        Format::Folded => folded::run(&mut job, args.select.chooses_events()),
+        #[cfg(feature = "otlp")]
+        Format::Otlp => otlp::run(&mut job, otlp::Encoding::Protobuf),
+        #[cfg(feature = "otlp")]
+        Format::OtlpJson => otlp::run(&mut job, otlp::Encoding::Json),
+    }?;
+    job.out.finish()?;
+    Ok(outcome)
+}
+
+/// What is exported, from where and to where.
+struct Job<'i> {
+    inputs: &'i [Input],
+    selection: Selection,
+    out: Output,
+}
+
+impl<'i> Job<'i> {
+    fn input(&self) -> &'i Input {
+        &self.inputs[0]
+    }
+
+    /// Calls `each` for every record chosen, in time order; what it appends is written.
+    fn walk(&mut self, mut each: impl FnMut(&mut Vec<u8>, &Found<'_>)) -> Result<Outcome, Failure> {
+        let Self { inputs, selection, out } = self;
+        walk(inputs, Order::Time, selection, &mut Names::default(), |found, _| {
+            each(&mut out.bytes, found);
+            out.drain()?;
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+}
+
+/// What the library's writers want to know of a record.
+fn with_entry<T>(input: &Input, found: &Found<'_>, write: impl FnOnce(&Entry<'_, '_>) -> T) -> T {
+    let view = &found.view;
+    let decoder = input.decoder();
+    let event: &Description<'_> = &decoder.describe(view);
+    let ticks = view.ticks().unwrap_or_default();
+    write(&Entry {
+        view,
+        event,
+        time: found.time,
+        lane: found.record.lane(),
+        buffer_index: found.record.buffer_index(),
+        process_name: view.process_id().and_then(|pid| decoder.process_name(pid, ticks)),
+        timer_resolution: input.trace.logfile().timer_resolution(),
+    })
+}
+
+/// Nanoseconds since 1970 of a record, as fine as the log's clock is.
+fn nanos(input: &Input, found: &Found<'_>) -> i128 {
+    match found.view.ticks() {
+        Some(ticks) => input.trace.clock().unix_nanos(ticks),
+        None => found.time.to_unix_nanos(),
+    }
+}
+
+/// Bytes gathered before they are written.
+const DRAIN_BYTES: usize = 256 * 1024;
+
+/// A file or standard output.
+struct Output {
+    /// What is written next; append to it.
+    bytes: Vec<u8>,
+    to: Box<dyn Write>,
+    name: String,
+}
+
+impl Output {
+    fn create(args: &Args) -> Result<Self, Failure> {
+        let path = &*args.output;
+        let name = path.display().to_string();
+        let to: Box<dyn Write> = if name == "-" {
+            Box::new(io::stdout().lock())
+        } else if is_same_file(path, &args.file) {
+            return Err(Failure::new(format!("{name}: is the log itself; name another file")));
+        } else {
+            let file = File::create(path)
+                .map_err(|error| Failure::new(format!("{name}: {error}; name a file to write")))?;
+            Box::new(file)
+        };
+        Ok(Self { bytes: Vec::with_capacity(2 * DRAIN_BYTES), to, name })
+    }
+
+    /// Writes what has gathered, if that is enough.
+    fn drain(&mut self) -> Result<(), Failure> {
+        if self.bytes.len() >= DRAIN_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        let written = self.to.write_all(&self.bytes);
+        self.bytes.clear();
+        written.map_err(|error| self.failure(error))
+    }
+
+    fn finish(mut self) -> Result<(), Failure> {
+        self.flush()?;
+        self.to.flush().map_err(|error| self.failure(error))
+    }
+
+    fn failure(&self, error: io::Error) -> Failure {
+        if self.name == "-" {
+            return Failure::Output(error);
+        }
+        Failure::new(format!("{}: {error}; what it holds is not whole", self.name))
+    }
+}
+
+/// Whether writing to `path` would destroy the input.
+fn is_same_file(path: &Path, input: &Path) -> bool {
+    match (path.canonicalize(), input.canonicalize()) {
+        (Ok(path), Ok(input)) => path == input,
+        _ => false,
+    }
+}
