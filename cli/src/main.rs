@@ -14,8 +14,8 @@
 mod completions;
 mod demo;
 mod dump;
-mod heads;
 mod export;
+mod heads;
 mod info;
 mod input;
 mod json;

@@ -142,7 +142,8 @@ impl Hand {
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub(crate) struct Lane {
-    /// Whether the owner is between `enter` and leaving.
+    /// Not 0 while somebody is between `enter` and leaving: 1 for the owner, the number of its
+    /// thread for who is in a lane that nobody owns.
     busy: AtomicU32,
     /// 0 while open; 1 while the collector closes it; then the `FilledBytes` it closed at.
     closed: AtomicU32,
@@ -183,6 +184,12 @@ pub(crate) struct Loss {
     pub(crate) first: AtomicU64,
     /// Ticks of the last one.
     pub(crate) last: AtomicU64,
+}
+
+/// What a thread with these `ids` leaves in a lane that nobody owns while it is there.
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is the thread")]
+fn guest(ids: u64) -> u32 {
+    (ids as u32).max(1)
 }
 
 /// Adds to a counter that only the caller writes.
@@ -230,9 +237,10 @@ impl Lane {
         true
     }
 
-    /// Whether somebody is in it.
-    fn is_busy(&self) -> bool {
-        self.busy.load(Ordering::Relaxed) != 0
+    /// Whether the thread with these `ids` is in it, a lane that nobody owns.
+    fn has_guest(&self, ids: u64) -> bool {
+        // Relaxed: only that thread itself has stored its number, and it is the one that asks.
+        self.busy.load(Ordering::Relaxed) == guest(ids)
     }
 
     /// Thread and process of the owner, as records have them.
@@ -519,7 +527,7 @@ impl Ring {
     /// Enters `lane`, one of those that nobody owns, for one event, unless somebody is in it.
     fn enter_shared<'a>(&'a self, lane: &'a Lane, ids: u64) -> Option<Entered<'a>> {
         // Acquire pairs with the release of who left it last.
-        lane.busy.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        lane.busy.compare_exchange(0, guest(ids), Ordering::Acquire, Ordering::Relaxed).ok()?;
         lane.ids.store(ids, Ordering::Relaxed);
         self.barrier.light();
         Some(Entered { ring: self, lane, barrier: self.barrier, _not_send: PhantomData })

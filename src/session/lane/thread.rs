@@ -194,8 +194,7 @@ impl Ring {
             if let Some(entered) = self.enter_shared(lane, ids) {
                 return Ok(entered);
             }
-            // Only this thread itself can have left this number there and not be through.
-            if lane.ids() == ids && lane.is_busy() {
+            if lane.has_guest(ids) {
                 return Err(Discarded::Reentered);
             }
             if turn < ONE_LANE_TURNS / 2 { std::hint::spin_loop() } else { yield_now() }
