@@ -36,7 +36,6 @@
 //! | module | what | without `std` |
 //! |---|---|---|
 //! | [`message`] | Windows' own calls: `TraceMessage`, `TraceEvent`, `EventWrite` | - |
-//! | [`provider`] | who logs, and which sessions want to know | - |
 //! | [`mod@provider`] | who logs, and which sessions want to know | - |
 //! | [`tracelogging`] | events that describe themselves: [`event!`] | - |
 //! | [`session`] | record: sessions, lanes, the flusher, live consumers | - |
