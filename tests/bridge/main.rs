@@ -4,6 +4,7 @@
 #[cfg(unix)]
 mod crash;
 mod dynamic;
+mod examples;
 #[cfg(feature = "log")]
 mod log;
 mod macros;
