@@ -2,7 +2,7 @@
 //!
 //! Unit: nanoseconds per event. The event is a `u64`, a `u32` and 16 bytes of text: 28 bytes of
 //! values. Beside it stands what it is to be compared with: for `event!` the direct call with a
-//! payload that is ready; for the layer `tracing` itself, whose registry hands each event to a layer
+//! payload that is ready; for the layer `tracing` itself, whose registry hands each event to one
 //! that visits the fields and does nothing; for a call site that is switched off one of `tracing`
 //! without a subscriber. As in the bench `write`, a burst fits the ring, and the time until the
 //! flusher has emptied it is not measured.
