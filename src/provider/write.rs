@@ -245,20 +245,30 @@ impl Provider {
         })
     }
 
-    /// Writes an event that brings its extended items as bytes. Its provider is this one.
+    /// Writes an event that brings its extended items as bytes.
     #[inline(never)]
-    pub(crate) fn write_body(&self, event: &Event<'_>, body: &Body<'_>) -> Result<u32, Discarded> {
+    pub(crate) fn write_body(
+        &self,
+        descriptor: &EventDescriptor,
+        activity: Guid,
+        related: Option<&Guid>,
+        body: &Body<'_>,
+    ) -> Result<u32, Discarded> {
         let summary = self.shared.summary();
-        if !summary.may_pass(event.descriptor.level) {
+        if !summary.may_pass(descriptor.level) {
             return Ok(0);
         }
-        let event = &Event { provider: self.shared.guid, ..*event };
-        let sent =
-            self.write_to_only(summary, &event.descriptor, |handle| handle.write_body(event, body));
-        match sent {
-            Some(result) => result,
-            None => self.send(summary, event, &|handle, event| handle.write_body(event, body)),
+        if related.is_none() {
+            let sent = self.write_to_only(summary, descriptor, |handle| {
+                handle.write_body_alone(&self.event(descriptor).activity(activity), body)
+            });
+            if let Some(result) = sent {
+                return result;
+            }
         }
+        let mut event = self.event(descriptor).activity(activity);
+        event.related_activity_id = related.copied();
+        self.send(summary, &event, &|handle, event| handle.write_body(event, body))
     }
 
     #[inline(never)]

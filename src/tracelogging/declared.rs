@@ -2,7 +2,7 @@
 
 use crate::format::{EventDescriptor, Guid};
 use crate::provider::{Provider, Watch, activity};
-use crate::session::{Body, Discarded, Event};
+use crate::session::{Body, Discarded};
 use crate::tracelogging::{CHANNEL, Fields, Level, ProviderMeta};
 use std::sync::OnceLock;
 use zerocopy::little_endian::{U16, U64};
@@ -109,16 +109,8 @@ pub fn write<P: Declared, const N: usize>(
         fields.put(&mut rest);
     };
     let len = fields.size().saturating_add(N);
-    send(registered::<P>(), descriptor, &Body { items: N, last_item, len, fill: &fill })
-}
-
-fn send(
-    provider: &Provider,
-    descriptor: &EventDescriptor,
-    body: &Body<'_>,
-) -> Result<u32, Discarded> {
-    let event = Event::new(provider.guid(), *descriptor).activity(activity::current());
-    provider.write_body(&event, body)
+    let body = Body { items: N, last_item, len, fill: &fill };
+    registered::<P>().write_body(descriptor, activity::current(), None, &body)
 }
 
 /// Gives a value the type that its field was declared with.

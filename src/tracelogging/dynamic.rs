@@ -2,7 +2,7 @@
 
 use crate::format::{EventDescriptor, ExtType, Guid};
 use crate::provider::{Change, Provider, activity};
-use crate::session::{Body, Discarded, Event};
+use crate::session::{Body, Discarded};
 use crate::tracelogging::{
     CHANNEL, Field, FieldMeta, Level, ProviderMeta,
     field::types,
@@ -94,18 +94,7 @@ impl DynamicProvider {
     /// As [`Provider::write`].
     pub fn write(&self, event: &mut EventBuilder) -> Result<u32, Discarded> {
         event.seal();
-        self.send(&Described {
-            descriptor: event.descriptor,
-            activity: activity::current(),
-            related: None,
-            schema: &event.schema,
-            payload: &event.payload,
-        })
-    }
-
-    /// Writes an event: the provider's item, the schema's, the payload.
-    pub(crate) fn send(&self, event: &Described<'_>) -> Result<u32, Discarded> {
-        let Described { descriptor, activity, related, schema, payload } = *event;
+        let EventBuilder { descriptor, schema, payload, .. } = event;
         let items = self.item.len() + schema.len();
         let fill = |out: &mut [u8]| {
             let (front, rest) = out.split_at_mut(self.item.len());
@@ -116,20 +105,39 @@ impl DynamicProvider {
         };
         let len = items.saturating_add(payload.len());
         let body = Body { items, last_item: self.item.len(), len, fill: &fill };
-        let mut event = Event::new(self.guid(), descriptor).activity(activity);
-        event.related_activity_id = related;
-        self.provider.write_body(&event, &body)
+        self.provider.write_body(descriptor, activity::current(), None, &body)
+    }
+
+    /// The provider's item, which the event's follows.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn item(&self) -> &[u8] {
+        &self.item
+    }
+
+    /// Writes an event whose `items` begin with the provider's.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn send(&self, event: &Described<'_>) -> Result<u32, Discarded> {
+        let Described { descriptor, activity, related, items, payload } = *event;
+        let fill = |out: &mut [u8]| {
+            let (front, rest) = out.split_at_mut(items.len());
+            front.copy_from_slice(items);
+            rest.copy_from_slice(payload);
+        };
+        let len = items.len().saturating_add(payload.len());
+        let body = Body { items: items.len(), last_item: self.item.len(), len, fill: &fill };
+        self.provider.write_body(descriptor, activity, related, &body)
     }
 }
 
-/// An event with its schema as an extended item.
+/// An event with its extended items.
+#[cfg(feature = "tracing")]
 #[derive(Clone, Copy)]
 pub(crate) struct Described<'a> {
-    pub(crate) descriptor: EventDescriptor,
+    pub(crate) descriptor: &'a EventDescriptor,
     pub(crate) activity: Guid,
-    pub(crate) related: Option<Guid>,
-    /// The whole item.
-    pub(crate) schema: &'a [u8],
+    pub(crate) related: Option<&'a Guid>,
+    /// The provider's item and the schema's.
+    pub(crate) items: &'a [u8],
     pub(crate) payload: &'a [u8],
 }
 
@@ -160,6 +168,7 @@ impl EventBuilder {
     /// Starts anew, with an event of this name, up to its first NUL.
     pub fn begin(&mut self, name: &str, level: Level) -> &mut Self {
         self.descriptor = EventDescriptor { channel: CHANNEL, ..EventDescriptor::new(0, level.0) };
+        self.schema.clear();
         begin_schema(&mut self.schema, name);
         self.is_sealed = false;
         self.payload.clear();
@@ -223,7 +232,7 @@ impl EventBuilder {
             begin_schema(&mut self.schema, "");
         }
         if !self.is_sealed {
-            end_schema(&mut self.schema);
+            end_schema(&mut self.schema, 0);
             self.is_sealed = true;
         }
     }
@@ -260,12 +269,11 @@ pub(crate) fn put_text(payload: &mut Vec<u8>, text: fmt::Arguments<'_>) {
     payload[start..start + 2].copy_from_slice(&count.to_le_bytes());
 }
 
-/// Begins a schema's item: room for the sizes, no tag, the name.
-pub(crate) fn begin_schema(schema: &mut Vec<u8>, name: &str) {
-    schema.clear();
-    schema.extend_from_slice(&[0; 11]);
-    schema.extend_from_slice(until_nul(name).as_bytes());
-    schema.push(0);
+/// Appends the beginning of a schema's item: room for the sizes, no tag, the name.
+pub(crate) fn begin_schema(items: &mut Vec<u8>, name: &str) {
+    items.extend_from_slice(&[0; 11]);
+    items.extend_from_slice(until_nul(name).as_bytes());
+    items.push(0);
 }
 
 /// Adds a field to a schema that was begun.
@@ -278,16 +286,17 @@ pub(crate) fn push_field(schema: &mut Vec<u8>, field: &FieldMeta<'_>) {
     }
 }
 
-/// Ends a schema's item: sizes, and padding. One that is too large for an item is too large for a
-/// record.
-pub(crate) fn end_schema(schema: &mut Vec<u8>) {
-    let data = schema.len() - 8;
+/// Ends the schema's item that begins at `start`: sizes, and padding. One that is too large for an
+/// item is too large for a record.
+pub(crate) fn end_schema(items: &mut Vec<u8>, start: usize) {
+    let data = items.len() - start - 8;
     let size16 = |size: usize| u16::try_from(size).unwrap_or(u16::MAX).to_le_bytes();
-    schema.resize(item_size(data), 0);
-    schema[..2].copy_from_slice(&size16(item_size(data)));
-    schema[2..4].copy_from_slice(&ExtType::EVENT_SCHEMA_TL.0.to_le_bytes());
-    schema[6..8].copy_from_slice(&size16(data));
-    schema[8..10].copy_from_slice(&size16(data));
+    items.resize(start + item_size(data), 0);
+    let item = &mut items[start..];
+    item[..2].copy_from_slice(&size16(item_size(data)));
+    item[2..4].copy_from_slice(&ExtType::EVENT_SCHEMA_TL.0.to_le_bytes());
+    item[6..8].copy_from_slice(&size16(data));
+    item[8..10].copy_from_slice(&size16(data));
 }
 
 /// The length of a schema's item before it was ended.

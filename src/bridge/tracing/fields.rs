@@ -51,8 +51,8 @@ pub(super) struct Site {
     key: (usize, u8, u32),
     signature: Vec<u16>,
     pub(super) descriptor: EventDescriptor,
-    /// The extended item.
-    pub(super) schema: Vec<u8>,
+    /// The extended items: the provider's and the schema.
+    pub(super) items: Vec<u8>,
 }
 
 impl Scratch {
@@ -76,11 +76,12 @@ impl Scratch {
         }
     }
 
-    /// The schema of the values, and the values. `describe` makes the descriptor, if the call site
-    /// is new here.
+    /// The schema of the values, and the values. `provider` is the provider's item; `describe`
+    /// makes the descriptor, if the call site is new here.
     pub(super) fn site(
         &mut self,
         key: Key,
+        provider: &[u8],
         describe: impl FnOnce() -> EventDescriptor,
     ) -> (&Site, &Values) {
         if self.sites.is_empty() {
@@ -102,10 +103,10 @@ impl Scratch {
         if site.key != wanted {
             site.key = wanted;
             site.descriptor = describe();
-            site.schema.clear();
+            site.items.clear();
         }
-        if site.schema.is_empty() || site.signature != values.signature {
-            site.make(key.metadata, &values.signature);
+        if site.items.is_empty() || site.signature != values.signature {
+            site.make(key.metadata, provider, &values.signature);
         }
         (site, values)
     }
@@ -116,23 +117,26 @@ impl Site {
         key: (0, 0, 0),
         signature: Vec::new(),
         descriptor: EventDescriptor::new(0, 0),
-        schema: Vec::new(),
+        items: Vec::new(),
     };
 
     /// Makes the schema anew.
     #[cold]
-    fn make(&mut self, metadata: &'static Metadata<'static>, signature: &[u16]) {
+    fn make(&mut self, metadata: &'static Metadata<'static>, provider: &[u8], signature: &[u16]) {
         self.signature.clear();
         self.signature.extend_from_slice(signature);
-        begin_schema(&mut self.schema, metadata.name());
+        self.items.clear();
+        self.items.extend_from_slice(provider);
+        let schema = self.items.len();
+        begin_schema(&mut self.items, metadata.name());
         for code in signature {
             let index = usize::from(code >> KIND_BITS);
             let name = metadata.fields().iter().nth(index).map_or("", |field| field.name());
             let (in_type, out_type) = KINDS[usize::from(code & KIND_MASK)];
             let field = FieldMeta { name: without_raw(name), in_type, out_type };
-            push_field(&mut self.schema, &field);
+            push_field(&mut self.items, &field);
         }
-        end_schema(&mut self.schema);
+        end_schema(&mut self.items, schema);
     }
 }
 

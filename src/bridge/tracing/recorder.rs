@@ -186,7 +186,7 @@ impl Recorder {
             scratch.values.clear();
             record(&mut scratch.values);
             let key = Key { metadata, opcode, layer: *number };
-            let (site, values) = scratch.site(key, || EventDescriptor {
+            let (site, values) = scratch.site(key, provider.item(), || EventDescriptor {
                 channel: CHANNEL,
                 opcode,
                 keyword: keyword(metadata).into(),
@@ -194,10 +194,10 @@ impl Recorder {
             });
             // Who discarded it has counted it; there is nobody here to be told.
             let _ = provider.send(&Described {
-                descriptor: site.descriptor,
+                descriptor: &site.descriptor,
                 activity,
-                related,
-                schema: &site.schema,
+                related: related.as_ref(),
+                items: &site.items,
                 payload: &values.payload,
             });
         });
