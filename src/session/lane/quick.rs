@@ -1,8 +1,8 @@
 //! The path of nearly every event: everything in one place, nothing called.
 //!
 //! It is taken when the thread's lane is the one it used last, the buffer in hand has room, the
-//! payload is short or written in place, and the session runs. Whatever else is the case, it leaves no trace and the
-//! event goes the general way, which can do all of it.
+//! payload is short or written in place, and the session runs. Whatever else is the case, it leaves
+//! no trace and the event goes the general way, which can do all of it.
 
 use super::{Lane, Ring, add, memory::SMALL};
 use crate::session::{stats::Discarded, sync::Barrier};
