@@ -11,7 +11,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 export CARGO_TARGET_DIR=$PWD/target
 mkdir -p target
-cargo build --release --locked --quiet >&2
+# Not --locked: the library beside this package may have other dependencies by now.
+cargo build --release --quiet >&2
 
 if echo '#include <spdlog/spdlog.h>' | g++ -E -x c++ - >/dev/null 2>&1; then
     # Debian's is a shared library that was compiled with its own copy of fmt.
