@@ -36,7 +36,8 @@
 //! | module | what | without `std` |
 //! |---|---|---|
 //! | [`message`] | Windows' own calls: `TraceMessage`, `TraceEvent`, `EventWrite` | - |
-//! | [`provider`] | who logs, and which sessions want to know | - |
+//! | [`mod@provider`] | who logs, and which sessions want to know | - |
+//! | [`tracelogging`] | events that describe themselves: [`event!`] | - |
 //! | [`session`] | record: sessions, lanes, the flusher, live consumers | - |
 //! | [`sink`] | where full buffers go: a file, memory | - |
 //! | [`reader`] | replay: files opened, indexed, read in file order and by time | - |
@@ -50,6 +51,8 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(any(feature = "tracing", feature = "log"))]
+pub mod bridge;
 pub mod codec;
 pub mod error;
 #[cfg(feature = "std")]
@@ -67,6 +70,8 @@ pub mod schema;
 pub mod session;
 #[cfg(feature = "std")]
 pub mod sink;
+#[cfg(feature = "std")]
+pub mod tracelogging;
 
 /// The examples of the README, compiled.
 #[cfg(all(doctest, feature = "std"))]

@@ -77,4 +77,5 @@ mod write;
 
 pub use enable::{Enable, MAX_FILTER, MAX_SESSIONS, Properties};
 pub use registration::{Change, Control, Provider};
+pub(crate) use registry::Watch;
 pub use registry::{ProviderInfo, all};

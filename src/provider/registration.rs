@@ -1,7 +1,7 @@
 //! A provider as the program holds it.
 
 use crate::format::Guid;
-use crate::provider::registry::{self, Shared};
+use crate::provider::registry::{self, Shared, Watch};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -61,7 +61,7 @@ impl Provider {
     /// Registers a provider. The name is for people: sessions go by the GUID.
     #[must_use = "dropping it ends the registration"]
     pub fn register(guid: Guid, name: &str) -> Self {
-        let (shared, number) = registry::register(guid, name, None);
+        let (shared, number) = registry::register(guid, name, None, None);
         Self { shared, number, name: name.into() }
     }
 
@@ -78,7 +78,14 @@ impl Provider {
         name: &str,
         callback: impl Fn(&Change<'_>) + Send + Sync + 'static,
     ) -> Self {
-        let (shared, number) = registry::register(guid, name, Some(Arc::new(callback)));
+        let (shared, number) = registry::register(guid, name, Some(Arc::new(callback)), None);
+        Self { shared, number, name: name.into() }
+    }
+
+    /// Registers a provider whose summary is kept in `watch`, too. From the call on it is never the
+    /// watch of an unregistered one again.
+    pub(crate) fn register_watched(guid: Guid, name: &str, watch: &'static Watch) -> Self {
+        let (shared, number) = registry::register(guid, name, None, Some(watch));
         Self { shared, number, name: name.into() }
     }
 
@@ -102,6 +109,12 @@ impl Provider {
     pub fn is_enabled(&self, level: u8, keyword: u64) -> bool {
         let summary = self.shared.summary();
         summary.may_pass(level) && self.shared.may_pass_keyword(summary, keyword)
+    }
+
+    /// Levels below this one a session may want: 0 for none, 256 for all.
+    #[cfg(any(feature = "tracing", feature = "log"))]
+    pub(crate) fn levels(&self) -> u16 {
+        self.shared.summary().levels()
     }
 
     /// Events that could not even be offered to a session, over all registrations of the GUID:

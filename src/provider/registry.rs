@@ -74,6 +74,37 @@ impl Summary {
     pub(super) fn may_pass(self, level: u8) -> bool {
         u64::from(level) < self.0 & Self::LEVELS
     }
+
+    /// Levels below this one may pass: 0 for none, 256 for all.
+    #[cfg(any(feature = "tracing", feature = "log"))]
+    pub(super) fn levels(self) -> u16 {
+        u16::try_from(self.0 & Self::LEVELS).unwrap_or_default()
+    }
+}
+
+/// A provider's summary in a place that never moves, so that asking it takes one load.
+#[derive(Debug)]
+pub(crate) struct Watch(AtomicU64);
+
+impl Watch {
+    /// Of a provider that is yet to be registered: it says yes, so that whoever asks does that.
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU64::new(Summary::LEVELS))
+    }
+
+    /// Whether what [`may_pass`](Self::may_pass) says is what sessions say.
+    #[inline(always)]
+    pub(crate) fn is_registered(&self) -> bool {
+        // No change has number 0.
+        self.0.load(Ordering::Relaxed) != Summary::LEVELS
+    }
+
+    /// Whether a session may want an event of this level.
+    #[inline(always)]
+    pub(crate) fn may_pass(&self, level: u8) -> bool {
+        // Relaxed: the word carries no pointer; see `Provider::write`.
+        Summary(self.0.load(Ordering::Relaxed)).may_pass(level)
+    }
 }
 
 /// A session that wants a provider's events.
@@ -108,6 +139,8 @@ struct Registered {
     number: u64,
     name: Arc<str>,
     callback: Option<Arc<Callback>>,
+    /// Where the summary is kept as well.
+    watch: Option<&'static Watch>,
 }
 
 /// A change that a callback is to be told.
@@ -200,11 +233,12 @@ impl Locked {
     }
 }
 
-/// Registers a provider, and tells its callback what sessions want already.
+/// Registers a provider, and tells its callback and its watch what sessions want already.
 pub(super) fn register(
     guid: Guid,
     name: &str,
     callback: Option<Arc<Callback>>,
+    watch: Option<&'static Watch>,
 ) -> (Arc<Shared>, u64) {
     static REGISTRATIONS: AtomicU64 = AtomicU64::new(1);
     let number = REGISTRATIONS.fetch_add(1, Ordering::Relaxed);
@@ -223,7 +257,10 @@ pub(super) fn register(
                 Notice::new(callback, Control::Enable, enabled.id(), rule, &enabled.enable)
             }));
         }
-        state.registered.push(Registered { number, name: name.into(), callback });
+        if let Some(Watch(word)) = watch {
+            word.store(state.summary.0, Ordering::Relaxed);
+        }
+        state.registered.push(Registered { number, name: name.into(), callback, watch });
     }
     drop(locked);
     provider.deliver();
@@ -405,6 +442,9 @@ impl Shared {
         self.any.store(rule.any, Ordering::Relaxed);
         self.all.store(rule.all, Ordering::Relaxed);
         self.summary.store(state.summary.0, Ordering::Relaxed);
+        for Watch(word) in state.registered.iter().filter_map(|registered| registered.watch) {
+            word.store(state.summary.0, Ordering::Relaxed);
+        }
         old
     }
 

@@ -7,7 +7,7 @@ use crate::provider::{
     registration::Provider,
     registry::{Listener, Summary},
 };
-use crate::session::{Discarded, Event, SessionHandle};
+use crate::session::{Body, Discarded, Event, SessionHandle};
 use bytes::BufMut;
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
@@ -212,7 +212,25 @@ impl Provider {
         descriptor: &EventDescriptor,
         payload: &[u8],
     ) -> Result<u32, Discarded> {
-        let sent = SEEN.with(|seen| {
+        let sent = self.write_to_only(summary, descriptor, |handle| {
+            handle.write_event(&self.event(descriptor).activity(activity::current()), payload)
+        });
+        match sent {
+            Some(result) => result,
+            None => self.write_generally(summary, descriptor, payload),
+        }
+    }
+
+    /// Writes to the one session that wants events of this provider, and nothing but the events
+    /// themselves; `None` if there is more to it.
+    #[inline(always)]
+    fn write_to_only(
+        &self,
+        summary: Summary,
+        descriptor: &EventDescriptor,
+        write: impl FnOnce(&SessionHandle) -> Result<(), Discarded>,
+    ) -> Option<Result<u32, Discarded>> {
+        SEEN.with(|seen| {
             // Held while it is written: what interrupts this thread cannot exchange the list.
             let seen = seen.try_borrow().ok()?;
             let seen = seen.near.get(self.shared.index)?;
@@ -220,16 +238,37 @@ impl Provider {
             if !only.rule.passes(descriptor.level, descriptor.keyword.get()) {
                 return Some(Ok(0));
             }
-            let event = self.event(descriptor).activity(activity::current());
-            Some(match only.handle.write_event(&event, payload) {
+            Some(match write(&only.handle) {
                 Ok(()) => Ok(1),
                 Err(discarded) => not_recorded(discarded),
             })
-        });
-        match sent {
-            Some(result) => result,
-            None => self.write_generally(summary, descriptor, payload),
+        })
+    }
+
+    /// Writes an event that brings its extended items as bytes.
+    #[inline(never)]
+    pub(crate) fn write_body(
+        &self,
+        descriptor: &EventDescriptor,
+        activity: Guid,
+        related: Option<&Guid>,
+        body: &Body<'_>,
+    ) -> Result<u32, Discarded> {
+        let summary = self.shared.summary();
+        if !summary.may_pass(descriptor.level) {
+            return Ok(0);
         }
+        if related.is_none() {
+            let sent = self.write_to_only(summary, descriptor, |handle| {
+                handle.write_body_alone(&self.event(descriptor).activity(activity), body)
+            });
+            if let Some(result) = sent {
+                return result;
+            }
+        }
+        let mut event = self.event(descriptor).activity(activity);
+        event.related_activity_id = related.copied();
+        self.send(summary, &event, &|handle, event| handle.write_body(event, body))
     }
 
     #[inline(never)]

@@ -79,5 +79,5 @@ pub use lane::model;
 pub use live::{Consumer, Delivery, LiveBuffer, Missed, NoDelivery};
 pub use snapshot::SnapshotStats;
 pub use stats::{Discarded, EventsLost, LossCause, SessionStats};
-pub(crate) use writer::Stamp;
+pub(crate) use writer::{Body, Stamp};
 pub use writer::{ClassicEvent, Event, SessionHandle};

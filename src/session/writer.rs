@@ -4,7 +4,10 @@
 //! clock is read after the space is taken, so that the records of a lane are in the order of their
 //! stamps.
 
+mod body;
 mod calls;
+
+pub(crate) use body::Body;
 
 use crate::codec::encode::{self, Item, MAX_RECORD, TYPED_MARKER_FLAGS};
 use crate::format::{
@@ -107,6 +110,14 @@ impl<'a> Event<'a> {
     #[inline(always)]
     fn is_extended(&self) -> bool {
         self.related_activity_id.is_some() || !self.items.is_empty()
+    }
+
+    /// The header's flags.
+    #[inline(always)]
+    fn flags(&self) -> u16 {
+        let extended = if self.is_extended() { EventFlags::EXTENDED_INFO.0 } else { 0 };
+        let string_only = if self.string_only { EventFlags::STRING_ONLY.0 } else { 0 };
+        extended | string_only
     }
 
     /// Bytes of the extended items.
@@ -225,7 +236,7 @@ impl SessionHandle {
         if event.is_extended() {
             return self.write_event_parts(event, &[payload]);
         }
-        self.record(payload, |len, stamp| event_header(len, event, stamp))
+        self.record(payload, |len, stamp| event_header(len, event, event.flags(), stamp))
     }
 
     /// Records an event whose payload lies in several places.
@@ -622,11 +633,8 @@ fn classic_header(len: usize, event: &ClassicEvent, stamp: Stamp) -> [u64; 6] {
 
 /// The header of an event record of `len` bytes.
 #[inline(always)]
-fn event_header(len: usize, event: &Event<'_>, stamp: Stamp) -> [u64; 10] {
+fn event_header(len: usize, event: &Event<'_>, flags: u16, stamp: Stamp) -> [u64; 10] {
     let marker = [HeaderType::EVENT_HEADER64.0, TYPED_MARKER_FLAGS];
-    let extended = if event.is_extended() { EventFlags::EXTENDED_INFO.0 } else { 0 };
-    let string_only = if event.string_only { EventFlags::STRING_ONLY.0 } else { 0 };
-    let flags = extended | string_only;
     let [provider_low, provider_high] = halves(event.provider);
     let [activity_low, activity_high] = halves(event.activity_id);
     let EventDescriptor { id, version, channel, level, opcode, task, keyword } = event.descriptor;
@@ -646,7 +654,7 @@ fn event_header(len: usize, event: &Event<'_>, stamp: Stamp) -> [u64; 10] {
 
 /// Writes the header and the extended items of an event record of `len` bytes.
 fn put_event(bytes: &mut [u8], len: usize, event: &Event<'_>, stamp: Stamp) {
-    put_words(bytes, event_header(len, event, stamp));
+    put_words(bytes, event_header(len, event, event.flags(), stamp));
     if event.is_extended() {
         put_items(&mut bytes[EventHeader::SIZE..], event);
     }

@@ -3,7 +3,8 @@
 
 The directory holds large.etl and small.etl, recorded by examples/mixed_log.rs, each with its
 manifest, messages.etl from examples/messages.rs, and under modes what examples/file_modes.rs
-recorded, modes.txt saying what is in it; lossy.etl comes to them. run.sh calls this.
+recorded, modes.txt saying what is in it; lossy.etl comes to them; event.etl and tracing.etl are what
+the examples event and tracing_layer recorded. run.sh calls this.
 """
 
 import importlib.util
@@ -19,6 +20,7 @@ import zlib
 from collections import Counter
 from pathlib import Path
 
+import describe
 from dissect.etl import ETL
 from dissect.etl.headers.event import EventHeader
 from dissect.etl.headers.headers import EventTraceHeader
@@ -62,6 +64,8 @@ def main():
         ("messages", lambda: messages(command, calls)),
         ("etlref", lambda: reference_in_file_order(command, calls)),
         ("etlref", lambda: reference_in_time_order(command, calls)),
+        ("describe", lambda: described(command, directory / "event.etl", 13)),
+        ("describe", lambda: described(command, directory / "tracing.etl", 26)),
     ]
     with open(directory / "modes.txt", encoding="ascii") as lines:
         for line in lines:
@@ -209,6 +213,25 @@ def dissect(command, path):
         raise Disagreement(f"its times are up to {off} x 100 ns off ours")
     told = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
     return f"{path.name}, file order: {told}; {total / 1e6:.1f} MB of payload, times within {off}"
+
+
+def described(command, path, count):
+    """The events say of themselves to dissect.etl what `dump --fields` shows."""
+    theirs = list(describe.events(path))
+    ours = [r for r in command.dump(path, "file", "--fields") if r.get("channel") == 11]
+    agree("count", (len(theirs), len(ours)), (count, count))
+    values = 0
+    for at, (event, record) in pairs(theirs, ours):
+        fields = dict(record["fields"])
+        if isinstance(fields.get("time"), str):
+            # As a number there, as text here: compared by the tests.
+            fields["time"] = event[3]["time"]
+        keys = ("provider_name", "name", "related")
+        agree(at, event, (*(record.get(key) for key in keys), fields))
+        agree(at, [type(v) for v in event[3].values()], [type(v) for v in fields.values()])
+        values += len(fields)
+    subprocess.run([command.path, "verify", str(path)], stdout=subprocess.PIPE, check=True)
+    return f"{path.name}: {count} events with names, {values} typed values"
 
 
 def seen_by_dissect(header):

@@ -39,5 +39,8 @@ printf '%-9s ' record
 nice cargo run --quiet --release --locked --example messages -- "$WORK/messages.etl"
 mkdir "$WORK/modes"
 nice cargo run --quiet --release --locked --example file_modes -- "$WORK/modes" >"$WORK/modes.txt"
+nice cargo run --quiet --release --locked --example event -- "$WORK/event.etl" >/dev/null
+nice cargo run --quiet --release --locked --features tracing --example tracing_layer \
+    -- "$WORK/tracing.etl" >/dev/null
 nice "$PYTHON" tests/conformance/agree.py "$BIN" "$WORK"
 nice "$PYTHON" tests/conformance/exports.py "$BIN"

@@ -20,9 +20,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("schema", &["codec", "format", "error"]),
     ("export", &["schema", "codec", "format", "error"]),
     ("provider", &["session", "sink", "codec", "format", "error"]),
+    ("tracelogging", &["provider", "session", "sink", "codec", "format", "error"]),
     ("message", &["provider", "session", "sink", "codec", "format", "error"]),
     ("iis", &["message", "provider", "session", "sink", "codec", "format", "error"]),
-    ("bridge", &["iis", "message", "provider", "session", "sink", "codec", "format", "error"]),
+    ("bridge", &["tracelogging", "provider", "session", "sink", "codec", "format", "error"]),
     ("capi", &["iis", "message", "provider", "session", "sink", "codec", "format", "error"]),
 ];
 

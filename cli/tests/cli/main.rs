@@ -1,5 +1,6 @@
 //! The command as scripts meet it: output, exit status, one line on stderr.
 
+mod bridge;
 mod export;
 mod fields;
 mod recover;

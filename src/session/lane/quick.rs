@@ -1,8 +1,8 @@
 //! The path of nearly every event: everything in one place, nothing called.
 //!
 //! It is taken when the thread's lane is the one it used last, the buffer in hand has room, the
-//! payload is short and the session runs. Whatever else is the case, it leaves no trace and the
-//! event goes the general way, which can do all of it.
+//! payload is short or written in place, and the session runs. Whatever else is the case, it leaves
+//! no trace and the event goes the general way, which can do all of it.
 
 use super::{Lane, Ring, add, memory::SMALL};
 use crate::session::{stats::Discarded, sync::Barrier};
@@ -29,6 +29,30 @@ impl Ring {
         let header = header(space.lane());
         // SAFETY: as in `Space::bytes`: the range is the one reserved for this length.
         unsafe { space.buffer.put_record((space.start, space.need), header, payload) };
+        Some(space.commit_all().map(|entered| add(&entered.lane().tally.accepted, 1)))
+    }
+
+    /// Records `len` bytes that `fill` writes once the space is taken; `None` if that has to be
+    /// done the general way. `len` is at most what a record can have.
+    #[inline(always)]
+    pub(crate) fn fill_quickly(
+        &self,
+        len: u32,
+        fill: impl FnOnce(&Lane, &mut [u8]),
+    ) -> Option<Result<(), Discarded>> {
+        // SAFETY: the next line asks.
+        let entered = unsafe { self.enter_last(Barrier::USUAL) }?;
+        if !self.is_plain() {
+            return None;
+        }
+        let mut space = entered.reserve(len).ok()?;
+        let lane = space.lane();
+        let bytes = space.bytes();
+        // Clears the padding; what of these eight bytes is payload is written next.
+        if let Some(last) = bytes.last_chunk_mut::<8>() {
+            *last = [0; 8];
+        }
+        fill(lane, bytes);
         Some(space.commit_all().map(|entered| add(&entered.lane().tally.accepted, 1)))
     }
 }

@@ -1,0 +1,107 @@
+//! Records whose extended items are at hand as bytes: those that carry their own schema.
+//!
+//! ```text
+//!   header 80 | related activity | items of the event   | items of the session | payload
+//!             |  if there is one | '------------- body, written in place -------|-------'
+//! ```
+//!
+//! Items and payload are written in one go, straight into the buffer. Only where the session adds
+//! an item of its own the payload moves behind it.
+
+use super::{Event, SessionHandle, Stamp, event_header, put_words};
+use crate::codec::encode::{self, Item};
+use crate::format::{EventFlags, EventHeader, ExtType};
+use crate::session::{clock::Source, stats::Discarded};
+use zerocopy::IntoBytes;
+
+/// Bytes of the item that names the related activity.
+const RELATED: usize = 24;
+
+/// What stands behind the header of an event: its extended items and its payload.
+#[derive(Clone, Copy)]
+pub(crate) struct Body<'a> {
+    /// Bytes of the items, a multiple of 8. They are chained; the last one has no successor.
+    pub(crate) items: usize,
+    /// Where the last item starts.
+    pub(crate) last_item: usize,
+    /// Bytes of items and payload.
+    pub(crate) len: usize,
+    /// Writes both into so many bytes, once for each session.
+    pub(crate) fill: &'a dyn Fn(&mut [u8]),
+}
+
+impl SessionHandle {
+    /// Records an event that nothing is added to, by the path of nearly every event if it can.
+    #[inline(always)]
+    pub(crate) fn write_body_alone(
+        &self,
+        event: &Event<'_>,
+        body: &Body<'_>,
+    ) -> Result<(), Discarded> {
+        let len = body.len.saturating_add(EventHeader::SIZE);
+        if self.clock.is_quick() && len <= self.most as usize {
+            #[expect(clippy::cast_possible_truncation, reason = "compared with a 32-bit number")]
+            let done = self.ring.fill_quickly(len as u32, |lane, bytes| {
+                let ticks = match self.clock {
+                    Source::Tick => self.ring.tick(),
+                    _ => Source::Counter.now(),
+                };
+                let stamp = Stamp { ticks, ids: lane.ids() };
+                put_words(bytes, event_header(len, event, EventFlags::EXTENDED_INFO.0, stamp));
+                (body.fill)(&mut bytes[EventHeader::SIZE..len]);
+            });
+            if let Some(result) = done {
+                return result;
+            }
+        }
+        self.write_body(event, body)
+    }
+
+    /// Records an event whose items and payload are in `body`. The related activity goes before
+    /// the items, what [`Event::items`] has goes behind them.
+    #[inline(never)]
+    pub(crate) fn write_body(&self, event: &Event<'_>, body: &Body<'_>) -> Result<(), Discarded> {
+        if event.is_extended() {
+            return self.write_extended_body(event, body);
+        }
+        let len = body.len.saturating_add(EventHeader::SIZE);
+        self.record_in_place(len, |bytes, stamp| {
+            put_words(bytes, event_header(len, event, EventFlags::EXTENDED_INFO.0, stamp));
+            (body.fill)(&mut bytes[EventHeader::SIZE..len]);
+        })
+    }
+
+    #[cold]
+    fn write_extended_body(&self, event: &Event<'_>, body: &Body<'_>) -> Result<(), Discarded> {
+        let before = if event.related_activity_id.is_some() { RELATED } else { 0 };
+        let behind = encode::items_size(event.items);
+        let len =
+            [EventHeader::SIZE, before, behind].into_iter().fold(body.len, usize::saturating_add);
+        self.record_in_place(len, |bytes, stamp| {
+            put_words(bytes, event_header(len, event, event.flags(), stamp));
+            let (related, rest) = bytes[EventHeader::SIZE..len].split_at_mut(before);
+            if let Some(guid) = &event.related_activity_id {
+                let item = Item { ext_type: ExtType::RELATED_ACTIVITYID, data: guid.as_bytes() };
+                put_item(related, &item, true);
+            }
+            (body.fill)(&mut rest[..body.len]);
+            if behind != 0 {
+                rest.copy_within(body.items..body.len, body.items + behind);
+                // The word that links the last item to the next.
+                rest[body.last_item + 4] |= 1;
+                let mut rest = &mut rest[body.items..];
+                let mut left = event.items.len();
+                for item in event.items {
+                    left -= 1;
+                    let size = put_item(rest, item, left != 0);
+                    rest = &mut rest[size..];
+                }
+            }
+        })
+    }
+}
+
+/// Writes an item for which there is room, and whose size was compared with that of a record.
+fn put_item(bytes: &mut [u8], item: &Item<'_>, more: bool) -> usize {
+    encode::item(bytes, item, more).unwrap_or_default()
+}
