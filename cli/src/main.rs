@@ -6,22 +6,29 @@
 //! |---|---|
 //! | [`input`] | files and standard input, opened or explained |
 //! | [`select`] | the filters of the command line; [`schemas`] the schemas it names |
+//! | [`output`] | the file that a subcommand makes; [`edited`] a new log in it |
 //! | [`walk`] | records in the order asked for, damage on stderr |
 //! | [`names`] | of providers and events |
 //! | [`text`] | times, sizes, escapes, colour; [`json`] the same for JSON |
 //! | [`loss`] | the records that say what was lost where |
 
 mod completions;
+mod cut;
 mod demo;
 mod dump;
+mod edited;
+mod filter;
 mod info;
 mod input;
 mod json;
 mod loss;
 mod man;
+mod merge;
 mod names;
 mod outcome;
+mod output;
 mod progress;
+mod recompress;
 mod recover;
 mod schemas;
 mod select;
@@ -62,6 +69,14 @@ enum Command {
     Verify(verify::Args),
     /// Make a finished log of a torn, killed or unfinished one, and of its ring
     Recover(recover::Args),
+    /// Make a new log of some of a log's records
+    Filter(filter::Args),
+    /// Make a new log of the records of a stretch of time
+    Cut(cut::Args),
+    /// Make one log of several, on one clock
+    Merge(merge::Args),
+    /// Compress a log's buffers, or unpack them
+    Recompress(recompress::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Write the manual pages into a directory
@@ -89,6 +104,10 @@ fn main() -> ExitCode {
         Command::Stats(args) => stats::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Recover(args) => recover::run(&args),
+        Command::Filter(args) => filter::run(&args),
+        Command::Cut(args) => cut::run(&args),
+        Command::Merge(args) => merge::run(&args),
+        Command::Recompress(args) => recompress::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     };
