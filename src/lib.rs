@@ -40,7 +40,7 @@
 //! | [`session`] | record: sessions, lanes, the flusher, live consumers | - |
 //! | [`sink`] | where full buffers go: a file, memory | - |
 //! | [`reader`] | replay: files opened, indexed, read in file order and by time | - |
-//! | [`edit`] | new logs from old ones: filtered, cut, merged, compressed | - |
+//! | [`edit`] | new logs from old ones: filtered, cut, merged, compressed, made anonymous | - |
 //! | [`export`] | events for other tools: JSON, CSV, XML | - |
 //! | [`schema`] | what payloads mean: fields with names and values | - |
 //! | [`codec`] | bytes to checked views and back | yes |

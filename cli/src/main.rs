@@ -12,6 +12,7 @@
 //! | [`text`] | times, sizes, escapes, colour; [`json`] the same for JSON |
 //! | [`loss`] | the records that say what was lost where |
 
+mod anonymize;
 mod completions;
 mod cut;
 mod demo;
@@ -77,6 +78,8 @@ enum Command {
     Merge(merge::Args),
     /// Compress a log's buffers, or unpack them
     Recompress(recompress::Args),
+    /// Replace what names people and machines in a log
+    Anonymize(anonymize::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Write the manual pages into a directory
@@ -108,6 +111,7 @@ fn main() -> ExitCode {
         Command::Cut(args) => cut::run(&args),
         Command::Merge(args) => merge::run(&args),
         Command::Recompress(args) => recompress::run(&args),
+        Command::Anonymize(args) => anonymize::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     };

@@ -57,6 +57,16 @@ pub fn is_metadata(record: &RecordView<'_>) -> bool {
     }
 }
 
+/// Whether a record is itself a schema, or a part of one.
+pub(super) fn is_schema(record: &RecordView<'_>) -> bool {
+    const SCHEMAS: Guid = Guid::from_u128(0xbbccf6c1_6cd1_48c4_80ff_839482e37671);
+    match record.header() {
+        RecordHeader::Event(_) => is_metadata(record),
+        RecordHeader::Classic(header) => header.guid == SCHEMAS,
+        _ => false,
+    }
+}
+
 /// Whether a record is a logfile header: of those a log has one.
 pub(super) fn is_logfile_header(record: &RecordView<'_>) -> bool {
     record.group().is_some_and(|group| group.0 == 0)

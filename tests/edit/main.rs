@@ -1,6 +1,7 @@
 //! New logs from old ones: what they must have in common, and what they must not.
 #![allow(missing_docs, clippy::cast_possible_truncation)]
 
+mod anonymize;
 mod clock;
 mod cut;
 mod filter;

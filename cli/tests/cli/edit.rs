@@ -97,7 +97,7 @@ fn nothing_that_is_there_is_touched() {
     fs::write(&letter, "a letter").unwrap();
     fs::create_dir(path("directory")).unwrap();
     let to = |out: &Path, why: &str, force: bool| {
-        for command in ["filter", "cut", "recompress", "merge", "recover"] {
+        for command in ["filter", "cut", "recompress", "merge", "anonymize", "recover"] {
             let mut args = vec![command, text(&log), "-o", text(out)];
             args.extend(force.then_some("--force"));
             refused(&args, why);
@@ -166,7 +166,7 @@ fn damage_gives_status_1_and_what_was_whole() {
     let bytes = fs::read(file).unwrap();
     let cut = path("cut.etl");
     fs::write(&cut, &bytes[..bytes.len() - 65_000]).unwrap();
-    for command in ["filter", "cut", "merge", "recompress"] {
+    for command in ["filter", "cut", "merge", "recompress", "anonymize"] {
         let out = path(command);
         let output = etlring(&[command, text(&cut), "-o", text(&out)]);
         assert_eq!(output.status.code(), Some(1), "{command}");

@@ -183,6 +183,7 @@ fn help_has_an_example_and_usage_errors_are_status_2() {
         "cut",
         "merge",
         "recompress",
+        "anonymize",
         "completions",
         "man",
     ] {
