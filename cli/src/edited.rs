@@ -62,6 +62,10 @@ pub(crate) fn explain(error: EditError, inputs: &[Input], args: &OutputArgs) -> 
                 inputs.first().map_or("", |input| input.name.as_str())
             ))
         }
+        error @ EditError::Expands(_) => {
+            let name = inputs.first().map_or("", |input| input.name.as_str());
+            Failure::new(format!("{name}: {error}; it is damaged: try etlring verify"))
+        }
         error => {
             let name = inputs.first().map_or("", |input| input.name.as_str());
             Failure::new(format!("{name}: {error}; try etlring recover"))

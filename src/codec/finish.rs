@@ -57,7 +57,9 @@ pub(crate) fn header_buffer(out: &mut [u8], filled: u32, own: Option<&BufferHead
     if let Some(own) = own {
         header.processor_index = own.processor_index;
         header.logger_id = own.logger_id;
-        header.buffer_flags = own.flags().with(BufferFlags::FLUSH_MARKER).0.into();
+        let flags = own.flags().with(BufferFlags::FLUSH_MARKER).0;
+        // A header buffer is never compressed.
+        header.buffer_flags = (flags & !BufferFlags::COMPRESSED.0).into();
     }
     header.buffer_type = BufferType::HEADER.0.into();
     // The buffer holds a header: neither can fail.

@@ -72,10 +72,7 @@ pub fn anonymize<S: Source>(
     let draft = work.buffer(trace, 0);
     (head.more, head.more_records) = (draft.body, draft.records);
     let logfile = trace.logfile();
-    let form = Form {
-        buffer_size: logfile.buffer_size().max(head.filled()),
-        compressed: logfile.mode().has(LogFileMode::COMPRESSED),
-    };
+    let form = Form::of(trace, &head, logfile.mode().has(LogFileMode::COMPRESSED));
     let mut writer = LogWriter::new(out, form, head)?;
     for index in 1..trace.buffers().len() {
         let draft = work.buffer(trace, index);

@@ -56,6 +56,8 @@ pub enum EditError {
     Header(ReadError),
     /// No log was given.
     Nothing,
+    /// The new log would have so many bytes, out of all proportion to the old one.
+    Expands(u64),
     /// The records of this log have times that the clock of the first one cannot say.
     Clock(usize),
 }
@@ -72,6 +74,7 @@ impl fmt::Display for EditError {
             Self::Write(error) => write!(f, "{error}"),
             Self::Header(error) => write!(f, "its header is gone: {error}"),
             Self::Nothing => f.write_str("no log was given"),
+            Self::Expands(bytes) => write!(f, "it would grow to {bytes} bytes"),
             Self::Clock(file) => {
                 write!(f, "log {file} has times that the first one's clock cannot say")
             }
@@ -84,7 +87,7 @@ impl Error for EditError {
         match self {
             Self::Write(error) => Some(error),
             Self::Header(error) => Some(error),
-            Self::Nothing | Self::Clock(_) => None,
+            Self::Nothing | Self::Expands(_) | Self::Clock(_) => None,
         }
     }
 }

@@ -140,10 +140,7 @@ where
         }
         let head = self.head();
         let logfile = self.trace.logfile();
-        let form = Form {
-            buffer_size: logfile.buffer_size().max(head.filled()),
-            compressed: logfile.mode().has(LogFileMode::COMPRESSED),
-        };
+        let form = Form::of(self.trace, &head, logfile.mode().has(LogFileMode::COMPRESSED));
         let mut writer = LogWriter::new(out, form, head)?;
         let ranks = ranks(self.trace.buffers());
         for (index, rank) in ranks.iter().enumerate().skip(1) {

@@ -57,11 +57,10 @@ pub fn merge<S: Source>(traces: &[&Trace<S>], out: impl Write + Seek) -> Result<
     let mut head = head_of(base, &mut report);
     let totals = totals(traces, base);
     clocks.set_anchor(&mut head.record);
-    let sizes = traces.iter().map(|trace| trace.logfile().buffer_size());
-    let form = Form {
-        buffer_size: sizes.max().unwrap_or(0).max(head.filled()).max(LEAST_SIZE),
-        compressed: base.logfile().mode().has(LogFileMode::COMPRESSED),
-    };
+    let compressed = base.logfile().mode().has(LogFileMode::COMPRESSED);
+    let sizes = traces.iter().map(|trace| Form::of(trace, &head, compressed).buffer_size);
+    let buffer_size = sizes.max().unwrap_or(0).max(LEAST_SIZE);
+    let form = Form { buffer_size, compressed };
     let parts = Parts::of(traces);
     let in_header = Records::new(&head.more).map_while(Result::ok);
     let mut merging = Merging {

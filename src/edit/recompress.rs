@@ -11,9 +11,9 @@
 use super::draft::{Draft, Form};
 use super::writer::{Head, LogWriter, header_of};
 use super::{EditError, Edited};
+use crate::codec::checksum;
 use crate::codec::finish::Totals;
 use crate::codec::xpress::Compressor;
-use crate::codec::{align8, checksum};
 use crate::format::LogFileMode;
 use crate::reader::{ReadError, Source, Trace};
 use std::io::{Seek, Write};
@@ -35,10 +35,9 @@ const LAYOUT_PLAIN: [u8; 2] = [1, 5];
 
 /// Buffers a worker may be ahead.
 const AHEAD: usize = 2;
-/// Size of plain buffers up to which that of the session is taken as it is.
-const USUAL_SIZE: u32 = 1 << 20;
-/// What others are a multiple of.
-const SIZE_STEP: u32 = 4096;
+/// Bytes that a log may grow to when it is unpacked, beside as many for each of its own.
+const MOST_BYTES: u64 = 1 << 26;
+const MOST_GROWTH: u64 = 256;
 
 /// Writes all records of `trace` in compressed buffers, or in plain ones.
 ///
@@ -47,7 +46,8 @@ const SIZE_STEP: u32 = 4096;
 ///
 /// # Errors
 ///
-/// [`EditError::Write`] if `out` does not take them.
+/// [`EditError::Write`] if `out` does not take them, [`EditError::Expands`] if plain buffers would
+/// take more than 256 times the bytes of the log and 64 MiB: a few bytes can claim to be a buffer.
 pub fn recompress<S: Source + Sync>(
     trace: &Trace<S>,
     out: impl Write + Seek,
@@ -60,7 +60,14 @@ pub fn recompress<S: Source + Sync>(
     let head = head_of(trace, &mut report);
     let logfile = trace.logfile();
     let compressed = packing.compressed;
-    let form = Form { buffer_size: buffer_size(trace, &head, compressed), compressed };
+    let form = Form::of(trace, &head, compressed);
+    if !compressed {
+        let bytes = (trace.buffers().len() as u64).saturating_mul(form.buffer_size.into());
+        let most = trace.source().size().saturating_mul(MOST_GROWTH).saturating_add(MOST_BYTES);
+        if bytes > most {
+            return Err(EditError::Expands(bytes));
+        }
+    }
     let mut totals = Totals::of(&logfile);
     if logfile.mode().has(LogFileMode::COMPRESSED) != compressed {
         totals.layout = if compressed { LAYOUT_PACKED } else { LAYOUT_PLAIN };
@@ -155,16 +162,4 @@ pub(super) fn head_of<S: Source>(trace: &Trace<S>, report: &mut Edited) -> Head 
     let draft = draft_of(trace, 0, &mut |error| report.fault(0, error));
     (head.more, head.more_records) = (draft.body, draft.records);
     head
-}
-
-/// The size that the new log's header names.
-fn buffer_size<S: Source>(trace: &Trace<S>, head: &Head, compressed: bool) -> u32 {
-    let session = trace.logfile().buffer_size();
-    let filled = trace.buffers().iter().skip(1).map(|entry| entry.filled_bytes);
-    let most = filled.max().unwrap_or(0).max(head.filled()).min(trace.most_unpacked());
-    if compressed || (session <= USUAL_SIZE && session >= most) {
-        return session.max(72);
-    }
-    let size = most.checked_next_multiple_of(SIZE_STEP).unwrap_or(most);
-    crate::codec::to_u32(align8(size as usize))
 }

@@ -4,7 +4,7 @@ use super::draft::{Draft, Form};
 use super::{EditError, Edited};
 use crate::codec::finish::{self, Totals};
 use crate::codec::{LogfileView, Records, align8, to_u32, xpress::Compressor};
-use crate::format::{BufferHeader, FileTime};
+use crate::format::{BufferHeader, FileTime, MAX_BUFFER_SIZE};
 use crate::reader::{ReadError, Source, Trace};
 use std::io::{Seek, SeekFrom, Write};
 use zerocopy::{FromBytes, FromZeros};
@@ -49,7 +49,11 @@ pub(super) fn header_of<S: Source>(trace: &Trace<S>, index: usize) -> BufferHead
         let found = trace.source().read_at(entry.position, &mut bytes);
         if let (Ok(BufferHeader::SIZE), Ok(header)) = (found, BufferHeader::read_from_bytes(&bytes))
         {
-            return header;
+            // Another one lies there if the file was changed meanwhile.
+            let known = (entry.lane, entry.sequence, entry.flags);
+            if (header.lane(), header.sequence_number.get(), header.flags()) == known {
+                return header;
+            }
         }
     }
     let size = entry.size;
@@ -58,6 +62,34 @@ pub(super) fn header_of<S: Source>(trace: &Trace<S>, index: usize) -> BufferHead
     header.time_stamp = entry.time_stamp.into();
     header.buffer_flags = header.flags().with(entry.flags).0.into();
     header
+}
+
+/// Size of plain buffers that a header is believed without a buffer of that size.
+const USUAL_SIZE: u32 = 1 << 20;
+/// What other sizes are a multiple of.
+const SIZE_STEP: u32 = 4096;
+
+impl Form {
+    /// Buffers for the records of `trace` behind the header buffer `head`.
+    ///
+    /// Plain buffers are all of one size and written whole. So a size that is large and that no
+    /// buffer of the log has is not believed: what the fullest needs is enough.
+    pub(super) fn of<S: Source>(trace: &Trace<S>, head: &Head, compressed: bool) -> Self {
+        let session = trace.logfile().buffer_size();
+        let entries = || trace.buffers().iter().skip(1);
+        let filled = entries().map(|entry| entry.filled_bytes).max().unwrap_or(0);
+        let need = filled.min(trace.most_unpacked()).max(head.filled());
+        let largest = trace.buffers().iter().map(|entry| entry.size).max().unwrap_or(0);
+        let is_believed = session <= USUAL_SIZE || session <= largest.min(MAX_BUFFER_SIZE);
+        let buffer_size = if compressed {
+            session.max(head.filled())
+        } else if session >= need && is_believed {
+            session
+        } else {
+            need.checked_next_multiple_of(SIZE_STEP).unwrap_or(need)
+        };
+        Self { buffer_size, compressed }
+    }
 }
 
 /// Bytes that the header buffer of a compressed log is a multiple of, as Windows has it.
