@@ -35,3 +35,5 @@ nice cargo run --quiet --release --locked --example messages -- "$WORK/messages.
 mkdir "$WORK/modes"
 nice cargo run --quiet --release --locked --example file_modes -- "$WORK/modes" >"$WORK/modes.txt"
 nice "$PYTHON" tests/conformance/agree.py "$BIN" "$WORK"
+mkdir "$WORK/edit"
+nice "$PYTHON" tests/conformance/edit.py "$BIN" "$WORK/edit"
