@@ -180,20 +180,21 @@ fn a_chain_of_items_as_long_as_a_record() {
 /// Structures in structures, arrays of them, counts beyond what is there.
 #[test]
 fn nesting_and_counts_of_tracelogging() {
-    let mut fields: Vec<Vec<u8>> = Vec::new();
-    // A structure of 127 fields, the first of which is one too, and so on.
-    fields.push(b"s\0\x98\x7F".repeat(10_000));
-    // Arrays of structures of arrays.
-    fields.push(b"s\0\xD8\x01".repeat(5_000));
-    fields.push([b"s\0\xB8\x01\xFF\xFF".repeat(9), b"n\0\x00".to_vec()].concat());
-    // An array of nothing, as many as a count can say.
-    fields.push(b"n\0\x20\xFF\xFF".repeat(200));
-    // A name of nothing but length; no end; an unknown type; a custom one.
-    fields.push(vec![b'a'; 20_000]);
-    fields.push(b"a\0\x1F".to_vec());
-    fields.push(b"a\0\x61\xFF\xFFxx".to_vec());
-    // Lengths beyond the payload.
-    fields.push(b"a\0\x0Eb\0\x16c\0\x48".to_vec());
+    let fields: [Vec<u8>; 8] = [
+        // A structure of 127 fields, the first of which is one too, and so on.
+        b"s\0\x98\x7F".repeat(10_000),
+        // Arrays of structures of arrays.
+        b"s\0\xD8\x01".repeat(5_000),
+        [b"s\0\xB8\x01\xFF\xFF".repeat(9), b"n\0\x00".to_vec()].concat(),
+        // An array of nothing, as many as a count can say.
+        b"n\0\x20\xFF\xFF".repeat(200),
+        // A name of nothing but length; an unknown type; a custom one.
+        vec![b'a'; 20_000],
+        b"a\0\x1F".to_vec(),
+        b"a\0\x61\xFF\xFFxx".to_vec(),
+        // Lengths beyond the payload.
+        b"a\0\x0Eb\0\x16c\0\x48".to_vec(),
+    ];
     let mut log = Log::new(1 << 20);
     let records: Vec<_> = fields
         .iter()
