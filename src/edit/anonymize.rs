@@ -19,7 +19,7 @@
 
 use super::draft::{Draft, Form};
 use super::metadata::{is_logfile_header, is_schema};
-use super::writer::{Head, LogWriter, header_of};
+use super::writer::{Head, LogWriter, first_data, header_of};
 use super::{EditError, Edited};
 use crate::codec::finish::Totals;
 use crate::codec::{LogfileView, RecordView, Records, checksum};
@@ -69,12 +69,15 @@ pub fn anonymize<S: Source>(
     let mut record = head.record.clone();
     work.logfile_header(&mut record);
     head.record = record;
-    let draft = work.buffer(trace, 0);
-    (head.more, head.more_records) = (draft.body, draft.records);
+    let first = first_data(trace);
+    for index in 0..first {
+        let draft = work.buffer(trace, index);
+        (head.more, head.more_records) = (draft.body, draft.records);
+    }
     let logfile = trace.logfile();
     let form = Form::of(trace, &head, logfile.mode().has(LogFileMode::COMPRESSED));
     let mut writer = LogWriter::new(out, form, head)?;
-    for index in 1..trace.buffers().len() {
+    for index in first..trace.buffers().len() {
         let draft = work.buffer(trace, index);
         writer.put(&draft)?;
     }
@@ -102,7 +105,7 @@ impl Work<'_, '_> {
             }
         }
         let mut records = trace.records_of(index..index.saturating_add(1));
-        let mut first = index == 0;
+        let mut first = index < first_data(trace);
         let mut bytes = Vec::new();
         while let Some(record) = records.next() {
             let viewed = record.and_then(|record| Ok((record, record.view()?)));

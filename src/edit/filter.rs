@@ -13,7 +13,7 @@
 use super::draft::{Draft, Form, Losses};
 use super::metadata::is_metadata;
 use super::window::{Reach, Window};
-use super::writer::{Head, LogWriter, header_of};
+use super::writer::{Head, LogWriter, first_data, header_of};
 use super::{EditError, Edited};
 use crate::codec::finish::{self, Sealed, Totals};
 use crate::codec::{RecordView, checksum};
@@ -143,7 +143,7 @@ where
         let form = Form::of(self.trace, &head, logfile.mode().has(LogFileMode::COMPRESSED));
         let mut writer = LogWriter::new(out, form, head)?;
         let ranks = ranks(self.trace.buffers());
-        for (index, rank) in ranks.iter().enumerate().skip(1) {
+        for (index, rank) in ranks.iter().enumerate().skip(first_data(self.trace)) {
             self.buffer(index, *rank, &mut writer)?;
         }
         for lane in std::mem::take(&mut self.lanes).into_values() {
@@ -158,6 +158,9 @@ where
     /// The header buffer: its first record, and those of the others that are kept.
     fn head(&mut self) -> Head {
         let mut head = Head::of(self.trace);
+        if first_data(self.trace) == 0 {
+            return head;
+        }
         let Thinned { draft, .. } = self.thin(0, Reach::Part);
         head.more = draft.body;
         head.more_records = draft.records;
@@ -224,7 +227,8 @@ where
         let losses = Losses::of(draft.header.flags(), events_lost);
         let mut whole = true;
         let mut records = self.trace.records_of(index..index.saturating_add(1));
-        let mut first = index == 0;
+        let is_head = index < first_data(self.trace);
+        let mut first = is_head;
         while let Some(record) = records.next() {
             let viewed = record.and_then(|record| Ok((record, record.view()?)));
             // The logfile header is kept apart.
@@ -245,7 +249,7 @@ where
                 Reach::Part => (self.wanted)(&record, &view, time),
                 Reach::Outside => false,
             };
-            let needed = || (self.keep.metadata || index == 0) && is_metadata(&view);
+            let needed = || (self.keep.metadata || is_head) && is_metadata(&view);
             if wanted || needed() {
                 draft.push(record.raw().bytes, record.ticks());
                 self.report.metadata = self.report.metadata.saturating_add(u64::from(!wanted));

@@ -28,7 +28,7 @@ use super::lanes::Lanes;
 use super::metadata::is_logfile_header;
 use super::parts::{Group, Parts, Taken};
 use super::recompress::head_of;
-use super::writer::LogWriter;
+use super::writer::{LogWriter, first_data};
 use super::{EditError, Edited};
 use crate::codec::finish::Totals;
 use crate::codec::{RecordView, Records, checksum, encode, to_u32};
@@ -217,7 +217,8 @@ impl<S: Source, W: Write + Seek> Merging<'_, S, W> {
             return Ok(());
         };
         let is_base = taken.file == self.clocks.base;
-        if taken.buffer == 0
+        let first = self.traces.get(taken.file).map_or(0, |trace| first_data(trace));
+        if taken.buffer < first
             && (is_base || is_logfile_header(&view) || self.in_header.contains(bytes))
         {
             return Ok(());

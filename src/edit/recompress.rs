@@ -9,7 +9,7 @@
 //! of the file and the memory that of a few buffers.
 
 use super::draft::{Draft, Form};
-use super::writer::{Head, LogWriter, header_of};
+use super::writer::{Head, LogWriter, first_data, header_of};
 use super::{EditError, Edited};
 use crate::codec::checksum;
 use crate::codec::finish::Totals;
@@ -73,18 +73,18 @@ pub fn recompress<S: Source + Sync>(
         totals.layout = if compressed { LAYOUT_PACKED } else { LAYOUT_PLAIN };
     }
     let mut writer = LogWriter::new(out, form, head)?;
-    let count = trace.buffers().len();
+    let (first, count) = (first_data(trace), trace.buffers().len());
     let workers = packing.threads.get().min(count.max(1));
     std::thread::scope(|scope| {
         let lines: Vec<Receiver<Packed>> = (0..workers)
             .map(|worker| {
                 let (send, receive) = sync_channel(AHEAD);
-                let turns = (1..count).skip(worker).step_by(workers);
+                let turns = (first..count).skip(worker).step_by(workers);
                 scope.spawn(move || work(trace, turns, form, &send));
                 receive
             })
             .collect();
-        for (index, line) in (1..count).zip(lines.iter().cycle()) {
+        for (index, line) in (first..count).zip(lines.iter().cycle()) {
             // A worker sends for each of its buffers: only its panic could end the line before.
             let Ok(packed) = line.recv() else { break };
             for error in packed.faults {
@@ -144,7 +144,7 @@ pub(super) fn draft_of<S: Source>(
         }
     }
     let mut records = trace.records_of(index..index.saturating_add(1));
-    let mut first = index == 0;
+    let mut first = index < first_data(trace);
     while let Some(record) = records.next() {
         let is_header = std::mem::take(&mut first);
         match record.and_then(|record| Ok((record, record.view()?))) {
@@ -159,6 +159,9 @@ pub(super) fn draft_of<S: Source>(
 /// The header buffer with all its records.
 pub(super) fn head_of<S: Source>(trace: &Trace<S>, report: &mut Edited) -> Head {
     let mut head = Head::of(trace);
+    if first_data(trace) == 0 {
+        return head;
+    }
     let draft = draft_of(trace, 0, &mut |error| report.fault(0, error));
     (head.more, head.more_records) = (draft.body, draft.records);
     head

@@ -3,7 +3,7 @@
 use super::draft::{Draft, Form};
 use super::{EditError, Edited};
 use crate::codec::finish::{self, Totals};
-use crate::codec::{LogfileView, Records, align8, to_u32, xpress::Compressor};
+use crate::codec::{LogfileView, Records, align8, encode, to_u32, xpress::Compressor};
 use crate::format::{BufferHeader, FileTime, MAX_BUFFER_SIZE};
 use crate::reader::{ReadError, Source, Trace};
 use std::io::{Seek, SeekFrom, Write};
@@ -24,7 +24,10 @@ pub(super) struct Head {
 impl Head {
     /// The header buffer of `trace` without its other records.
     pub(super) fn of<S: Source>(trace: &Trace<S>) -> Self {
-        let buffer = header_of(trace, 0);
+        let buffer = match first_data(trace) {
+            0 => encode::sealed_header(0, 0, 0, 0),
+            _ => header_of(trace, 0),
+        };
         let record = trace.header_record().to_vec();
         Self { buffer, record, more: Vec::new(), more_records: 0 }
     }
@@ -38,6 +41,13 @@ impl Head {
     pub(super) fn logfile(&self) -> Option<LogfileView<'_>> {
         LogfileView::parse(Records::new(&self.record).next()?.ok()?).ok()
     }
+}
+
+/// The first buffer that is not the header buffer: 0 in a log whose header buffer is so damaged
+/// that the index does not have it.
+pub(super) fn first_data<S: Source>(trace: &Trace<S>) -> usize {
+    let first = trace.buffers().first();
+    usize::from(first.is_some_and(|entry| entry.position == 0 && !entry.in_ring()))
 }
 
 /// The header of a buffer of `trace` as it lies in the file; what the index knows of it if it came
@@ -57,8 +67,7 @@ pub(super) fn header_of<S: Source>(trace: &Trace<S>, index: usize) -> BufferHead
         }
     }
     let size = entry.size;
-    let mut header =
-        crate::codec::encode::sealed_header(size, entry.filled_bytes, entry.lane, entry.sequence);
+    let mut header = encode::sealed_header(size, entry.filled_bytes, entry.lane, entry.sequence);
     header.time_stamp = entry.time_stamp.into();
     header.buffer_flags = header.flags().with(entry.flags).0.into();
     header
@@ -76,7 +85,7 @@ impl Form {
     /// buffer of the log has is not believed: what the fullest needs is enough.
     pub(super) fn of<S: Source>(trace: &Trace<S>, head: &Head, compressed: bool) -> Self {
         let session = trace.logfile().buffer_size();
-        let entries = || trace.buffers().iter().skip(1);
+        let entries = || trace.buffers().iter().skip(first_data(trace));
         let filled = entries().map(|entry| entry.filled_bytes).max().unwrap_or(0);
         let need = filled.min(trace.most_unpacked()).max(head.filled());
         let largest = trace.buffers().iter().map(|entry| entry.size).max().unwrap_or(0);

@@ -173,3 +173,18 @@ fn an_output_that_fails_is_an_error() {
         assert!(failed.is_err() || room > 3, "{room}");
     }
 }
+
+/// The header buffer's own header is so damaged that the index begins with a data buffer.
+#[test]
+fn a_lost_header_buffer_costs_no_record() {
+    let mut log = log();
+    log.bytes[..4].fill(0xF0);
+    log.bytes[0x0C] = 1;
+    let trace = Trace::from_slice(&log.bytes).unwrap();
+    assert_eq!(trace.buffers().first().map(|entry| entry.position), Some(SIZE as u64));
+    let mut out = std::io::Cursor::new(Vec::new());
+    let edited = edit::filter(&trace, &mut out, Keep::default(), |_, _, _| true).unwrap();
+    assert_eq!((edited.records, edited.fault_count), (1 + 100, 1));
+    let mut out = std::io::Cursor::new(Vec::new());
+    assert_eq!(edit::merge(&[&trace], &mut out).unwrap().records, 1 + 100);
+}
