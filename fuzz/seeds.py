@@ -260,9 +260,41 @@ def killed(data):
     pair(b"", ring)
 
 
+# Offset, width and values of the numbers in a log whose header buffer has 4,096 bytes or less: those
+# of tests/hostile/attack.rs that need no other records.
+ATTACKS = [
+    (0x00, "<I", (0, 1, 71, 72, 1 << 24, 1 << 31)),
+    (0x18, "<Q", (1 << 63, (1 << 64) - 1)),
+    (0x28, "<H", (0xFFFF,)),
+    (0x30, "<I", (0, 71, 73, 1 << 31)),
+    (0x34, "<H", (0x40, 0x7F)),
+    (104, "<I", (0, 1, 72, 1 << 24, 1 << 31)),
+    (104 + 32, "<I", (0x04000001, 0x00010000)),
+    (104 + 36, "<I", (0, (1 << 32) - 1)),
+    (104 + 44, "<I", (0, 16, 255)),
+    (104 + 256, "<Q", (0, 1, (1 << 64) - 1)),
+    (104 + 264, "<Q", (0, 1 << 63)),
+    (104 + 272, "<I", (0, 2, 3, 4)),
+]
+
+
+def attacks(data):
+    """A log with each of these numbers wrong, in its header buffer and in the one behind it."""
+    (size,) = struct.unpack_from("<I", data)
+    for at, width, values in ATTACKS:
+        for place in (at, size + at) if at < 72 else (at,):
+            for value in values:
+                bad = bytearray(data)
+                if place + 8 <= len(bad):
+                    struct.pack_into(width, bad, place, value)
+                    seed("reader", bytes(bad), MOST_FILE)
+                    seed("edit", bytes(bad), MOST_FILE)
+
+
 def log_file(data):
     """Seeds from a log file and from what its first buffers hold."""
     seed("reader", data, MOST_FILE)
+    seed("edit", data, MOST_FILE)
     pair(data[:MOST_FILE], b"")
     killed(data)
     for _, (buffer, filled, flags) in zip(range(PER_FILE), buffers(data)):
@@ -272,12 +304,15 @@ def log_file(data):
             stream(buffer[72:], filled - 72)
         else:
             records(buffer[72:filled][: 16 * MOST])
+            seed("compress", buffer[72:filled], MOST_FILE)
 
 
 def main():
     for path in sorted((ROOT / "spec" / "vectors").glob("*.hex")):
         data = vector(path)
         log_file(data)
+        if path.name in ("file-two-lanes.hex", "file-compressed.hex", "file-loss.hex"):
+            attacks(data)
         records(data)
         for size in (1, 64, 4000):
             stream(data, size)

@@ -41,6 +41,7 @@
 //! | [`session`] | record: sessions, lanes, the flusher, live consumers | - |
 //! | [`sink`] | where full buffers go: a file, memory | - |
 //! | [`reader`] | replay: files opened, indexed, read in file order and by time | - |
+//! | [`edit`] | new logs from old ones: filtered, cut, merged, compressed, made anonymous | - |
 //! | [`export`] | events for other tools: JSON, CSV, XML | - |
 //! | [`schema`] | what payloads mean: fields with names and values | - |
 //! | [`codec`] | bytes to checked views and back | yes |
@@ -54,6 +55,8 @@
 #[cfg(any(feature = "tracing", feature = "log"))]
 pub mod bridge;
 pub mod codec;
+#[cfg(feature = "std")]
+pub mod edit;
 pub mod error;
 #[cfg(feature = "std")]
 pub mod export;

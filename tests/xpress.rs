@@ -4,6 +4,7 @@
 #[path = "common/xpress.rs"]
 mod naive;
 
+use etlring::codec::xpress::Compressor;
 use etlring::codec::{BufferView, Content, Records, xpress};
 use etlring::error::{Fault, FormatError, Part};
 use std::path::Path;
@@ -235,11 +236,15 @@ fn compressed_samples() {
         let mut out = vec![0; 16 << 20];
         let mut hasher = crc32fast::Hasher::new();
         let mut found = (0, 0);
+        let (mut ours, mut theirs) = (0, 0);
+        let mut compressor = Box::new(Compressor::new());
         let mut rest = &file[..];
         while !rest.is_empty() {
             let buffer = BufferView::parse(rest).unwrap();
             if let Content::Compressed { stream, size } = buffer.content() {
                 let records = buffer.decompress(&mut out).unwrap();
+                ours += pack(&mut compressor, records).len();
+                theirs += stream.len();
                 assert!(naive::decompress(stream, size as usize).unwrap() == records, "{name}");
                 assert!(Records::new(records).all(|record| record.is_ok()), "{name}");
                 hasher.update(records);
@@ -248,5 +253,89 @@ fn compressed_samples() {
             rest = &rest[buffer.bytes().len()..];
         }
         assert_eq!((found.0, found.1, hasher.finalize()), (buffers, bytes, sum), "{name}");
+        // Ours are not larger than those of Windows.
+        assert!(ours <= theirs, "{name}: {ours} bytes, {theirs} of Windows");
     }
+}
+
+/// Packs `bytes` and checks that both ways of unpacking give them back.
+fn pack(compressor: &mut Compressor, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = vec![0; Compressor::bound(bytes.len())];
+    let size = compressor.compress(bytes, &mut stream).unwrap();
+    stream.truncate(size);
+    agree(&stream, bytes.len()).unwrap();
+    assert!(naive::decompress(&stream, bytes.len()).unwrap() == bytes);
+    stream
+}
+
+/// Inputs of every kind a buffer can be: noise, runs, repeats near and far, text.
+fn input(random: &mut Random, size: usize) -> Vec<u8> {
+    let mut bytes: Vec<u8> = Vec::new();
+    while bytes.len() < size {
+        match random.below(5) {
+            0 => bytes.extend((0..random.below(40)).map(|_| random.next() as u8)),
+            1 => bytes.extend(vec![random.next() as u8; random.below(400) as usize]),
+            2 => bytes.extend(random.below(1 << 20).to_le_bytes()),
+            3 if random.below(50) == 0 => {
+                bytes.extend(vec![random.next() as u8; 70_000]);
+            }
+            _ if bytes.is_empty() => {}
+            _ => {
+                let back = 1 + random.below(bytes.len().min(9000) as u64) as usize;
+                for _ in 0..random.below(300) {
+                    bytes.push(bytes[bytes.len() - back]);
+                }
+            }
+        }
+    }
+    bytes.truncate(size);
+    bytes
+}
+
+#[test]
+fn what_is_packed_comes_out_again() {
+    let mut random = Random(0xC0FF_EE00_1234_5678);
+    // One compressor for all: what it remembers of one input must not show in the next.
+    let mut compressor = Box::new(Compressor::new());
+    for size in 0..200 {
+        let bytes = input(&mut random, size);
+        pack(&mut compressor, &bytes);
+        pack(&mut compressor, &vec![7; size]);
+    }
+    for round in 0..120 {
+        let size = random.below(1 + round * 1_500) as usize;
+        let bytes = input(&mut random, size);
+        let stream = pack(&mut compressor, &bytes);
+        // The same bytes give the same stream, whatever came before.
+        assert!(stream == pack(&mut Box::new(Compressor::new()), &bytes));
+    }
+}
+
+#[test]
+fn a_stream_ends_as_microsoft_documents_it() {
+    let mut compressor = Box::new(Compressor::new());
+    assert_eq!(pack(&mut compressor, b""), [0xFF; 4]);
+    let mut one = 0x7FFF_FFFFu32.to_le_bytes().to_vec();
+    one.push(b'x');
+    assert_eq!(pack(&mut compressor, b"x"), one);
+    // A full word of flags leaves another one behind.
+    let all: Vec<u8> = (0..32).collect();
+    assert_eq!(pack(&mut compressor, &all), [&[0; 4], &all[..], &[0xFF; 4]].concat());
+}
+
+/// A run takes a match of the longest form; noise takes no more than the bound.
+#[test]
+fn a_stream_has_its_bound() {
+    let mut compressor = Box::new(Compressor::new());
+    let mut random = Random(5);
+    for size in [1, 31, 32, 33, 63, 64, 65, 4_000, 100_000] {
+        let noise: Vec<u8> = (0..size).map(|_| random.next() as u8).collect();
+        assert!(pack(&mut compressor, &noise).len() <= Compressor::bound(size));
+    }
+    // Flags, a literal, and a match: its word, half byte, byte, and its length in 16 and 32 bits.
+    assert_eq!(pack(&mut compressor, &vec![0; 16 << 20]).len(), 4 + 1 + 2 + 1 + 1 + 2 + 4);
+    let bound = Compressor::bound(9);
+    let failed = compressor.compress(&[0; 9], &mut vec![0; bound - 1]);
+    let (need, have) = (bound as u32, bound as u32 - 1);
+    assert_eq!(failed, Err(Fault::NoSpace(need, have).at(Part::Compressed, 0)));
 }

@@ -7,7 +7,7 @@ use crate::text::{self, count, escaped, size, span};
 use crate::walk::Complaints;
 use etlring::codec::checksum::State;
 use etlring::format::{BufferState, FileTime, LogFileMode};
-use etlring::reader::{BufferEntry, RingState};
+use etlring::reader::{BufferEntry, RingState, Source};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -104,7 +104,7 @@ impl Found {
         let time = |time: FileTime| Some(time).filter(|time| time.0 != 0).map(text::time);
         let mut value: Value = json!({
             "file": input.name,
-            "bytes": trace.source().len(),
+            "bytes": trace.source().size(),
             "session_name": logfile.session_name().to_string(),
             "log_file_name": logfile.log_file_name().to_string(),
             "bits": logfile.bits(),
@@ -155,7 +155,7 @@ impl Found {
         };
         let session = logfile.session_name().to_string();
         let log_file = logfile.log_file_name().to_string();
-        let bytes = trace.source().len() as u64;
+        let bytes = trace.source().size();
         line("file", format!("{}, {}", escaped(&input.name), size(bytes)));
         line("session", escaped(&session).to_string());
         line("log file", escaped(&log_file).to_string());

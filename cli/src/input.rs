@@ -1,9 +1,11 @@
 //! Log files named on the command line, opened, or a line that says why not.
+//!
+//! They are read and not mapped: a file that shrinks meanwhile is damaged, and the command does not
+//! die of it.
 
 use crate::outcome::{Failure, complain};
-use bytes::Bytes;
 use etlring::codec::RawRecord;
-use etlring::reader::{OpenError, RingState, Trace};
+use etlring::reader::{FileOrBytes, OpenError, OpenOptions, RingState, Trace};
 use etlring::schema::Decoder;
 use etlring::schema::stacks::StackKeys;
 use std::cell::OnceCell;
@@ -14,7 +16,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(crate) struct Input {
     pub(crate) name: String,
-    pub(crate) trace: Trace<Bytes>,
+    pub(crate) trace: Trace<FileOrBytes>,
     /// Knows what the user gave.
     given: Decoder,
     learned: OnceCell<Learned>,
@@ -28,7 +30,7 @@ struct Learned {
 }
 
 impl Input {
-    fn new(name: String, trace: Trace<Bytes>) -> Self {
+    fn new(name: String, trace: Trace<FileOrBytes>) -> Self {
         Self { name, trace, given: Decoder::new(), learned: OnceCell::new() }
     }
 
@@ -80,7 +82,7 @@ impl Input {
 /// Opens `path`; `-` is standard input, read to its end.
 pub(crate) fn open(path: &Path) -> Result<Input, Failure> {
     let name = path.display().to_string();
-    let trace = if name == "-" { read_stdin() } else { Trace::open(path) };
+    let trace = if name == "-" { read_stdin() } else { OpenOptions::new().open_any(path) };
     match trace {
         Ok(trace) => {
             if let RingState::LeftAlone(why) = trace.ring() {
@@ -106,10 +108,10 @@ pub(crate) fn open_all(paths: &[PathBuf]) -> Result<Vec<Input>, Failure> {
     paths.iter().map(|path| open(path)).collect()
 }
 
-fn read_stdin() -> Result<Trace<Bytes>, OpenError> {
+fn read_stdin() -> Result<Trace<FileOrBytes>, OpenError> {
     let mut bytes = Vec::new();
     io::stdin().lock().read_to_end(&mut bytes)?;
-    Trace::from_bytes(bytes)
+    Trace::new(FileOrBytes::Bytes(bytes.into()))
 }
 
 /// One line: what is wrong with a file and what would help.

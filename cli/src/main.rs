@@ -6,24 +6,32 @@
 //! |---|---|
 //! | [`input`] | files and standard input, opened or explained |
 //! | [`select`] | the filters of the command line; [`schemas`] the schemas it names |
+//! | [`output`] | the file that a subcommand makes; [`edited`] a new log in it |
 //! | [`walk`] | records in the order asked for, damage on stderr |
 //! | [`names`] | of providers and events; [`stacks`] the stacks of events |
 //! | [`text`] | times, sizes, escapes, colour; [`json`] the same for JSON |
 //! | [`loss`] | the records that say what was lost where |
 
+mod anonymize;
 mod completions;
+mod cut;
 mod demo;
 mod dump;
+mod edited;
 mod export;
+mod filter;
 mod heads;
 mod info;
 mod input;
 mod json;
 mod loss;
 mod man;
+mod merge;
 mod names;
 mod outcome;
+mod output;
 mod progress;
+mod recompress;
 mod recover;
 mod schemas;
 mod select;
@@ -67,6 +75,16 @@ enum Command {
     Recover(recover::Args),
     /// Write a log for another tool: Perfetto, Wireshark, flame graphs, OpenTelemetry
     Export(export::Args),
+    /// Make a new log of some of a log's records
+    Filter(filter::Args),
+    /// Make a new log of the records of a stretch of time
+    Cut(cut::Args),
+    /// Make one log of several, on one clock
+    Merge(merge::Args),
+    /// Compress a log's buffers, or unpack them
+    Recompress(recompress::Args),
+    /// Replace what names people and machines in a log
+    Anonymize(anonymize::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Write the manual pages into a directory
@@ -95,6 +113,11 @@ fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args),
         Command::Recover(args) => recover::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Filter(args) => filter::run(&args),
+        Command::Cut(args) => cut::run(&args),
+        Command::Merge(args) => merge::run(&args),
+        Command::Recompress(args) => recompress::run(&args),
+        Command::Anonymize(args) => anonymize::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     };

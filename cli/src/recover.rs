@@ -1,12 +1,13 @@
 //! `etlring recover`: a torn, killed or unfinished log, and its ring, into one finished log.
 
 use crate::outcome::{Failure, Outcome, complain};
+use crate::output::OutputArgs;
 use crate::text::{self, count, escaped};
 use etlring::reader::{
     Positioned, RecoverError, Recovered, Recovery, RingCopy, RingError, Salvage, Source, ring_path,
 };
 use serde_json::json;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -27,9 +28,8 @@ pub(crate) struct Args {
     /// Leave the ring beside the log alone
     #[arg(long, conflicts_with = "ring")]
     no_ring: bool,
-    /// Where the finished log goes; nothing may be there yet
-    #[arg(short, long, value_name = "OUT")]
-    output: PathBuf,
+    #[command(flatten)]
+    output: OutputArgs,
     /// Leave out every buffer whose checksum does not hold, instead of keeping its whole records
     #[arg(long)]
     leave_out_torn: bool,
@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let report = salvage.report();
     damaged |= !report.left_out.is_empty() || !report.assumed.is_empty();
     damaged |= report.buffers_missing > 0;
-    write(&args.output, &salvage)?;
+    write(args, ring.as_deref(), &salvage)?;
 
     tell(args, report);
     let text = if args.json {
@@ -174,26 +174,19 @@ fn examine<'s>(
     }
 }
 
-/// Makes the output, which must not be there: nothing is overwritten and no link is followed.
-fn write(path: &Path, salvage: &Salvage<'_>) -> Result<(), Failure> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path).map_err(|error| {
-        let help = match error.kind() {
-            ErrorKind::AlreadyExists => "name a file that is not there yet",
-            _ => "check the path",
-        };
-        Failure::new(format!("cannot create {}: {error}; {help}", path.display()))
-    })?;
-    let mut out = BufWriter::with_capacity(1 << 20, file);
-    let written = salvage.write(&mut out).and_then(|()| out.get_ref().sync_all());
+/// Makes the output.
+fn write(args: &Args, ring: Option<&Path>, salvage: &Salvage<'_>) -> Result<(), Failure> {
+    let inputs: Vec<&Path> = [Some(args.file.as_path()), ring].into_iter().flatten().collect();
+    let output = args.output.create(&inputs)?;
+    let written = output.file().and_then(|file| {
+        let mut out = BufWriter::with_capacity(1 << 20, file);
+        salvage.write(&mut out)
+    });
     written.map_err(|error| {
-        // Half a log is no log. It was made by us just now.
-        let _ = fs::remove_file(path);
-        Failure::new(format!("cannot write {}: {error}; free some space", path.display()))
-    })
+        let out = args.output.output.display();
+        Failure::new(format!("cannot write {out}: {error}; free some space"))
+    })?;
+    output.commit()
 }
 
 /// Places that are named one by one.
@@ -217,7 +210,7 @@ fn tell(args: &Args, report: &Recovered) {
 }
 
 fn text_of(args: &Args, report: &Recovered) -> String {
-    let out = args.output.display().to_string();
+    let out = args.output.output.display().to_string();
     let mut text = format!(
         "{}: {} records in {} buffers",
         escaped(&out),
@@ -255,7 +248,7 @@ fn json_of(args: &Args, ring: Option<&Path>, report: &Recovered) -> serde_json::
     json!({
         "file": args.file.display().to_string(),
         "ring": ring.map(|path| path.display().to_string()),
-        "output": args.output.display().to_string(),
+        "output": args.output.output.display().to_string(),
         "records": report.records,
         "buffers": report.buffers,
         "buffers_from_ring": report.buffers_from_ring,

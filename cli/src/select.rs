@@ -66,14 +66,14 @@ struct OpenSelectArgs {
 
 /// A point in time as the user names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Moment {
+pub(crate) enum Moment {
     At(FileTime),
     /// 100 ns units from the start of the log.
     After(i64),
 }
 
 impl Moment {
-    fn resolve(self, start: FileTime) -> FileTime {
+    pub(crate) fn resolve(self, start: FileTime) -> FileTime {
         match self {
             Self::At(time) => time,
             Self::After(units) => FileTime::saturating(i128::from(start.0) + i128::from(units)),
@@ -232,7 +232,7 @@ fn mask(text: &str) -> Result<u64, String> {
     .map_err(|_| "not a mask such as 0x8000000000000010".to_owned())
 }
 
-fn moment(text: &str) -> Result<Moment, String> {
+pub(crate) fn moment(text: &str) -> Result<Moment, String> {
     if let Ok(stamp) = text.parse::<jiff::Timestamp>() {
         return Ok(Moment::At(FileTime::from_unix_nanos(stamp.as_nanosecond())));
     }

@@ -1,10 +1,9 @@
 //! Stacks of events, found by a cursor that runs ahead of the walk.
 
 use crate::input::Input;
-use bytes::Bytes;
 use etlring::codec::RecordView;
 use etlring::format::FileTime;
-use etlring::reader::Merge;
+use etlring::reader::{FileOrBytes, Merge};
 use etlring::schema::stacks::{CallStack, Stacks};
 
 /// Joins stacks to the events of a walk in time order.
@@ -13,7 +12,7 @@ pub(crate) struct Joiner<'i> {
     input: &'i Input,
     stacks: Stacks<'i>,
     /// `None` at the end of the log.
-    ahead: Option<Merge<'i, Bytes>>,
+    ahead: Option<Merge<'i, FileOrBytes>>,
 }
 
 impl<'i> Joiner<'i> {

@@ -8,7 +8,7 @@ use crate::select::Selection;
 use clap::ValueEnum;
 use etlring::codec::RecordView;
 use etlring::format::FileTime;
-use etlring::reader::{MergeMany, ReadError, Record};
+use etlring::reader::{MergeMany, ReadError, Record, Source};
 use std::ops::ControlFlow;
 
 /// Which order records come in.
@@ -71,8 +71,7 @@ pub(crate) fn walk(
     mut each: impl FnMut(&Found<'_>, &mut Names) -> Flow,
 ) -> Result<Outcome, Failure> {
     let mut complaints = Complaints::default();
-    let mut progress =
-        Progress::new(inputs.iter().map(|input| input.trace.source().len() as u64).sum());
+    let mut progress = Progress::new(inputs.iter().map(|input| input.trace.source().size()).sum());
     for input in inputs {
         for error in input.trace.damage() {
             complaints.add(input, error);

@@ -76,6 +76,59 @@ impl TickClock {
         self.start_time.to_unix_nanos().saturating_add(passed)
     }
 
+    /// The stamp of this clock for the moment at which `other` stamped `ticks`; `None` if that lies
+    /// before this clock's zero or behind its end.
+    ///
+    /// Exact in whole numbers and rounded down to a tick, but never to one whose
+    /// [`file_time`](Self::file_time) is earlier than that of the original: so both say the same
+    /// 100 ns if this clock ticks at 10 MHz or faster, and else the first tick not before them. Of
+    /// two stamps the later one never becomes the earlier one.
+    #[must_use]
+    pub fn ticks_from(&self, other: &Self, ticks: u64) -> Option<u64> {
+        let least = self.ticks_at(other.file_time(ticks));
+        let exact = self.exact_ticks_from(other, ticks).unwrap_or(least);
+        u64::try_from(exact.max(least)).ok()
+    }
+
+    /// The same rounded down; `None` if a step does not fit, which no real clock's does.
+    fn exact_ticks_from(&self, other: &Self, ticks: u64) -> Option<i128> {
+        let (units, per) = self.rate();
+        let (other_units, other_per) = other.rate();
+        // In 1 / (10 MHz * other_per): from this clock's anchor to the moment.
+        let apart = i128::from(other.start_time.0).checked_sub(i128::from(self.start_time.0))?;
+        let since = i128::from(ticks).checked_sub(i128::from(other.start_ticks))?;
+        let passed = apart.checked_mul(other_per)?.checked_add(since.checked_mul(other_units)?)?;
+        let scale = other_per.checked_mul(units)?;
+        let (whole, rest) = (passed.checked_div_euclid(scale)?, passed.checked_rem_euclid(scale)?);
+        let ticks = whole
+            .checked_mul(per)?
+            .checked_add(rest.checked_mul(per)?.checked_div_euclid(scale)?)?;
+        ticks.checked_add(i128::from(self.start_ticks))
+    }
+
+    /// An anchor of the same clock that lies at or before `time`, by whole periods in which ticks
+    /// and units of 100 ns meet, so that no time changes by it; the clock itself if there is none.
+    #[must_use]
+    pub fn anchored_before(&self, time: FileTime) -> Self {
+        let early = i128::from(self.start_time.0).saturating_sub(i128::from(time.0)).max(0);
+        self.anchored_earlier(early).unwrap_or(*self)
+    }
+
+    fn anchored_earlier(&self, by: i128) -> Option<Self> {
+        let (units, per) = self.rate();
+        let (mut common, mut rest) = (units, per);
+        while rest != 0 {
+            (common, rest) = (rest, common.checked_rem(rest)?);
+        }
+        let (units, per) = (units.checked_div(common)?, per.checked_div(common)?);
+        // Rounded up, in whole periods.
+        let periods = by.checked_add(units.checked_sub(1)?)?.checked_div_euclid(units)?;
+        let ticks = i128::from(self.start_ticks).checked_sub(periods.checked_mul(per)?)?;
+        let time = i128::from(self.start_time.0).checked_sub(periods.checked_mul(units)?)?;
+        let start_time = FileTime(i64::try_from(time).ok()?);
+        Some(Self { start_ticks: u64::try_from(ticks).ok()?, start_time, ..*self })
+    }
+
     /// The first stamp whose time is not before `time`: where a seek starts.
     #[must_use]
     pub fn first_ticks(&self, time: FileTime) -> u64 {
@@ -83,12 +136,17 @@ impl TickClock {
         if time.0 == i64::MIN {
             return 0;
         }
+        let ticks = self.ticks_at(time);
+        u64::try_from(ticks.clamp(0, i128::from(u64::MAX))).unwrap_or_default()
+    }
+
+    /// The same wherever it lies.
+    fn ticks_at(&self, time: FileTime) -> i128 {
         let (units, per) = self.rate();
         let passed = i128::from(time.0).saturating_sub(i128::from(self.start_time.0));
         let scaled = passed.saturating_mul(per);
         // Rounded up: floor(ticks * units / per) >= passed needs ticks >= passed * per / units.
         let since = scaled.saturating_neg().checked_div_euclid(units).unwrap_or(0).saturating_neg();
-        let ticks = since.saturating_add(i128::from(self.start_ticks));
-        u64::try_from(ticks.clamp(0, i128::from(u64::MAX))).unwrap_or_default()
+        since.saturating_add(i128::from(self.start_ticks))
     }
 }

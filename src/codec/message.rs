@@ -91,6 +91,14 @@ impl<'a> MessageView<'a> {
         self.ticks
     }
 
+    /// Where its time stamp lies, in bytes from the marker; `None` if it has none.
+    #[must_use]
+    pub fn ticks_offset(&self) -> Option<usize> {
+        self.ticks?;
+        let ids = if self.thread_and_process.is_some() { 8usize } else { 0 };
+        self.arguments.checked_sub(ids.saturating_add(8))
+    }
+
     /// Thread that logged it.
     #[must_use]
     pub fn thread_id(&self) -> Option<u32> {

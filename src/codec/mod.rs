@@ -22,6 +22,8 @@ pub mod buffer;
 pub mod checksum;
 pub mod clock;
 pub mod encode;
+#[cfg(feature = "std")]
+pub(crate) mod finish;
 pub mod items;
 pub mod logfile;
 pub mod loss;

@@ -62,6 +62,10 @@
 //! Time is bounded by the lengths of stream and output, memory by the output: nothing is
 //! allocated. Source: Microsoft, MS-XCA 2.3 and 2.4; `spec/10-compression.md`.
 
+mod compress;
+
+pub use compress::Compressor;
+
 use crate::codec::to_u32;
 use crate::error::{Fault, FormatError, Part};
 

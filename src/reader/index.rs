@@ -263,8 +263,10 @@ impl<S: Source + ?Sized> Walk<'_, S> {
     /// Compressed buffers start anywhere, so every byte is tried; one pass over the file at most
     /// for each stretch of damage.
     fn next_compressed(&self, position: u64) -> Option<u64> {
-        const PIECE: usize = 64 * 1024;
-        let mut piece = vec![0; PIECE];
+        const FIRST: usize = 1024;
+        const MOST: usize = 64 * 1024;
+        // Most stretches are short: what lies behind one is not read for it.
+        let mut piece = vec![0; FIRST];
         let mut from = position.checked_add(1)?;
         loop {
             let found = self.source.read_at(from, &mut piece).ok()?;
@@ -276,10 +278,11 @@ impl<S: Source + ?Sized> Walk<'_, S> {
             if let Some(hit) = hit {
                 return from.checked_add(hit as u64);
             }
-            if found < PIECE {
+            if found < piece.len() {
                 return None;
             }
-            from = from.checked_add((PIECE.saturating_sub(BufferHeader::SIZE - 1)) as u64)?;
+            from = from.checked_add((found.saturating_sub(BufferHeader::SIZE - 1)) as u64)?;
+            piece.resize(piece.len().saturating_mul(2).min(MOST), 0);
         }
     }
 

@@ -269,6 +269,14 @@ impl<S: Source> Trace<S> {
         }
     }
 
+    /// The first stamp of a buffer, named by its place among [`buffers`](Self::buffers), reading no
+    /// more of it than needed: with those of its lane an index by time. `None` if it has no record
+    /// with a stamp.
+    #[must_use]
+    pub fn first_ticks(&self, buffer_index: usize) -> Option<u64> {
+        block::first_ticks(self, self.buffers().get(buffer_index)?)
+    }
+
     /// Its records in time order.
     #[must_use]
     pub fn by_time(&self) -> Merge<'_, S> {
@@ -304,6 +312,11 @@ impl<S: Source> Trace<S> {
             return u64::try_from(self.clock.file_time(ticks).0).unwrap_or_default();
         }
         ticks
+    }
+
+    /// The bytes of the first record, the logfile header.
+    pub(crate) fn header_record(&self) -> &[u8] {
+        &self.first_record
     }
 
     pub(crate) fn most_unpacked(&self) -> u32 {

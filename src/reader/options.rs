@@ -1,6 +1,8 @@
 //! How a log file is opened.
 
-use crate::reader::{OpenError, Positioned, RingCopy, RingError, RingState, Source, Trace, map};
+use crate::reader::{
+    FileOrBytes, OpenError, Positioned, RingCopy, RingError, RingState, Source, Trace, map,
+};
 use bytes::Bytes;
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -84,6 +86,23 @@ impl OpenOptions {
     /// As [`open`](Self::open).
     pub fn open_positioned(&self, path: impl AsRef<Path>) -> Result<Trace<Positioned>, OpenError> {
         self.open_as(path.as_ref(), Positioned::new)
+    }
+
+    /// Opens a file and reads each buffer when it is needed; a pipe is read to its end instead. A
+    /// file that shrinks meanwhile gives an error and nothing worse.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_any(&self, path: impl AsRef<Path>) -> Result<Trace<FileOrBytes>, OpenError> {
+        self.open_as(path.as_ref(), |mut file| {
+            if file.metadata()?.is_file() {
+                return Positioned::new(file).map(FileOrBytes::File);
+            }
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            Ok(FileOrBytes::Bytes(bytes.into()))
+        })
     }
 
     fn open_as<S: Source>(

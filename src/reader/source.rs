@@ -5,6 +5,7 @@
 //! | `&[u8]` | the slice | - |
 //! | [`Bytes`], a [map](super::map) among them | the map | see [`map`](super::map()) |
 //! | [`Positioned`] | a block of the cursor, one read per buffer | [`ReadError`](super::ReadError) |
+//! | [`FileOrBytes`] | as the one that it is | the same |
 
 use bytes::Bytes;
 use std::{fs::File, io};
@@ -102,6 +103,39 @@ impl Source for Positioned {
             }
         }
         Ok(done)
+    }
+}
+
+/// A file read at positions, or what came from a pipe: what a command needs that must not die of a
+/// file that shrinks. See [`OpenOptions::open_any`](super::OpenOptions::open_any).
+#[derive(Debug)]
+pub enum FileOrBytes {
+    /// Has a size and positions.
+    File(Positioned),
+    /// Has been read to its end.
+    Bytes(Bytes),
+}
+
+impl Source for FileOrBytes {
+    fn size(&self) -> u64 {
+        match self {
+            Self::File(file) => file.size(),
+            Self::Bytes(bytes) => bytes.size(),
+        }
+    }
+
+    fn as_slice(&self) -> Option<&[u8]> {
+        match self {
+            Self::File(_) => None,
+            Self::Bytes(bytes) => Some(bytes),
+        }
+    }
+
+    fn read_at(&self, position: u64, out: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read_at(position, out),
+            Self::Bytes(bytes) => bytes.read_at(position, out),
+        }
     }
 }
 

@@ -327,9 +327,9 @@ impl State<'_> {
         }
         match map.and_then(|map| self.maps.get(map)).zip(value.to_count()) {
             Some((map, number)) if map.names(number) => {
-                walk.visitor.value(name, &Value::Mapped { map, value: number });
+                walk.show(name, &Value::Mapped { map, value: number });
             }
-            _ => walk.visitor.value(name, &value),
+            _ => walk.show(name, &value),
         }
         Ok(())
     }

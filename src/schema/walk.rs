@@ -16,6 +16,12 @@ pub const MOST_WORK: u32 = 1 << 17;
 ///
 /// An element of an array has no name.
 pub trait Visitor {
+    /// Where in the payload the next value lies, its length or terminator with it. For those who
+    /// change payloads.
+    fn place(&mut self, bytes: core::ops::Range<usize>) {
+        let _ = bytes;
+    }
+
     /// One value.
     fn value(&mut self, name: &str, value: &Value<'_>);
 
@@ -44,6 +50,8 @@ pub enum Shape {
 pub(super) struct Walk<'p, 'v, V> {
     payload: &'p [u8],
     at: usize,
+    /// Where the value starts that was read last.
+    start: usize,
     /// Width of the writer's pointers, 4 or 8.
     pointer: usize,
     work: u32,
@@ -61,7 +69,7 @@ pub struct Walked<'p> {
 
 impl<'p, 'v, V: Visitor> Walk<'p, 'v, V> {
     pub(super) fn new(payload: &'p [u8], pointer: usize, visitor: &'v mut V) -> Self {
-        Self { payload, at: 0, pointer, work: MOST_WORK, visitor }
+        Self { payload, at: 0, start: 0, pointer, work: MOST_WORK, visitor }
     }
 
     /// What is left when the schema is at its end or could not be followed further.
@@ -101,6 +109,7 @@ impl<'p, 'v, V: Visitor> Walk<'p, 'v, V> {
     pub(super) fn read(&mut self, spec: Spec) -> Result<Value<'p>, DecodeFault> {
         let rest = self.payload.get(self.at..).unwrap_or_default();
         let (value, taken) = read::read(rest, spec, self.pointer)?;
+        self.start = self.at;
         self.at = self.at.saturating_add(taken);
         Ok(value)
     }
@@ -152,8 +161,9 @@ impl<'p, 'v, V: Visitor> Walk<'p, 'v, V> {
         };
         let text = if width == 2 { Text::Wide(Utf16(own)) } else { Text::of(own) };
         Some(self.spend(name).map(|()| {
+            self.start = self.at;
             self.at = self.at.saturating_add(need);
-            self.visitor.value(name, &Value::Text(text));
+            self.show(name, &Value::Text(text));
         }))
     }
 
@@ -162,7 +172,14 @@ impl<'p, 'v, V: Visitor> Walk<'p, 'v, V> {
     pub(super) fn value(&mut self, name: &str, spec: Spec) -> Result<Value<'p>, DecodeFault> {
         self.spend(name)?;
         let value = self.read(spec)?;
-        self.visitor.value(name, &value);
+        self.show(name, &value);
         Ok(value)
+    }
+
+    /// Shows a value that was read just now.
+    #[inline]
+    pub(super) fn show(&mut self, name: &str, value: &Value<'_>) {
+        self.visitor.place(self.start..self.at);
+        self.visitor.value(name, value);
     }
 }

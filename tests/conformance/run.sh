@@ -44,3 +44,5 @@ nice cargo run --quiet --release --locked --features tracing --example tracing_l
     -- "$WORK/tracing.etl" >/dev/null
 nice "$PYTHON" tests/conformance/agree.py "$BIN" "$WORK"
 nice "$PYTHON" tests/conformance/exports.py "$BIN"
+mkdir "$WORK/edit"
+nice "$PYTHON" tests/conformance/edit.py "$BIN" "$WORK/edit"

@@ -18,6 +18,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("reader", &["codec", "format", "error"]),
     ("session", &["sink", "codec", "format", "error"]),
     ("schema", &["codec", "format", "error"]),
+    ("edit", &["reader", "schema", "codec", "format", "error"]),
     ("export", &["schema", "codec", "format", "error"]),
     ("provider", &["session", "sink", "codec", "format", "error"]),
     ("tracelogging", &["provider", "session", "sink", "codec", "format", "error"]),

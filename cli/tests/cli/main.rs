@@ -1,6 +1,7 @@
 //! The command as scripts meet it: output, exit status, one line on stderr.
 
 mod bridge;
+mod edit;
 mod export;
 mod fields;
 mod recover;
@@ -174,7 +175,20 @@ fn filters_take_what_they_say() {
 
 #[test]
 fn help_has_an_example_and_usage_errors_are_status_2() {
-    for command in ["info", "dump", "stats", "verify", "recover", "completions", "man"] {
+    for command in [
+        "info",
+        "dump",
+        "stats",
+        "verify",
+        "recover",
+        "filter",
+        "cut",
+        "merge",
+        "recompress",
+        "anonymize",
+        "completions",
+        "man",
+    ] {
         let output = etlring(&[command, "--help"]);
         assert_eq!(output.status.code(), Some(0));
         assert!(String::from_utf8_lossy(&output.stdout).contains("Example: etlring"), "{command}");

@@ -1,8 +1,9 @@
 //! One data buffer: what it gives, and the sealed buffer that is made of it.
 
+use crate::codec::finish::{self, Sealed};
 use crate::codec::{align8, checksum, to_u32, xpress};
 use crate::error::{Fault, FormatError, Part};
-use crate::format::{BufferFlags, BufferHeader, BufferState, BufferType, MAX_BUFFER_SIZE};
+use crate::format::{BufferFlags, BufferHeader, BufferState, MAX_BUFFER_SIZE};
 use crate::reader::{
     BufferEntry, ReadError, RingCopy, Source, block,
     join::Strength,
@@ -270,28 +271,9 @@ impl Item {
 
     /// The header of a buffer that is complete, in front of its records.
     fn seal(&self, size: u32, filled: u32, packed: bool, out: &mut [u8]) {
-        let mut header = self.header;
-        if !packed {
-            header.buffer_flags = (header.flags().0 & !BufferFlags::COMPRESSED.0).into();
-        }
-        header.buffer_size = size.into();
-        header.saved_offset = filled.into();
-        header.current_offset = filled.into();
-        header.filled_bytes = filled.into();
-        header.reference_count = 0.into();
-        header.clock = 0.into();
-        header.state = BufferState::FLUSH.0.into();
-        header.buffer_type = BufferType::GENERIC.0.into();
-        header.reserved = [0; 16];
-        let _ = header.write_to_prefix(out);
-        if self.torn {
-            // Nothing proves its records, so nothing shall seem to.
-            return;
-        }
-        if let Ok(field) = checksum::field(out, self.lost_before) {
-            header.reserved = field;
-            let _ = header.write_to_prefix(out);
-        }
+        // Nothing proves the records of a torn one, so nothing shall seem to.
+        let checksum = (!self.torn).then_some(self.lost_before);
+        finish::data_buffer(out, &self.header, Sealed { size, filled, packed, checksum });
     }
 }
 

@@ -1,11 +1,12 @@
 //! The header of a log: found, found elsewhere, or made up, and completed at the end.
 
 use super::{Assumed, Item, LeftOut, RecoverError, Recovered};
+use crate::codec::finish::{self, Totals};
 use crate::codec::{LogfileView, Records, align8, checksum, encode, to_u32};
 use crate::error::{Fault, FormatError, Part};
 use crate::format::{
-    BufferFlags, BufferHeader, BufferType, ClockType, FileTime, HeaderType, LogFileMode,
-    LogfileHeader32, LogfileHeader64, MAX_BUFFER_SIZE, SystemTraceHeader,
+    BufferHeader, BufferType, ClockType, FileTime, HeaderType, LogFileMode, LogfileHeader64,
+    MAX_BUFFER_SIZE, SystemTraceHeader,
 };
 use crate::reader::{
     BufferEntry, ReadError, RingCopy, Source,
@@ -13,7 +14,7 @@ use crate::reader::{
     index, ring,
     sane::{self, Trust},
 };
-use zerocopy::{FromBytes, FromZeros, little_endian::I64, little_endian::U32};
+use zerocopy::{FromBytes, FromZeros};
 
 /// What is known of the head of a log.
 #[derive(Debug, Default)]
@@ -198,20 +199,7 @@ impl Found {
         let size = if self.is_compressed() { own } else { self.buffer_size() }.max(filled);
         out.resize(size as usize, 0xFF);
 
-        let mut header = encode::sealed_header(size, filled, 0, 0);
-        let flags = BufferFlags::FLUSH_MARKER.with(BufferFlags::PROC_INDEX);
-        header.buffer_flags = flags.0.into();
-        if let Some(own) = self.buffer {
-            header.processor_index = own.processor_index;
-            header.logger_id = own.logger_id;
-            header.buffer_flags = own.flags().with(BufferFlags::FLUSH_MARKER).0.into();
-        }
-        header.buffer_type = BufferType::HEADER.0.into();
-        // The buffer holds a header: neither can fail.
-        let _ = encode::seal(&mut out, &header);
-        if let (Ok(field), Some(place)) = (checksum::field(&out, 0), out.get_mut(0x38..0x48)) {
-            place.copy_from_slice(&field);
-        }
+        finish::header_buffer(&mut out, filled, self.buffer.as_ref());
         out
     }
 
@@ -226,35 +214,17 @@ impl Found {
         let end = logfile.end_time().unwrap_or(latest.max(clock.start_time).max(FileTime(1)));
         let lanes = items.iter().map(|item| u32::from(item.lane()).saturating_add(1)).max();
         let lanes = lanes.unwrap_or(1).max(logfile.number_of_processors());
-        let clamp = |count: u64| U32::new(u32::try_from(count).unwrap_or(u32::MAX));
-        let packed = LogFileMode::COMPRESSED.0;
-        let mode = if self.is_compressed() {
-            logfile.mode().0 | packed
-        } else {
-            logfile.mode().0 & !packed
-        };
-        let wide = logfile.bits() == 64;
+        let clamp = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        let mut totals = Totals::of(&logfile);
+        totals.set_compressed(self.is_compressed());
+        totals.buffer_size = self.buffer_size();
+        totals.end_time = end;
+        totals.number_of_processors = lanes;
+        totals.buffers_written = clamp(report.buffers);
+        totals.events_lost = clamp(report.events_lost);
+        totals.buffers_lost = clamp(report.buffers_lost);
+        totals.put(record);
         report.end_time = end;
-
-        let payload = record.get_mut(SystemTraceHeader::SIZE..).unwrap_or_default();
-        macro_rules! complete {
-            ($layout:ty) => {
-                if let Ok((fields, _)) = <$layout>::mut_from_prefix(payload) {
-                    fields.buffer_size = self.buffer_size().into();
-                    fields.log_file_mode = mode.into();
-                    fields.end_time = I64::new(end.0);
-                    fields.number_of_processors = lanes.into();
-                    fields.buffers_written = clamp(report.buffers);
-                    fields.events_lost = clamp(report.events_lost);
-                    fields.buffers_lost = clamp(report.buffers_lost);
-                }
-            };
-        }
-        if wide {
-            complete!(LogfileHeader64);
-        } else {
-            complete!(LogfileHeader32);
-        }
     }
 }
 

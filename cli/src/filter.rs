@@ -1,0 +1,52 @@
+//! `etlring filter`: some records of a log as a log of their own.
+
+use crate::edited::{explain, make};
+use crate::input::open_with;
+use crate::names::Names;
+use crate::outcome::{Failure, Outcome};
+use crate::output::OutputArgs;
+use crate::schemas::SchemaArgs;
+use crate::select::SelectArgs;
+use etlring::edit::{self, Keep};
+use std::path::PathBuf;
+
+/// Arguments of `filter`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: etlring filter boot.etl --provider Microsoft-Windows-Kernel-Process \
+--level 3 -o errors.etl\n\nRecords keep their headers, lanes and raw times. Schemas, manifests and \
+names that the chosen records are decoded with stay in the log; --no-metadata leaves them out."
+)]
+pub(crate) struct Args {
+    /// Log file; - is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// Leave out records that were not chosen even if others are decoded with them
+    #[arg(long)]
+    no_metadata: bool,
+    #[command(flatten)]
+    select: SelectArgs,
+    #[command(flatten)]
+    schemas: SchemaArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `filter`.
+pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
+    let decoder = args.schemas.load()?;
+    let inputs = open_with(std::slice::from_ref(&args.file), &decoder)?;
+    let input = &inputs[0];
+    let selection = args.select.resolve(input.trace.logfile().start_time())?;
+    let mut names = Names::default();
+    let keep = Keep { metadata: !args.no_metadata };
+    make(&inputs, &[&args.file], &args.output, args.json, |out| {
+        edit::filter(&input.trace, out, keep, |_, view, time| {
+            selection.takes(view, time, &mut names, input)
+        })
+        .map_err(|error| explain(error, &inputs, &args.output))
+    })
+}
