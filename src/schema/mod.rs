@@ -18,6 +18,7 @@
 //! | instrumentation manifests | `manifest` | files of the user; feature `manifest` |
 //! | WPP messages | `tmf` | TMF files of the user |
 //! | classic events of kernel and merge tools | `kernel` | a table in this crate |
+//! | classic events of IIS | [`iis`] | records of the same log, or a table in this crate |
 //!
 //! Values are borrowed from the payload. A walk takes bounded time and stack whatever the schema
 //! says, see [`MOST_WORK`] and [`MOST_DEPTH`]: a schema is input, too.
@@ -35,6 +36,7 @@ mod error;
 mod event;
 #[cfg(feature = "manifest")]
 mod eventsource;
+pub mod iis;
 mod kernel;
 mod layout;
 #[cfg(feature = "manifest")]
