@@ -3,6 +3,7 @@
 use crate::session::{
     desk::Desk,
     live::Hub,
+    preamble::Preamble,
     stats::EventsLost,
     sync::{AtomicU64, Ordering},
 };
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) desk: Desk,
     /// Where consumers are attached.
     pub(crate) live: Arc<Hub>,
+    /// What every file of the log holds besides its header.
+    pub(crate) preamble: Preamble,
 }
 
 /// What is asked of the flusher, and what came of it.

@@ -4,6 +4,8 @@
 //! clock is read after the space is taken, so that the records of a lane are in the order of their
 //! stamps.
 
+mod explained;
+
 use crate::codec::encode::{self, Item, MAX_RECORD, TYPED_MARKER_FLAGS};
 use crate::format::{
     EventDescriptor, EventFlags, EventHeader, EventTraceHeader, ExtType, Guid, HeaderType,
