@@ -36,6 +36,7 @@
 //! | module | what | without `std` |
 //! |---|---|---|
 //! | [`provider`] | who logs, and which sessions want to know | - |
+//! | [`iis`] | tracing as modules of IIS know it | - |
 //! | [`session`] | record: sessions, lanes, the flusher, live consumers | - |
 //! | [`sink`] | where full buffers go: a file, memory | - |
 //! | [`reader`] | replay: files opened, indexed, read in file order and by time | - |
@@ -54,6 +55,8 @@ pub mod error;
 #[cfg(feature = "std")]
 pub mod export;
 pub mod format;
+#[cfg(feature = "std")]
+pub mod iis;
 #[cfg(feature = "std")]
 pub mod provider;
 #[cfg(feature = "std")]

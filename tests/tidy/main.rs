@@ -21,7 +21,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("export", &["schema", "codec", "format", "error"]),
     ("provider", &["session", "sink", "codec", "format", "error"]),
     ("message", &["provider", "session", "sink", "codec", "format", "error"]),
-    ("iis", &["message", "provider", "session", "sink", "codec", "format", "error"]),
+    (
+        "iis",
+        &["message", "provider", "session", "sink", "export", "schema", "codec", "format", "error"],
+    ),
     ("bridge", &["iis", "message", "provider", "session", "sink", "codec", "format", "error"]),
     ("capi", &["iis", "message", "provider", "session", "sink", "codec", "format", "error"]),
 ];
