@@ -6,6 +6,8 @@
 //! | [`fields`] | the fields of an event as a JSON object or as `name=value` text |
 //! | [`csv`] | a row of constant columns |
 //! | [`xml`] | the `Event` elements of tracerpt |
+//! | [`requests`] | nothing itself: puts events of web servers together by request |
+//! | `freb` | a Failed Request Tracing document for each request; feature `freb` |
 //! | [`text`] | what must not reach a terminal |
 //!
 //! Everything appends to a `Vec<u8>` that the caller flushes; nothing is kept from one event to the
@@ -15,7 +17,10 @@
 
 pub mod csv;
 pub mod fields;
+#[cfg(feature = "freb")]
+pub mod freb;
 pub mod json;
+pub mod requests;
 pub mod text;
 pub mod xml;
 
