@@ -1,0 +1,9 @@
+//! IIS tracing from the call to the document: what is raised, what lies in the log, what a reader
+//! makes of it.
+#![cfg(feature = "freb")]
+#![allow(missing_docs)]
+
+mod documents;
+mod logs;
+mod raising;
+mod shape;
