@@ -64,6 +64,8 @@
 
 mod context;
 mod event;
+#[cfg(feature = "freb")]
+mod failed;
 pub mod guids;
 mod hresult;
 mod kinds;
@@ -72,4 +74,6 @@ mod pack;
 pub use crate::schema::iis::ItemType as HttpTraceType;
 pub use context::{HttpModule, HttpServer, HttpTraceConfiguration, HttpTraceContext, NamedArea};
 pub use event::{HttpTraceData, HttpTraceEvent, HttpTraceEventItem};
+#[cfg(feature = "freb")]
+pub use failed::{FailedRequestLog, FailedRequestSettings, FailedRequestStats};
 pub use hresult::HResult;

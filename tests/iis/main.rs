@@ -4,6 +4,7 @@
 #![allow(missing_docs)]
 
 mod documents;
+mod live;
 mod logs;
 mod raising;
 mod shape;

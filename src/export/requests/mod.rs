@@ -30,8 +30,10 @@ use event::Names;
 pub(crate) use event::braced;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
-/// Log time that a request waits behind its end for events that other threads logged late.
+/// Log time that a request waits behind its end for events that other threads logged late, in
+/// units of 100 ns.
 const LINGER: i64 = 10_000_000;
 /// Bytes that the events of all open requests may take, about.
 const MOST_BYTES: usize = 512 << 20;
@@ -157,6 +159,7 @@ pub struct Requests {
     /// Ends of requests that wait for late events: time, id, serial.
     ending: VecDeque<(FileTime, Guid, u64)>,
     names: Names,
+    linger: i64,
     most_bytes: usize,
     bytes: usize,
     next: u64,
@@ -170,10 +173,18 @@ impl Requests {
             open: HashMap::new(),
             ending: VecDeque::new(),
             names: Names::default(),
+            linger: LINGER,
             most_bytes,
             bytes: 0,
             next: 0,
         }
+    }
+
+    /// Waits so long behind the end of a request for events that come late: of log time, a second
+    /// where nothing else is asked for.
+    #[must_use]
+    pub fn linger(self, time: Duration) -> Self {
+        Self { linger: i64::try_from(time.as_nanos() / 100).unwrap_or(i64::MAX), ..self }
     }
 
     /// Takes in a record, if it is an event of a request, and calls `done` with requests that are
@@ -215,11 +226,11 @@ impl Requests {
         }
     }
 
-    /// Calls `done` with the requests that ended a second before `now`. Called by
+    /// Calls `done` with the requests that ended long enough before `now`. Called by
     /// [`add`](Self::add); of use where a log is read while it is written.
     pub fn flush(&mut self, now: FileTime, mut done: impl FnMut(Request)) {
         while let Some((end, activity, serial)) = self.ending.front().copied() {
-            if now.0.saturating_sub(end.0) <= LINGER {
+            if now.0.saturating_sub(end.0) <= self.linger {
                 break;
             }
             self.ending.pop_front();
