@@ -266,24 +266,25 @@ impl HttpTraceContext<'_> {
         else {
             return HResult::E_FAIL;
         };
-        let Some(capacity) = pack::capacity(event.event_items) else { return HResult::E_FAIL };
+        let Some(survey) = pack::survey(event.event_items) else { return HResult::E_FAIL };
+        let capacity = pack::with_slack(survey.capacity);
         let activity = event.activity_guid.or(self.activity).unwrap_or_default();
         // As IIS writes it: the level is in the tables and outlines, not in the record.
         let record = ClassicEvent { class: event.area_guid, class_type, level: 0, version };
-        let kind = kinds::kind_of(event);
+        let kind = kinds::kind_of(event, survey.key);
         let written = known.provider.write_with(level, u64::from(event.area), &|session| {
             let told = match kind {
                 Kind::Known => true,
                 Kind::Static(number) => session.preamble().has_told(number),
                 Kind::Described => false,
             };
-            let write = |outline: Option<&[u8]>| {
-                let outline = outline.map(|payload| (&OUTLINE, payload));
-                session.write_classic_with(&record, outline, capacity, |out| {
-                    pack::pack(event.event_items, activity, out)
-                })
-            };
-            if told { write(None) } else { with_outline(session, known, event, kind, &write) }
+            let fill = |out: &mut [u8]| pack::pack(event.event_items, activity, out);
+            if told {
+                return session.write_classic_with(&record, capacity, fill);
+            }
+            with_outline(session, known, event, kind, &|outline| {
+                session.write_explained(&record, Some((&OUTLINE, outline)), capacity, &fill)
+            })
         });
         match written {
             Ok(_) => HResult::S_OK,
@@ -294,7 +295,7 @@ impl HttpTraceContext<'_> {
 }
 
 /// Writes an event with the payload of an outline in front of it.
-type Write<'a> = &'a dyn Fn(Option<&[u8]>) -> Result<(), Discarded>;
+type Write<'a> = &'a dyn Fn(&[u8]) -> Result<(), Discarded>;
 
 /// Records an event with an outline in front of it, and keeps the outline for other files of the
 /// log if its names are static.
@@ -316,7 +317,7 @@ fn with_outline(
         }
         _ => None,
     };
-    let result = write(Some(&payload));
+    let result = write(&payload);
     if let (Some(number), Ok(())) = (kept, result) {
         session.preamble().told(number);
     }

@@ -4,7 +4,7 @@
 //! static that is told from where they lie, not from what they are:
 //!
 //! ```text
-//!   key = sum over event and items of (address, length, type, meaning, its value) * odd constants
+//!   key = of event and items: product of address with length, type, meaning, its value
 //!
 //!   this thread's table: key there?  ── yes ──► its kind
 //!          │ no
@@ -16,12 +16,10 @@
 //! ```
 //!
 //! The products do not wait for each other, so a key of 8 items takes a few nanoseconds. That two
-//! kinds have one key is as likely as a guess of a number of 64 bits; then the names of the one
-//! would be missing in the log.
-//!
-//! Source: the multiply and add is that of a multilinear hash.
+//! kinds have one key is about as likely as a guess of a number of 64 bits; then the names of the
+//! one would be missing in the log.
 
-use crate::iis::{HttpTraceEvent, HttpTraceEventItem};
+use crate::iis::{HttpTraceEvent, HttpTraceEventItem, pack::mix};
 use crate::schema::iis::known;
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -52,13 +50,13 @@ thread_local! {
 const KNOWN: u32 = 1;
 const FIRST: u32 = 2;
 
-/// The kind of an event of these names.
+/// The kind of an event of these names; `items` is the key of its items.
 #[inline]
-pub(super) fn kind_of(event: &HttpTraceEvent<'_>) -> Kind {
+pub(super) fn kind_of(event: &HttpTraceEvent<'_>, items: u64) -> Kind {
     if event.flags & HttpTraceEvent::STATIC_DESCRIPTIVE_FIELDS == 0 {
         return if is_known(event) { Kind::Known } else { Kind::Described };
     }
-    let key = key_of(event);
+    let key = key_of(event, items);
     #[expect(clippy::cast_possible_truncation, reason = "the low bits are wanted")]
     let place = key as usize % PLACES;
     SEEN.with(|seen| match seen[place].get() {
@@ -77,34 +75,16 @@ pub(super) fn kind_of(event: &HttpTraceEvent<'_>) -> Kind {
 }
 
 #[inline]
-fn key_of(event: &HttpTraceEvent<'_>) -> u64 {
-    const K: u64 = 0x9E37_79B9_7F4A_7C15;
-    let mut factor = K;
-    let mut sum = 0u64;
-    let mut add = |word: u64| {
-        sum = sum.wrapping_add((word ^ K >> 7).wrapping_mul(factor));
-        factor = factor.wrapping_mul(0xD134_2543_DE82_EF95) | 1;
-    };
-    let at = |text: &str| (text.as_ptr().addr() as u64).rotate_left(20) ^ text.len() as u64;
-    let [low, high] = halves(event.area_guid.0);
-    add(low);
-    add(high);
-    let [low, high] = halves(event.provider_guid.0);
-    add(low);
-    add(high);
-    add(at(event.event_name));
-    add(u64::from(event.event) | u64::from(event.event_version) << 32);
-    add(u64::from(event.verbosity) | u64::from(event.area) << 32);
-    add(event.event_items.len() as u64);
-    for item in event.event_items {
-        add(at(item.name) ^ u64::from(item.data_type().0) << 56);
-        if let Some(meaning) = item.data_description {
-            add(at(meaning));
-            add(item.data.number().unwrap_or(u64::MAX));
-        }
-    }
-    // The low bits of a product depend on low bits only; the place is taken from them.
-    sum ^ sum >> 32
+fn key_of(event: &HttpTraceEvent<'_>, items: u64) -> u64 {
+    let numbers = u64::from(event.event) | u64::from(event.event_version) << 32;
+    let rules = u64::from(event.verbosity) | u64::from(event.area) << 32;
+    let [a, b] = halves(event.area_guid.0);
+    let [c, d] = halves(event.provider_guid.0);
+    let guids = (a ^ c.rotate_left(17)).wrapping_add(b.rotate_left(29) ^ d.rotate_left(43));
+    let own = mix(event.event_name, numbers ^ rules.rotate_left(11) ^ guids);
+    let key = items.wrapping_add(own).wrapping_add(event.event_items.len() as u64);
+    // The place is taken from the low bits.
+    key ^ key >> 32
 }
 
 #[inline]
@@ -173,6 +153,7 @@ mod tests {
     use super::*;
     use crate::format::Guid;
     use crate::iis::guids;
+    use crate::iis::pack::survey;
 
     fn end<'a>(items: &'a [HttpTraceEventItem<'a>], flags: u32) -> HttpTraceEvent<'a> {
         HttpTraceEvent {
@@ -183,6 +164,10 @@ mod tests {
             flags,
             ..HttpTraceEvent::of(guids::WWW_SERVER)
         }
+    }
+
+    fn kind_of(event: &HttpTraceEvent<'_>) -> Kind {
+        super::kind_of(event, survey(event.event_items).unwrap().key)
     }
 
     #[test]
