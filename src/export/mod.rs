@@ -8,6 +8,7 @@
 //! | [`xml`] | the `Event` elements of tracerpt |
 //! | [`requests`] | nothing itself: puts events of web servers together by request |
 //! | `freb` | a Failed Request Tracing document for each request; feature `freb` |
+//! | [`page`] | the requests of a log as one page to look at |
 //! | [`text`] | what must not reach a terminal |
 //!
 //! Everything appends to a `Vec<u8>` that the caller flushes; nothing is kept from one event to the
@@ -20,6 +21,7 @@ pub mod fields;
 #[cfg(feature = "freb")]
 pub mod freb;
 pub mod json;
+pub mod page;
 pub mod requests;
 pub mod text;
 pub mod xml;

@@ -16,8 +16,6 @@
 //! Source: Microsoft, `HTTP_TRACE_EVENT` (the example), the pages on Failed Request Tracing;
 //! spec/16-iis.md.
 
-mod texts;
-
 use crate::export::requests::{Failure, ItemKind, Request, RequestEvent, RequestItem, braced};
 use crate::format::{FileTime, Guid};
 use crate::schema::Value;
@@ -204,7 +202,7 @@ impl Element {
             self.close("Keywords")?;
         }
         for item in &event.items {
-            if let Some(text) = description(item) {
+            if let Some(text) = item.meaning() {
                 self.leaf("freb:Description", &[("Data", &item.name)], &text)?;
             }
         }
@@ -257,28 +255,6 @@ fn start<'n>(name: &'n str, attributes: &[(&str, &str)]) -> BytesStart<'n> {
         start.push_attribute((name.as_bytes(), quoted(value).as_bytes()));
     }
     start
-}
-
-/// What a value means: its name, or of an error its text and number.
-fn description(item: &RequestItem) -> Option<Cow<'_, str>> {
-    if let Some(text) = &item.description {
-        return Some(Cow::Borrowed(text));
-    }
-    if &*item.name != "ErrorCode" || item.kind != ItemKind::Number {
-        return None;
-    }
-    let code: u32 = item.value.parse().ok()?;
-    Some(Cow::Owned(error_text(code)))
-}
-
-/// The text of an error code as documents have it: `Access is denied.`, a line end and
-/// ` (0x80070005)`; for one without a text the number alone.
-#[must_use]
-pub fn error_text(code: u32) -> String {
-    match texts::of_error(code) {
-        Some(text) => format!("{text}\r\n ({code:#x})"),
-        None => format!("({code:#x})"),
-    }
 }
 
 /// UTC with milliseconds: `2007-08-27T21:10:30.186Z`.

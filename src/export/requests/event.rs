@@ -1,6 +1,7 @@
 //! One event of a request, owned: what a document says of it.
 
 use crate::export::Entry;
+use crate::export::requests::texts;
 use crate::format::{FileTime, Guid};
 use crate::schema::{Shape, Text, Value, Visitor};
 use std::collections::HashSet;
@@ -127,6 +128,29 @@ impl RequestEvent {
         let values = self.items.iter().map(|item| item.value.len().saturating_add(16));
         let own = self.items.len().saturating_mul(size_of::<RequestItem>());
         values.sum::<usize>().saturating_add(own).saturating_add(size_of::<Self>())
+    }
+}
+
+impl RequestItem {
+    /// What the value means: its name, or of an error its [text](error_text).
+    #[must_use]
+    pub fn meaning(&self) -> Option<Arc<str>> {
+        if self.description.is_some() {
+            return self.description.clone();
+        }
+        let is_error = &*self.name == "ErrorCode" && self.kind == ItemKind::Number;
+        let code = self.value.parse().ok().filter(|_| is_error)?;
+        Some(error_text(code).into())
+    }
+}
+
+/// The text of an error code as documents have it: `Access is denied.`, a line end and
+/// ` (0x80070005)`; for one without a text the number alone.
+#[must_use]
+pub fn error_text(code: u32) -> String {
+    match texts::of_error(code) {
+        Some(text) => format!("{text}\r\n ({code:#x})"),
+        None => format!("({code:#x})"),
     }
 }
 

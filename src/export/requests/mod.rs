@@ -17,8 +17,9 @@
 
 mod event;
 mod rules;
+mod texts;
 
-pub use event::{ItemKind, RequestEvent, RequestItem};
+pub use event::{ItemKind, RequestEvent, RequestItem, error_text};
 pub use rules::{
     Failure, FailureReason, FailureRules, ParseRulesError, StatusCode, StatusRange, StatusRanges,
 };
