@@ -13,6 +13,28 @@ use etlring::schema::{Shape, Value, Visitor, providers_named};
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Filters")]
 pub(crate) struct SelectArgs {
+    #[command(flatten)]
+    open: OpenSelectArgs,
+    /// Not after this time
+    #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
+    to: Option<Moment>,
+}
+
+/// The same where `--to` means something else.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Filters")]
+pub(crate) struct UntilSelectArgs {
+    #[command(flatten)]
+    open: OpenSelectArgs,
+    /// Not after this time
+    #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
+    until: Option<Moment>,
+}
+
+/// Everything but the end of the time.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Filters")]
+struct OpenSelectArgs {
     /// Provider or kernel class, by GUID or by name; may be given several times
     #[arg(long, value_name = "GUID|NAME")]
     provider: Vec<String>,
@@ -37,9 +59,6 @@ pub(crate) struct SelectArgs {
     /// At this time or later: RFC 3339 in UTC, or seconds from the start of the log
     #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
     from: Option<Moment>,
-    /// Not after this time
-    #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
-    to: Option<Moment>,
     /// Text in the name of the provider or event or in a field, in any case of letters
     #[arg(long = "match", value_name = "TEXT")]
     text: Option<String>,
@@ -76,6 +95,19 @@ pub(crate) struct Selection {
 impl SelectArgs {
     /// Makes the filters of a log that started at `start`.
     pub(crate) fn resolve(&self, start: FileTime) -> Result<Selection, Failure> {
+        self.open.resolve(start, self.to)
+    }
+}
+
+impl UntilSelectArgs {
+    /// Makes the filters of a log that started at `start`.
+    pub(crate) fn resolve(&self, start: FileTime) -> Result<Selection, Failure> {
+        self.open.resolve(start, self.until)
+    }
+}
+
+impl OpenSelectArgs {
+    fn resolve(&self, start: FileTime, to: Option<Moment>) -> Result<Selection, Failure> {
         let mut selection = Selection::default();
         for provider in &self.provider {
             match provider.parse() {
@@ -101,11 +133,11 @@ impl SelectArgs {
             thread_id: self.tid,
             activity: self.activity,
             from: self.from.map(|moment| moment.resolve(start)),
-            to: self.to.map(|moment| moment.resolve(start)),
+            to: to.map(|moment| moment.resolve(start)),
         };
         selection.nothing_to_check = selection.filter.is_empty() && !selection.by_name();
         if selection.filter.from.zip(selection.filter.to).is_some_and(|(from, to)| from > to) {
-            return Err(Failure::new("--from lies after --to; give the earlier time first"));
+            return Err(Failure::new("--from lies after the end; give the earlier time first"));
         }
         Ok(selection)
     }

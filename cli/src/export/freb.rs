@@ -46,6 +46,9 @@ impl FrebArgs {
 /// Runs it.
 pub(super) fn run(args: &Args, inputs: &[Input]) -> Result<Outcome, Failure> {
     let directory = &args.output;
+    if directory.as_os_str() == "-" {
+        return Err(Failure::new("documents need a directory; name one with -o"));
+    }
     fs::create_dir_all(directory).map_err(|error| unwritable(directory, &error))?;
     let most_bytes = (args.freb.max_size as usize).saturating_mul(1024);
     let options = Options { computer: args.freb.computer.clone(), most_bytes };

@@ -1,12 +1,13 @@
 //! `etlring export`: a log in the form of another tool, one module for each.
 
 mod freb;
+mod html;
 
 use crate::input::{Input, open_with};
 use crate::names::Names;
 use crate::outcome::{Failure, Outcome};
 use crate::schemas::SchemaArgs;
-use crate::select::SelectArgs;
+use crate::select::UntilSelectArgs;
 use crate::walk::{Flow, Order, walk};
 use clap::ValueEnum;
 use etlring::export::Entry;
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-    etlring export --to freb --status 400-599 -o failed iis.etl")]
+    etlring export --to freb --status 400-599 -o failed iis.etl\n  etlring export --to html -o iis.html iis.etl")]
 pub(crate) struct Args {
     /// Log file; - is standard input
     #[arg(value_name = "FILE")]
@@ -32,7 +33,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     schemas: SchemaArgs,
     #[command(flatten)]
-    select: SelectArgs,
+    select: UntilSelectArgs,
 }
 
 /// What a log is turned into.
@@ -40,6 +41,8 @@ pub(crate) struct Args {
 enum Format {
     /// A Failed Request Tracing document (XML) for each request, as IIS writes them
     Freb,
+    /// The requests of a web server as one page (HTML) that loads nothing
+    Html,
 }
 
 /// Runs `export`.
@@ -48,6 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let inputs = open_with(std::slice::from_ref(&args.file), &args.schemas.load()?)?;
     match args.to {
         Format::Freb => freb::run(args, &inputs),
+        Format::Html => html::run(args, &inputs),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod fields;
 mod recover;
+mod requests;
 
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
