@@ -6,5 +6,6 @@
 mod documents;
 mod live;
 mod logs;
+mod page;
 mod raising;
 mod shape;
