@@ -71,7 +71,7 @@ fn one(server: &HttpServer, number: u32, events: u32, text: &str) -> Result<(), 
                 return Err(HResult::E_FAIL);
             };
             let id =
-                HttpTraceEventItem::new("ContextId", HttpTraceData::Null(HttpTraceType::LPCGUID));
+                HttpTraceEventItem::new("ContextId", HttpTraceData::null(HttpTraceType::LPCGUID));
             let items: Vec<_> = [id].into_iter().chain(items.iter().copied()).collect();
             let event = HttpTraceEvent {
                 area: area.mask,

@@ -49,9 +49,9 @@ fn type_of(number: u8) -> HttpTraceType {
 }
 
 impl Data {
-    fn value(&self) -> HttpTraceData<'_> {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
+    fn value<'a>(&'a self, guid: &'a Guid) -> HttpTraceData<'a> {
         match self {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
             Self::Number(kind, value) => match kind % 8 {
                 0 => (*value as u8).into(),
                 1 => (*value as u16).into(),
@@ -64,27 +64,30 @@ impl Data {
             },
             Self::Wide(text) => text.as_str().into(),
             Self::Narrow(text) => text.as_slice().into(),
-            Self::Guid(bytes) => Guid(*bytes).into(),
+            Self::Guid(_) => guid.into(),
             Self::Bool(value) => (*value).into(),
-            Self::Bytes(kind, bytes) => HttpTraceData::Bytes(type_of(*kind), bytes),
-            Self::Null(kind) => HttpTraceData::Null(type_of(*kind)),
+            Self::Bytes(kind, bytes) => HttpTraceData::bytes(type_of(*kind), bytes),
+            Self::Null(kind) => HttpTraceData::null(type_of(*kind)),
         }
     }
 
     /// What a reader shows of it; `None` where it is no value, or bytes of no certain meaning.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
     fn shown(&self) -> Option<String> {
-        Some(match self.value() {
-            HttpTraceData::Byte(value) => value.to_string(),
-            HttpTraceData::UShort(value) => value.to_string(),
-            HttpTraceData::ULong(value) => value.to_string(),
-            HttpTraceData::ULongLong(value) => value.to_string(),
-            HttpTraceData::Char(value) => value.to_string(),
-            HttpTraceData::Short(value) => value.to_string(),
-            HttpTraceData::Long(value) => value.to_string(),
-            HttpTraceData::LongLong(value) => value.to_string(),
-            HttpTraceData::Wide(text) => text.split('\0').next()?.to_owned(),
-            HttpTraceData::Guid(guid) => guid.to_string(),
-            HttpTraceData::Bool(value) => value.to_string(),
+        Some(match self {
+            Self::Number(kind, value) => match kind % 8 {
+                0 => (*value as u8).to_string(),
+                1 => (*value as u16).to_string(),
+                2 => (*value as u32).to_string(),
+                3 => value.to_string(),
+                4 => (*value as i8).to_string(),
+                5 => (*value as i16).to_string(),
+                6 => (*value as i32).to_string(),
+                _ => (*value as i64).to_string(),
+            },
+            Self::Wide(text) => text.split('\0').next()?.to_owned(),
+            Self::Guid(bytes) => Guid(*bytes).to_string(),
+            Self::Bool(value) => value.to_string(),
             _ => return None,
         })
     }
@@ -124,20 +127,31 @@ fuzz_target!(|bytes: &[u8]| {
     let mut server = HttpServer::new();
     server.add_provider(provider, "fuzz", &[(2, "Area")]);
     session.enable_provider(provider, &Enable::new()).expect("enables");
-    let items: Vec<_> = input.items.iter().map(|item| HttpTraceEventItem {
-        name: &item.name,
-        data: item.data.value(),
-        data_description: item.description.as_deref(),
-    }).collect();
-    let result = server.request_context(Guid::from_u128(1), "m").raise_trace_event(&HttpTraceEvent {
-        area: 2,
-        area_guid: Guid::from_u128(0xf023),
-        event: u32::from(input.number),
-        event_name: "EVENT",
-        flags: u32::from(input.is_static),
-        event_items: &items,
-        ..HttpTraceEvent::of(provider)
-    });
+    let guid_of = |item: &Item| match item.data {
+        Data::Guid(bytes) => Guid(bytes),
+        _ => Guid::ZERO,
+    };
+    let guids: Vec<_> = input.items.iter().map(guid_of).collect();
+    let items: Vec<_> = input
+        .items
+        .iter()
+        .zip(&guids)
+        .map(|(item, guid)| HttpTraceEventItem {
+            name: &item.name,
+            data: item.data.value(guid),
+            data_description: item.description.as_deref(),
+        })
+        .collect();
+    let result =
+        server.request_context(Guid::from_u128(1), "m").raise_trace_event(&HttpTraceEvent {
+            area: 2,
+            area_guid: Guid::from_u128(0xf023),
+            event: u32::from(input.number),
+            event_name: "EVENT",
+            flags: u32::from(input.is_static),
+            event_items: &items,
+            ..HttpTraceEvent::of(provider)
+        });
     session.stop().expect("stops");
 
     let trace = Trace::from_bytes(log.take()).expect("a log");

@@ -240,7 +240,7 @@ impl HttpTraceContext<'_> {
             _ => return HResult::E_FAIL,
         };
         let items = [
-            HttpTraceEventItem::new("ContextId", HttpTraceData::Null(HttpTraceType::LPCGUID)),
+            HttpTraceEventItem::new("ContextId", HttpTraceData::null(HttpTraceType::LPCGUID)),
             HttpTraceEventItem::new("ModuleName", self.module),
             HttpTraceEventItem::new("Data1", data1),
             HttpTraceEventItem::new("Data2", data2.unwrap_or_default()),
@@ -347,7 +347,7 @@ fn put_outline(known: &Known, event: &HttpTraceEvent<'_>, out: &mut Vec<u8>) {
     let items = event.event_items.iter().map(|item| OutlineItem {
         name: item.name,
         item_type: item.data_type(),
-        meaning: item.data.number().zip(item.data_description),
+        meaning: item.data.to_number().zip(item.data_description),
     });
     outline.write_of(items, |part| out.extend_from_slice(part));
 }

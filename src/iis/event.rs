@@ -7,7 +7,7 @@ use crate::iis::HttpTraceType;
 ///
 /// `cEventItems` is the length of [`event_items`](Self::event_items). Names are UTF-8; one ends at
 /// its first NUL, as a C string does.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpTraceEvent<'a> {
     /// Who raises it.
     pub provider_guid: Guid,
@@ -63,7 +63,7 @@ impl HttpTraceEvent<'_> {
 }
 
 /// An item of an event (`HTTP_TRACE_EVENT_ITEM`).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpTraceEventItem<'a> {
     /// What it is called.
     pub name: &'a str,
@@ -75,6 +75,7 @@ pub struct HttpTraceEventItem<'a> {
 
 impl<'a> HttpTraceEventItem<'a> {
     /// An item whose value needs no words.
+    #[inline]
     pub fn new(name: &'a str, data: impl Into<HttpTraceData<'a>>) -> Self {
         Self { name, data: data.into(), data_description: None }
     }
@@ -93,123 +94,166 @@ impl<'a> HttpTraceEventItem<'a> {
     }
 }
 
-/// A value with its type. Numbers are written little-endian.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum HttpTraceData<'a> {
-    /// `HTTP_TRACE_TYPE_BYTE`.
-    Byte(u8),
-    /// `HTTP_TRACE_TYPE_USHORT`.
-    UShort(u16),
-    /// `HTTP_TRACE_TYPE_ULONG`.
-    ULong(u32),
-    /// `HTTP_TRACE_TYPE_ULONGLONG`.
-    ULongLong(u64),
-    /// `HTTP_TRACE_TYPE_CHAR`.
-    Char(i8),
-    /// `HTTP_TRACE_TYPE_SHORT`.
-    Short(i16),
-    /// `HTTP_TRACE_TYPE_LONG`.
-    Long(i32),
-    /// `HTTP_TRACE_TYPE_LONGLONG`.
-    LongLong(i64),
-    /// `HTTP_TRACE_TYPE_LPCWSTR`: written as UTF-16 with a terminator, up to the first NUL.
-    Wide(&'a str),
-    /// `HTTP_TRACE_TYPE_LPCSTR`: bytes of any code page, written with a terminator, up to the first
-    /// zero.
-    Narrow(&'a [u8]),
-    /// `HTTP_TRACE_TYPE_LPCGUID`.
-    Guid(Guid),
-    /// `HTTP_TRACE_TYPE_BOOL`: four bytes.
-    Bool(bool),
-    /// A value as it lies in memory: `dwDataType`, and `pbData` of `cbData` bytes. A string may
-    /// have a terminator; what lies behind it is left out.
-    Bytes(HttpTraceType, &'a [u8]),
-    /// No value (`pbData` is `NULL`): zeros, or an empty string. As the first item a GUID becomes
-    /// the id of the request.
-    Null(HttpTraceType),
+/// A value with its type: `dwDataType`, and `pbData` of `cbData` bytes.
+///
+/// Numbers, booleans, GUIDs and text are made [from](From) what they are in Rust: `str` is
+/// `HTTP_TRACE_TYPE_LPCWSTR` and becomes UTF-16, bytes are `HTTP_TRACE_TYPE_LPCSTR` of any code page.
+/// A string is written up to its first NUL, and with a terminator. All that is to be known of a
+/// value is found out when it is made, so that an event has only to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpTraceData<'a> {
+    /// A number of at most eight bytes, little-endian.
+    pub(super) number: u64,
+    /// All other values.
+    pub(super) bytes: &'a [u8],
+    /// Bytes that it takes at most; [`WRONG`](Self::WRONG) if it is not what its type says.
+    pub(super) most: u32,
+    pub(super) data_type: HttpTraceType,
+    pub(super) form: Form,
 }
 
-impl HttpTraceData<'_> {
+/// How a value is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As many bytes of the number as it takes.
+    Number,
+    /// UTF-8 that becomes UTF-16.
+    Wide,
+    /// Bytes and a terminator.
+    Narrow,
+    /// UTF-16 and a terminator.
+    Units,
+    /// 16 bytes.
+    Guid,
+    /// Zeros, or the request's id.
+    NoGuid,
+}
+
+impl<'a> HttpTraceData<'a> {
+    /// More than a record has.
+    pub(super) const WRONG: u32 = u32::MAX;
+
+    /// A value as it lies in memory. A string may have a terminator; what lies behind it is left
+    /// out. Bytes that are no value of the type are found when the event is raised.
+    #[must_use]
+    pub fn bytes(data_type: HttpTraceType, bytes: &'a [u8]) -> Self {
+        use HttpTraceType as T;
+        let (form, most) = match data_type {
+            T::LPCSTR => (Form::Narrow, most(bytes, 1, 1)),
+            T::LPCWSTR if bytes.len() % 2 == 0 => (Form::Units, most(bytes, 1, 2)),
+            T::LPCGUID if bytes.len() == 16 => (Form::Guid, 16),
+            fixed if fixed.width() == Some(bytes.len()) && bytes.len() <= 8 => {
+                let mut number = [0; 8];
+                number[..bytes.len()].copy_from_slice(bytes);
+                return Self::number(data_type, u64::from_le_bytes(number), bytes.len());
+            }
+            _ => (Form::Number, Self::WRONG),
+        };
+        Self { number: 0, bytes, most, data_type, form }
+    }
+
+    /// No value (`pbData` is `NULL`): zeros, or an empty string. As the first item a GUID becomes
+    /// the id of the request.
+    #[must_use]
+    pub fn null(data_type: HttpTraceType) -> Self {
+        match data_type {
+            HttpTraceType::LPCSTR | HttpTraceType::LPCWSTR => Self::bytes(data_type, &[]),
+            HttpTraceType::LPCGUID => {
+                Self { number: 0, bytes: &[], most: 16, data_type, form: Form::NoGuid }
+            }
+            fixed => match fixed.width() {
+                Some(width) => Self::number(fixed, 0, width),
+                None => Self { most: Self::WRONG, ..Self::number(fixed, 0, 0) },
+            },
+        }
+    }
+
+    #[inline]
+    fn number(data_type: HttpTraceType, number: u64, width: usize) -> Self {
+        let most = u32::try_from(width).unwrap_or(Self::WRONG);
+        Self { number, bytes: &[], most, data_type, form: Form::Number }
+    }
+
     /// The type.
     #[must_use]
     #[inline]
     pub const fn data_type(&self) -> HttpTraceType {
-        match self {
-            Self::Byte(_) => HttpTraceType::BYTE,
-            Self::UShort(_) => HttpTraceType::USHORT,
-            Self::ULong(_) => HttpTraceType::ULONG,
-            Self::ULongLong(_) => HttpTraceType::ULONGLONG,
-            Self::Char(_) => HttpTraceType::CHAR,
-            Self::Short(_) => HttpTraceType::SHORT,
-            Self::Long(_) => HttpTraceType::LONG,
-            Self::LongLong(_) => HttpTraceType::LONGLONG,
-            Self::Wide(_) => HttpTraceType::LPCWSTR,
-            Self::Narrow(_) => HttpTraceType::LPCSTR,
-            Self::Guid(_) => HttpTraceType::LPCGUID,
-            Self::Bool(_) => HttpTraceType::BOOL,
-            Self::Bytes(data_type, _) | Self::Null(data_type) => *data_type,
-        }
+        self.data_type
     }
 
     /// The number, of whole numbers that are not negative.
-    pub(super) fn number(&self) -> Option<u64> {
-        match *self {
-            Self::Byte(value) => Some(value.into()),
-            Self::UShort(value) => Some(value.into()),
-            Self::ULong(value) => Some(value.into()),
-            Self::ULongLong(value) => Some(value),
-            Self::Char(value) => u64::try_from(value).ok(),
-            Self::Short(value) => u64::try_from(value).ok(),
-            Self::Long(value) => u64::try_from(value).ok(),
-            Self::LongLong(value) => u64::try_from(value).ok(),
-            Self::Bool(value) => Some(value.into()),
-            Self::Null(data_type) if data_type != HttpTraceType::LPCGUID => {
-                data_type.width().map(|_| 0)
-            }
-            Self::Bytes(data_type, bytes) => {
-                use HttpTraceType as T;
-                let mut all = [0; 8];
-                all.get_mut(..bytes.len())?.copy_from_slice(bytes);
-                let negative = bytes.last().is_some_and(|byte| *byte >= 0x80);
-                let signed = matches!(data_type, T::CHAR | T::SHORT | T::LONG | T::LONGLONG);
-                data_type.width().filter(|width| *width == bytes.len())?;
-                (!(signed && negative)).then(|| u64::from_le_bytes(all))
-            }
-            _ => None,
+    pub(super) fn to_number(self) -> Option<u64> {
+        use HttpTraceType as T;
+        if self.form != Form::Number || self.most > 8 {
+            return None;
         }
+        let is_signed = matches!(self.data_type, T::CHAR | T::SHORT | T::LONG | T::LONGLONG);
+        let negative = self.number >> (8 * self.most.max(1) - 1) & 1 != 0;
+        (!(is_signed && negative)).then_some(self.number)
     }
 }
 
-macro_rules! from {
-    ($($type:ty => $variant:ident),* $(,)?) => {
+/// Bytes that a string takes at most.
+fn most(text: &[u8], each: usize, terminator: usize) -> u32 {
+    let most = text.len().saturating_mul(each).saturating_add(terminator);
+    u32::try_from(most).unwrap_or(HttpTraceData::WRONG)
+}
+
+macro_rules! from_numbers {
+    ($($type:ty => $data_type:ident),* $(,)?) => {
         $(impl From<$type> for HttpTraceData<'_> {
+            #[inline]
             fn from(value: $type) -> Self {
-                Self::$variant(value)
+                let bytes = value.to_le_bytes();
+                let mut number = [0; 8];
+                number[..bytes.len()].copy_from_slice(&bytes);
+                Self::number(HttpTraceType::$data_type, u64::from_le_bytes(number), bytes.len())
             }
         })*
     };
 }
 
-from! {
-    u8 => Byte, u16 => UShort, u32 => ULong, u64 => ULongLong, i8 => Char, i16 => Short,
-    i32 => Long, i64 => LongLong, Guid => Guid, bool => Bool,
+from_numbers! {
+    u8 => BYTE, u16 => USHORT, u32 => ULONG, u64 => ULONGLONG,
+    i8 => CHAR, i16 => SHORT, i32 => LONG, i64 => LONGLONG,
+}
+
+impl From<bool> for HttpTraceData<'_> {
+    #[inline]
+    fn from(value: bool) -> Self {
+        Self::number(HttpTraceType::BOOL, value.into(), 4)
+    }
+}
+
+impl<'a> From<&'a Guid> for HttpTraceData<'a> {
+    #[inline]
+    fn from(guid: &'a Guid) -> Self {
+        let data_type = HttpTraceType::LPCGUID;
+        Self { number: 0, bytes: &guid.0, most: 16, data_type, form: Form::Guid }
+    }
 }
 
 impl<'a> From<&'a str> for HttpTraceData<'a> {
+    #[inline]
     fn from(text: &'a str) -> Self {
-        Self::Wide(text)
+        let bytes = text.as_bytes();
+        // No character has more units in UTF-16 than bytes in UTF-8.
+        let (most, data_type) = (most(bytes, 2, 2), HttpTraceType::LPCWSTR);
+        Self { number: 0, bytes, most, data_type, form: Form::Wide }
     }
 }
 
 impl<'a> From<&'a [u8]> for HttpTraceData<'a> {
+    #[inline]
     fn from(text: &'a [u8]) -> Self {
-        Self::Narrow(text)
+        let (most, data_type) = (most(text, 1, 1), HttpTraceType::LPCSTR);
+        Self { number: 0, bytes: text, most, data_type, form: Form::Narrow }
     }
 }
 
 impl<'a, const N: usize> From<&'a [u8; N]> for HttpTraceData<'a> {
+    #[inline]
     fn from(text: &'a [u8; N]) -> Self {
-        Self::Narrow(text)
+        Self::from(text.as_slice())
     }
 }

@@ -134,7 +134,7 @@ fn is_known(event: &HttpTraceEvent<'_>) -> bool {
         let items = known.fields.iter().zip(event.event_items);
         let same = |field: &crate::schema::iis::KnownField, item: &HttpTraceEventItem<'_>| {
             let meaning = item.data_description;
-            let value = item.data.number();
+            let value = item.data.to_number();
             field.name == item.name
                 && field.item_type == item.data_type()
                 && meaning.is_none_or(|meaning| {
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn only_what_differs_from_the_table_is_described() {
-        let items = [HttpTraceEventItem::new("ContextId", Guid::ZERO)];
+        let items = [HttpTraceEventItem::new("ContextId", &Guid::ZERO)];
         for flags in [0, HttpTraceEvent::STATIC_DESCRIPTIVE_FIELDS] {
             let event = end(&items, flags);
             assert_eq!(kind_of(&event), Kind::Known);

@@ -31,7 +31,7 @@
 //! let server = HttpServer::new();
 //! let request = server.request_context(Guid::from_u128(0x9800_0080_0000_00fa), "A_raizeEvent");
 //! let items = [
-//!     HttpTraceEventItem::new("ContextId", HttpTraceData::Null(HttpTraceType::LPCGUID)),
+//!     HttpTraceEventItem::new("ContextId", HttpTraceData::null(HttpTraceType::LPCGUID)),
 //!     HttpTraceEventItem::new("ModuleName", "A_raizeEvent"),
 //!     HttpTraceEventItem::new("Notification", 1u32).described("BEGIN_REQUEST"),
 //!     HttpTraceEventItem::new("fIsPostNotification", false),

@@ -1,10 +1,12 @@
 //! Items one behind the other, as they lie in the payload of a record.
 //!
 //! Two passes: the first adds up how many bytes the items take at most and makes the key of their
-//! names, the second writes them. Each looks once at what a value is: that look is a jump. Text of ASCII characters is widened eight characters at a time.
+//! names, the second writes them. What a value is was found out when it was made, so the passes have
+//! few branches and no jump by type. Text of ASCII characters is widened eight characters at a time.
 
 use crate::format::Guid;
-use crate::iis::{HttpTraceData, HttpTraceEventItem, HttpTraceType};
+use crate::iis::event::Form;
+use crate::iis::{HttpTraceData, HttpTraceEventItem};
 
 /// What a look at the items tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,22 +17,21 @@ pub(super) struct Survey {
     pub(super) key: u64,
 }
 
-/// Looks at the items; `None` if one is not what its type says.
+/// Looks at the items; `None` if one is not what its type says, or is too large for any record.
 #[inline]
 pub(super) fn survey(items: &[HttpTraceEventItem<'_>]) -> Option<Survey> {
-    let (mut capacity, mut key) = (0usize, 0u64);
+    let (mut capacity, mut key) = (0u64, 0u64);
     for item in items {
-        let (data_type, most) = measure(&item.data)?;
-        // At most 2^57 items fit in memory, each of less than half of it: no sum of real items
-        // comes near the end, and one that does is far too large for a record anyway.
-        capacity = capacity.saturating_add(most);
-        key = key.rotate_left(23).wrapping_add(mix(item.name, u64::from(data_type.0)));
+        capacity += u64::from(item.data.most);
+        key = key.rotate_left(23).wrapping_add(mix(item.name, u64::from(item.data.data_type.0)));
         if let Some(meaning) = item.data_description {
-            let value = item.data.number().unwrap_or(u64::MAX);
+            let value = item.data.to_number().unwrap_or(u64::MAX);
             key = key.rotate_left(23).wrapping_add(mix(meaning, !value));
         }
     }
-    Some(Survey { capacity, key })
+    let is_right = capacity < u64::from(HttpTraceData::WRONG);
+    let capacity = usize::try_from(capacity).ok()?;
+    is_right.then_some(Survey { capacity, key })
 }
 
 /// A number of 64 bits of where a text lies, how long it is, and something else: the two halves of
@@ -45,46 +46,6 @@ pub(super) fn mix(text: &str, other: u64) -> u64 {
     halves.0.wrapping_add(halves.1)
 }
 
-/// Type and most bytes of a value; `None` if it is not what its type says.
-#[inline(always)]
-fn measure(data: &HttpTraceData<'_>) -> Option<(HttpTraceType, usize)> {
-    use HttpTraceType as T;
-    Some(match *data {
-        HttpTraceData::Byte(_) => (T::BYTE, 1),
-        HttpTraceData::Char(_) => (T::CHAR, 1),
-        HttpTraceData::UShort(_) => (T::USHORT, 2),
-        HttpTraceData::Short(_) => (T::SHORT, 2),
-        HttpTraceData::ULong(_) => (T::ULONG, 4),
-        HttpTraceData::Long(_) => (T::LONG, 4),
-        HttpTraceData::Bool(_) => (T::BOOL, 4),
-        HttpTraceData::ULongLong(_) => (T::ULONGLONG, 8),
-        HttpTraceData::LongLong(_) => (T::LONGLONG, 8),
-        HttpTraceData::Guid(_) => (T::LPCGUID, 16),
-        // No character has more units in UTF-16 than bytes in UTF-8.
-        HttpTraceData::Wide(text) => (T::LPCWSTR, text.len().saturating_mul(2).saturating_add(2)),
-        HttpTraceData::Narrow(text) => (T::LPCSTR, text.len().saturating_add(1)),
-        HttpTraceData::Bytes(data_type, bytes) => (data_type, bytes_of(data_type, bytes)?),
-        HttpTraceData::Null(T::LPCGUID) => (T::LPCGUID, 16),
-        HttpTraceData::Null(data_type) => (data_type, bytes_of_null(data_type)?),
-    })
-}
-
-fn bytes_of(data_type: HttpTraceType, bytes: &[u8]) -> Option<usize> {
-    match data_type {
-        HttpTraceType::LPCSTR => Some(bytes.len().saturating_add(1)),
-        HttpTraceType::LPCWSTR => (bytes.len() % 2 == 0).then(|| bytes.len().saturating_add(2)),
-        fixed => fixed.width().filter(|width| *width == bytes.len()),
-    }
-}
-
-fn bytes_of_null(data_type: HttpTraceType) -> Option<usize> {
-    match data_type {
-        HttpTraceType::LPCSTR => Some(1),
-        HttpTraceType::LPCWSTR => Some(2),
-        fixed => fixed.width(),
-    }
-}
-
 /// Room behind the items that makes writing them cheaper: values are stored 16 bytes at a time,
 /// whatever their width is. Only where it does no harm: a record may be as large as a buffer.
 #[inline]
@@ -97,36 +58,24 @@ pub(super) fn with_slack(capacity: usize) -> usize {
 #[inline]
 pub(super) fn pack(items: &[HttpTraceEventItem<'_>], activity: Guid, out: &mut [u8]) -> usize {
     let mut out = Out { bytes: out, at: 0 };
-    for (index, item) in items.iter().enumerate() {
-        match item.data {
-            HttpTraceData::Byte(value) => out.put_fixed(value.into(), 1),
-            HttpTraceData::Char(value) => out.put_fixed(low(value.to_le_bytes()), 1),
-            HttpTraceData::UShort(value) => out.put_fixed(value.into(), 2),
-            HttpTraceData::Short(value) => out.put_fixed(low(value.to_le_bytes()), 2),
-            HttpTraceData::ULong(value) => out.put_fixed(value.into(), 4),
-            HttpTraceData::Long(value) => out.put_fixed(low(value.to_le_bytes()), 4),
-            HttpTraceData::Bool(value) => out.put_fixed(value.into(), 4),
-            HttpTraceData::ULongLong(value) => out.put_fixed(value, 8),
-            HttpTraceData::LongLong(value) => out.put_fixed(low(value.to_le_bytes()), 8),
-            HttpTraceData::Guid(value) => out.put_guid(value),
-            HttpTraceData::Wide(text) => out.put_wide(text),
-            HttpTraceData::Narrow(text) => out.put_narrow(text),
-            HttpTraceData::Null(HttpTraceType::LPCGUID) if index == 0 => out.put_guid(activity),
-            HttpTraceData::Null(data_type) => {
-                out.put(&[0; 16][..bytes_of_null(data_type).unwrap_or(0)]);
+    let mut first = activity;
+    for item in items {
+        let data = &item.data;
+        if data.form == Form::Number {
+            out.put_fixed(data.number, data.most as usize);
+        } else if data.form == Form::Wide {
+            out.put_wide(data.bytes);
+        } else {
+            match data.form {
+                Form::Narrow => out.put_narrow(data.bytes),
+                Form::Units => out.put_units(data.bytes),
+                Form::NoGuid => out.put_long(first.0, 16),
+                _ => out.put(data.bytes),
             }
-            HttpTraceData::Bytes(data_type, bytes) => out.put_bytes(data_type, bytes),
         }
+        first = Guid::ZERO;
     }
     out.at
-}
-
-/// A number of at most eight bytes, without its sign.
-#[inline(always)]
-fn low<const N: usize>(bytes: [u8; N]) -> u64 {
-    let mut all = [0; 8];
-    all[..N].copy_from_slice(&bytes);
-    u64::from_le_bytes(all)
 }
 
 /// Bytes that are filled from front to back.
@@ -157,35 +106,30 @@ impl Out<'_> {
         self.at += width;
     }
 
-    #[inline(always)]
-    fn put_guid(&mut self, guid: Guid) {
-        self.put_long(guid.0, 16);
-    }
-
-    #[inline(never)]
+    #[inline]
     fn put(&mut self, bytes: &[u8]) {
-        self.bytes[self.at..][..bytes.len()].copy_from_slice(bytes);
-        self.at += bytes.len();
+        match bytes.first_chunk::<16>() {
+            Some(guid) if bytes.len() == 16 => self.put_long(*guid, 16),
+            _ => {
+                self.bytes[self.at..][..bytes.len()].copy_from_slice(bytes);
+                self.at += bytes.len();
+            }
+        }
     }
 
+    /// UTF-16 up to the first NUL, and a NUL.
     #[inline(never)]
-    fn put_bytes(&mut self, data_type: HttpTraceType, bytes: &[u8]) {
-        match data_type {
-            HttpTraceType::LPCSTR => self.put_narrow(bytes),
-            HttpTraceType::LPCWSTR => {
-                let mut units = bytes.chunks_exact(2);
-                let end = units.position(|unit| unit == [0, 0]).map_or(bytes.len(), |at| at * 2);
-                self.put(&bytes[..end]);
-                self.put(&[0, 0]);
-            }
-            _ => self.put(bytes),
-        }
+    fn put_units(&mut self, bytes: &[u8]) {
+        let mut units = bytes.chunks_exact(2);
+        let end = units.position(|unit| unit == [0, 0]).map_or(bytes.len(), |at| at * 2);
+        self.put(&bytes[..end]);
+        self.put_fixed(0, 2);
     }
 
     /// Text and its terminator as UTF-16.
     #[inline]
-    fn put_wide(&mut self, text: &str) {
-        let mut bytes = text.as_bytes();
+    fn put_wide(&mut self, text: &[u8]) {
+        let mut bytes = text;
         while let Some((eight, behind)) = bytes.split_first_chunk::<8>() {
             if !are_plain(u64::from_le_bytes(*eight)) {
                 break;
@@ -194,7 +138,7 @@ impl Out<'_> {
             bytes = behind;
         }
         // What is left of plain text in one piece: it lies in memory with what is in front of it.
-        if let (1..8, Some(eight)) = (bytes.len(), text.as_bytes().last_chunk::<8>()) {
+        if let (1..8, Some(eight)) = (bytes.len(), text.last_chunk::<8>()) {
             let left = u64::from_le_bytes(*eight) >> (64 - 8 * bytes.len());
             let filled = left | ONES << (8 * bytes.len());
             if are_plain(filled) {
@@ -204,7 +148,7 @@ impl Out<'_> {
         }
         while let Some((byte, behind)) = bytes.split_first() {
             if !matches!(byte, 1..=0x7F) {
-                self.put_any(&text[text.len() - bytes.len()..]);
+                self.put_any(bytes);
                 break;
             }
             self.put_fixed((*byte).into(), 2);
@@ -215,7 +159,9 @@ impl Out<'_> {
 
     /// Text of any characters up to the first NUL, without a terminator.
     #[cold]
-    fn put_any(&mut self, text: &str) {
+    fn put_any(&mut self, text: &[u8]) {
+        // It was a `str`, and only whole ASCII characters were taken from its front.
+        let text = std::str::from_utf8(text).unwrap_or_default();
         for unit in text.encode_utf16().take_while(|unit| *unit != 0) {
             self.put_fixed(unit.into(), 2);
         }
@@ -267,6 +213,7 @@ fn widened(bytes: [u8; 8]) -> [u8; 16] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::iis::HttpTraceType;
 
     fn packed(data: HttpTraceData<'_>) -> Vec<u8> {
         let items = [HttpTraceEventItem::new("", 1u8), HttpTraceEventItem::new("", data)];
@@ -305,11 +252,11 @@ mod tests {
         assert_eq!(packed((-2i16).into()), [0xFE, 0xFF]);
         assert_eq!(packed(true.into()), [1, 0, 0, 0]);
         assert_eq!(packed(b"GET\0x".into()), b"GET\0");
-        assert_eq!(packed(HttpTraceData::Bytes(T::LPCWSTR, b"a\0b\0\0\0c\0")), b"a\0b\0\0\0");
-        assert_eq!(packed(HttpTraceData::Bytes(T::LPCSTR, b"a")), b"a\0");
-        assert_eq!(packed(HttpTraceData::Bytes(T::LONGLONG, &[9; 8])), [9; 8]);
+        assert_eq!(packed(HttpTraceData::bytes(T::LPCWSTR, b"a\0b\0\0\0c\0")), b"a\0b\0\0\0");
+        assert_eq!(packed(HttpTraceData::bytes(T::LPCSTR, b"a")), b"a\0");
+        assert_eq!(packed(HttpTraceData::bytes(T::LONGLONG, &[9; 8])), [9; 8]);
         for data_type in T::ALL {
-            let bytes = packed(HttpTraceData::Null(data_type));
+            let bytes = packed(HttpTraceData::null(data_type));
             let empty = if data_type == T::LPCSTR { 1 } else { 2 };
             assert_eq!(bytes, vec![0; data_type.width().unwrap_or(empty)]);
         }
@@ -319,11 +266,11 @@ mod tests {
     fn what_is_not_of_its_type_has_no_capacity() {
         use HttpTraceType as T;
         let wrong = [
-            HttpTraceData::Bytes(T::ULONG, &[1, 2, 3]),
-            HttpTraceData::Bytes(T::LPCWSTR, &[1, 2, 3]),
-            HttpTraceData::Bytes(T::LPCGUID, &[]),
-            HttpTraceData::Bytes(T(99), &[1]),
-            HttpTraceData::Null(T(0)),
+            HttpTraceData::bytes(T::ULONG, &[1, 2, 3]),
+            HttpTraceData::bytes(T::LPCWSTR, &[1, 2, 3]),
+            HttpTraceData::bytes(T::LPCGUID, &[]),
+            HttpTraceData::bytes(T(99), &[1]),
+            HttpTraceData::null(T(0)),
         ];
         for data in wrong {
             assert_eq!(survey(&[HttpTraceEventItem::new("", data)]), None, "{data:?}");

@@ -103,7 +103,7 @@ fn of_records(records: &[(&[u8], FileTime)]) -> Vec<Request> {
 fn record_failure(context: &HttpTraceContext<'_>) {
     start(context, "http://localhost:80/a.aspx?q=<script>&\"\u{1}");
     let items = [
-        HttpTraceEventItem::new("ContextId", HttpTraceData::Null(HttpTraceType::LPCGUID)),
+        HttpTraceEventItem::new("ContextId", HttpTraceData::null(HttpTraceType::LPCGUID)),
         HttpTraceEventItem::new("AuthType", 1u32).described("ANONYMOUS"),
         HttpTraceEventItem::new("NTLMUsed", false),
         HttpTraceEventItem::new("RemoteUserName", "remote"),
@@ -122,7 +122,7 @@ fn record_failure(context: &HttpTraceContext<'_>) {
     };
     assert_eq!(context.raise_trace_event(&event), HResult::S_OK);
     let items = [
-        HttpTraceEventItem::new("ContextId", HttpTraceData::Null(HttpTraceType::LPCGUID)),
+        HttpTraceEventItem::new("ContextId", HttpTraceData::null(HttpTraceType::LPCGUID)),
         HttpTraceEventItem::new("ModuleName", "IIS Web Core"),
         HttpTraceEventItem::new("Notification", 16u32),
         HttpTraceEventItem::new("HttpStatus", 404u32),

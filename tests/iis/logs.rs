@@ -47,7 +47,7 @@ impl Recording {
 /// The example of the page on `HTTP_TRACE_EVENT`.
 pub(crate) fn example(context: &HttpTraceContext<'_>, flags: u32) -> HResult {
     let items = [
-        HttpTraceEventItem::new("ContextId", HttpTraceData::Null(HttpTraceType::LPCGUID)),
+        HttpTraceEventItem::new("ContextId", HttpTraceData::null(HttpTraceType::LPCGUID)),
         HttpTraceEventItem::new("ModuleName", "A_raizeEvent"),
         HttpTraceEventItem::new("Notification", 1u32).described("BEGIN_REQUEST"),
         HttpTraceEventItem::new("fIsPostNotification", false),
@@ -73,7 +73,7 @@ pub(crate) fn general(
     event_name: &str,
     items: &[HttpTraceEventItem<'_>],
 ) {
-    let id = HttpTraceEventItem::new("ContextId", HttpTraceData::Null(HttpTraceType::LPCGUID));
+    let id = HttpTraceEventItem::new("ContextId", HttpTraceData::null(HttpTraceType::LPCGUID));
     let items: Vec<_> = [id].into_iter().chain(items.iter().copied()).collect();
     let result = context.raise_trace_event(&HttpTraceEvent {
         area_guid: guids::GENERAL,

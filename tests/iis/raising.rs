@@ -137,7 +137,7 @@ fn answers_are_those_of_the_page() {
     let context = server.request_context(ACTIVITY, "m");
     let large = "x".repeat(40_000);
     let too_large = [HttpTraceEventItem::new("a", large.as_str())];
-    let wrong = [HttpTraceEventItem::new("a", HttpTraceData::Bytes(HttpTraceType::ULONG, &[1]))];
+    let wrong = [HttpTraceEventItem::new("a", HttpTraceData::bytes(HttpTraceType::ULONG, &[1]))];
     let fine = event(0x200, 5, &[]);
     let cases = [
         (fine, HResult::S_OK),
@@ -262,7 +262,7 @@ fn own_server() -> (HttpServer, Guid) {
 fn own_event(context: &HttpTraceContext<'_>, provider: Guid, state: u32, flags: u32) -> HResult {
     let meaning = ["ADRIFT", "MOORED"][state as usize % 2];
     let items = [
-        HttpTraceEventItem::new("ContextId", HttpTraceData::Null(HttpTraceType::LPCGUID)),
+        HttpTraceEventItem::new("ContextId", HttpTraceData::null(HttpTraceType::LPCGUID)),
         HttpTraceEventItem::new("Boat", "Möwe"),
         HttpTraceEventItem::new("State", state).described(meaning),
         HttpTraceEventItem::new("Depth", -3i16),
