@@ -220,8 +220,8 @@ impl HttpTraceContext<'_> {
     }
 
     /// Raises an event of the area of modules, about this context's module (`QuickTrace`). Levels
-    /// are 1 critical error, 2 error, 3 warning, 4 information, 5 verbose, 6 start, 7 end; any other
-    /// is `E_FAIL`.
+    /// are 1 critical error, 2 error, 3 warning, 4 information, 5 verbose, 6 start, 7 end; any
+    /// other one is `E_FAIL`.
     pub fn quick_trace(
         &self,
         data1: &str,

@@ -97,9 +97,9 @@ impl<'a> HttpTraceEventItem<'a> {
 /// A value with its type: `dwDataType`, and `pbData` of `cbData` bytes.
 ///
 /// Numbers, booleans, GUIDs and text are made [from](From) what they are in Rust: `str` is
-/// `HTTP_TRACE_TYPE_LPCWSTR` and becomes UTF-16, bytes are `HTTP_TRACE_TYPE_LPCSTR` of any code page.
-/// A string is written up to its first NUL, and with a terminator. All that is to be known of a
-/// value is found out when it is made, so that an event has only to be written.
+/// `HTTP_TRACE_TYPE_LPCWSTR` and becomes UTF-16, bytes are `HTTP_TRACE_TYPE_LPCSTR` of any code
+/// page. A string is written up to its first NUL, and with a terminator. All that is to be known of
+/// a value is found out when it is made, so that an event has only to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpTraceData<'a> {
     /// A number of at most eight bytes, little-endian.

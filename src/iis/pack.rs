@@ -1,8 +1,8 @@
 //! Items one behind the other, as they lie in the payload of a record.
 //!
 //! Two passes: the first adds up how many bytes the items take at most and makes the key of their
-//! names, the second writes them. What a value is was found out when it was made, so the passes have
-//! few branches and no jump by type. Text of ASCII characters is widened eight characters at a time.
+//! names, the second writes them. What a value is was found out when it was made, so the passes
+//! have few branches and no jump by type. Text of ASCII characters is widened eight at a time.
 
 use crate::format::Guid;
 use crate::iis::event::Form;
