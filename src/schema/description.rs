@@ -2,6 +2,7 @@
 
 use crate::format::Guid;
 use crate::schema::event::EventNames;
+use crate::schema::iis::{self, IisEvent};
 use crate::schema::layout::Layout;
 use crate::schema::message::{self, TopLevel};
 use crate::schema::tmf::{self, Message};
@@ -19,6 +20,7 @@ pub struct Description<'a> {
     pub(super) provider_name: Option<Cow<'a, str>>,
     pub(super) name: Option<Cow<'a, str>>,
     pub(super) names: Option<&'a EventNames>,
+    pub(super) iis: Option<IisEvent<'a>>,
     pub(super) schema: Schema<'a>,
     pub(super) payload: &'a [u8],
     /// Width of the writer's pointers, 4 or 8.
@@ -31,6 +33,8 @@ pub(super) enum Schema<'a> {
     Layout(&'a Layout),
     Message(&'a Message),
     String,
+    /// Items that are told from the bytes alone.
+    Guessed,
     None,
 }
 
@@ -59,6 +63,12 @@ impl<'a> Description<'a> {
     #[must_use]
     pub fn names(&self) -> Option<&'a EventNames> {
         self.names
+    }
+
+    /// What is known of the provider of an event of IIS, or raised as IIS does.
+    #[must_use]
+    pub fn iis(&self) -> Option<IisEvent<'a>> {
+        self.iis
     }
 
     /// Tag of a TraceLogging event; 0 for none.
@@ -104,6 +114,7 @@ impl<'a> Description<'a> {
                 let result = walk.value("Message", spec).map(drop);
                 Some(walk.finish(result))
             }
+            Schema::Guessed => Some(iis::walk_guessed(self.payload, visitor)),
             Schema::None => None,
         }
     }

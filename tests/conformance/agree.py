@@ -64,8 +64,8 @@ def main():
         ("messages", lambda: messages(command, calls)),
         ("etlref", lambda: reference_in_file_order(command, calls)),
         ("etlref", lambda: reference_in_time_order(command, calls)),
-        ("describe", lambda: described(command, directory / "event.etl", 13)),
-        ("describe", lambda: described(command, directory / "tracing.etl", 26)),
+        ("describe", lambda: self_describing(command, directory / "event.etl", 13)),
+        ("describe", lambda: self_describing(command, directory / "tracing.etl", 26)),
     ]
     with open(directory / "modes.txt", encoding="ascii") as lines:
         for line in lines:
@@ -215,7 +215,7 @@ def dissect(command, path):
     return f"{path.name}, file order: {told}; {total / 1e6:.1f} MB of payload, times within {off}"
 
 
-def described(command, path, count):
+def self_describing(command, path, count):
     """The events say of themselves to dissect.etl what `dump --fields` shows."""
     theirs = list(describe.events(path))
     ours = [r for r in command.dump(path, "file", "--fields") if r.get("channel") == 11]
