@@ -23,7 +23,7 @@ use crate::iis::{HttpTraceEvent, HttpTraceEventItem, pack::mix};
 use crate::schema::iis::known;
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex};
+use std::sync::{LazyLock, Mutex, TryLockError};
 
 /// What it takes to record an event so that a reader knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub(super) enum Kind {
 
 /// Kinds of a process that are numbered. The others are described with each event.
 const MOST_KINDS: usize = 1 << 16;
+/// How often a thread yields to whoever looks up another kind.
+const TRIES: u32 = 10_000;
 /// Kinds that a thread remembers.
 const PLACES: usize = 64;
 
@@ -105,8 +107,18 @@ struct Kinds {
 #[inline(never)]
 fn look_up(key: u64, event: &HttpTraceEvent<'_>) -> Kind {
     static KINDS: LazyLock<Mutex<Kinds>> = LazyLock::new(Mutex::default);
-    // In a signal handler that interrupts its own thread here, waiting would be for ever.
-    let Ok(mut kinds) = KINDS.try_lock() else { return Kind::Described };
+    // In a signal handler that interrupts its own thread here, waiting would be for ever: after
+    // some tries the event is described, which is right at any time.
+    let mut tries = 0;
+    let mut kinds = loop {
+        match KINDS.try_lock() {
+            Ok(kinds) => break kinds,
+            Err(TryLockError::Poisoned(kinds)) => break kinds.into_inner(),
+            Err(TryLockError::WouldBlock) if tries < TRIES => tries += 1,
+            Err(TryLockError::WouldBlock) => return Kind::Described,
+        }
+        std::thread::yield_now();
+    };
     if let Some(kind) = kinds.by_key.get(&key) {
         return *kind;
     }
