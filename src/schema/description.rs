@@ -8,7 +8,9 @@ use crate::schema::message::{self, TopLevel};
 use crate::schema::tmf::{self, Message};
 use crate::schema::tracelogging::EventSchema;
 use crate::schema::walk::Walk;
-use crate::schema::{Decoder, InType, OutType, Shape, Source, Value, Visitor, Walked, read::Spec};
+use crate::schema::{
+    Decoder, InType, OutType, Shape, Source, Value, ValueMap, Visitor, Walked, read::Spec,
+};
 use std::borrow::Cow;
 
 /// A record with its schema and names, before its payload is walked.
@@ -31,6 +33,8 @@ pub struct Description<'a> {
 pub(super) enum Schema<'a> {
     TraceLogging(EventSchema<'a>),
     Layout(&'a Layout),
+    /// With the maps that its fields name, which are no decoder's.
+    Iis(&'a Layout, &'a [ValueMap]),
     Message(&'a Message),
     String,
     /// Items that are told from the bytes alone.
@@ -113,6 +117,9 @@ impl<'a> Description<'a> {
                 let mut walk = Walk::new(self.payload, self.pointer, visitor);
                 let result = walk.value("Message", spec).map(drop);
                 Some(walk.finish(result))
+            }
+            Schema::Iis(layout, maps) => {
+                Some(layout.walk(self.payload, self.pointer, maps, visitor))
             }
             Schema::Guessed => Some(iis::walk_guessed(self.payload, visitor)),
             Schema::None => None,

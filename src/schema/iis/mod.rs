@@ -195,8 +195,7 @@ impl Learned {
         }
         if let Some(variant) = self.0.find((class, number, version), payload) {
             found.source = Source::Iis;
-            found.schema = Schema::Layout(&variant.layout);
-            found.maps = &variant.maps;
+            found.schema = Schema::Iis(&variant.layout, &variant.maps);
             found.name = Some(Cow::Borrowed(&variant.event_name));
             found.iis = Some(variant.facts());
         } else if let Some(area) = area(class) {
@@ -212,8 +211,7 @@ impl Learned {
             });
             match event {
                 Some(event) => {
-                    found.schema = Schema::Layout(&event.layout);
-                    found.maps = table::maps();
+                    found.schema = Schema::Iis(&event.layout, table::maps());
                     found.name = Some(Cow::Borrowed(event.name));
                 }
                 None => {
