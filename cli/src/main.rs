@@ -67,8 +67,6 @@ enum Command {
     Info(info::Args),
     /// One line per event, in time order or file order
     Dump(dump::Args),
-    /// Write a log for another tool or for people: Failed Request Tracing documents, a page
-    Export(export::Args),
     /// Events and bytes by provider, id, level and process; rate over time; losses
     Stats(stats::Args),
     /// Walk every buffer and record and name each fault with its position
@@ -111,7 +109,6 @@ fn main() -> ExitCode {
         Command::Info(args) => info::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Dump(args) => dump::run(&args, colors),
-        Command::Export(args) => export::run(&args),
         Command::Stats(args) => stats::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Recover(args) => recover::run(&args),
