@@ -72,6 +72,8 @@ def records(data):
             tracelogging(record)
         elif typed and kind == 20 and record[24:28] == b"\xc1\xf6\xcc\xbb":
             seed("schema", record)
+        elif typed and kind == 20:
+            seed("iis", record)
         elif typed and kind in (1, 2) and record[6:8] == b"\0\0":
             seed("logfile", record)
         at += (size + 7) & ~7
@@ -238,6 +240,23 @@ def programs():
             seed("trace_message", random.randbytes(size))
 
 
+def web_server():
+    """Events of a request as IIS writes them, one behind the other."""
+    general = "cff72ed4de923e478b6c621ea663113a"
+    notify = "e3912e00aee7ab448e0799230ffa6ade"
+    wide = lambda text: (text + "\0").encode("utf-16-le")
+    start = struct.pack("<I", 1) + wide("pool") + bytes(16) + wide("http://x/") + b"GET\0"
+    module = wide("module") + struct.pack("<II", 1, 0)
+    end = struct.pack("<IIIH", 1, 2, 404, 7)
+    log = b""
+    for area, kind, items in ((general, 1, start), (notify, 1, module), (general, 2, end)):
+        payload = bytes(8) + b"\x98\0\0\x80\0\0\0\xfa" + items
+        header = struct.pack("<HBBBBHIIQ", 48 + len(payload), 20, 0xC0, kind, 0, 1, 2, 3, 4)
+        record = header + bytes.fromhex(area) + bytes(8) + payload
+        log += record + bytes(-len(record) % 8)
+    seed("iis", log)
+
+
 def pair(log, ring, torn=0):
     """A log and a ring as the target `recover` splits them."""
     seed("recover", struct.pack("<BH", torn, len(log)) + log + ring, MOST_FILE)
@@ -325,6 +344,7 @@ def main():
     programs()
     manifests()
     program()
+    web_server()
     for target in sorted((FUZZ / "corpus").glob("*")):
         print(f"{target.name}: {sum(1 for _ in target.iterdir())} seeds")
 

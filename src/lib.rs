@@ -36,6 +36,7 @@
 //! | module | what | without `std` |
 //! |---|---|---|
 //! | [`message`] | Windows' own calls: `TraceMessage`, `TraceEvent`, `EventWrite` | - |
+//! | [`iis`] | tracing as modules of IIS know it | - |
 //! | [`mod@provider`] | who logs, and which sessions want to know | - |
 //! | [`tracelogging`] | events that describe themselves: [`event!`] | - |
 //! | [`session`] | record: sessions, lanes, the flusher, live consumers | - |
@@ -61,6 +62,8 @@ pub mod error;
 #[cfg(feature = "std")]
 pub mod export;
 pub mod format;
+#[cfg(feature = "std")]
+pub mod iis;
 #[cfg(feature = "std")]
 pub mod message;
 #[cfg(feature = "std")]

@@ -6,6 +6,9 @@
 //! | [`fields`] | the fields of an event as a JSON object or as `name=value` text |
 //! | [`csv`] | a row of constant columns |
 //! | [`xml`] | the `Event` elements of tracerpt |
+//! | [`requests`] | nothing itself: puts events of web servers together by request |
+//! | `freb` | a Failed Request Tracing document for each request; feature `freb` |
+//! | [`page`] | the requests of a log as one page to look at |
 //! | [`text`] | what must not reach a terminal |
 //! | [`chrome`] | the trace-event JSON of Chrome and Perfetto |
 //! | [`pcapng`] | captured packets |
@@ -21,10 +24,14 @@ pub mod chrome;
 pub mod csv;
 pub mod fields;
 pub mod folded;
+#[cfg(feature = "freb")]
+pub mod freb;
 pub mod json;
 #[cfg(feature = "otlp")]
 pub mod otlp;
+pub mod page;
 pub mod pcapng;
+pub mod requests;
 pub mod spans;
 pub mod text;
 pub mod xml;

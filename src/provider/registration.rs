@@ -117,6 +117,14 @@ impl Provider {
         self.shared.summary().levels()
     }
 
+    /// The most verbose level and the keywords that sessions want, all of them together; `None` if
+    /// there are none. Level 255 and all ones are for everything.
+    pub(crate) fn wanted(&self) -> Option<(u8, u64)> {
+        let summary = self.shared.summary();
+        let level = summary.most_verbose()?;
+        Some((level, self.shared.any_keyword()))
+    }
+
     /// Events that could not even be offered to a session, over all registrations of the GUID:
     /// written by a signal handler that interrupted its thread in the provider's lock.
     #[must_use]

@@ -70,6 +70,11 @@ impl Summary {
         Self(number << 10 | keyword_0 | u64::from(rule.levels))
     }
 
+    /// The most verbose level that may pass.
+    pub(super) fn most_verbose(self) -> Option<u8> {
+        u8::try_from((self.0 & Self::LEVELS).checked_sub(1)?).ok()
+    }
+
     #[inline(always)]
     pub(super) fn may_pass(self, level: u8) -> bool {
         u64::from(level) < self.0 & Self::LEVELS
@@ -413,6 +418,11 @@ impl Shared {
             keyword_0: summary.0 & Summary::KEYWORD_0 != 0,
         };
         rule.passes_keyword(keyword)
+    }
+
+    /// The keywords that sessions want, all of them together.
+    pub(super) fn any_keyword(&self) -> u64 {
+        self.any.load(Ordering::Relaxed)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

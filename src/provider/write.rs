@@ -198,6 +198,23 @@ impl Provider {
         })
     }
 
+    /// Has `write` record something of this level and keyword in each session that wants it.
+    #[inline]
+    pub(crate) fn write_with(
+        &self,
+        level: u8,
+        keyword: u64,
+        write: &dyn Fn(&SessionHandle) -> Result<(), Discarded>,
+    ) -> Result<u32, Discarded> {
+        let summary = self.shared.summary();
+        if !summary.may_pass(level) {
+            return Ok(0);
+        }
+        let descriptor =
+            EventDescriptor { keyword: keyword.into(), ..EventDescriptor::new(0, level) };
+        self.send(summary, &self.event(&descriptor), &|handle, _| write(handle))
+    }
+
     #[inline(always)]
     fn event(&self, descriptor: &EventDescriptor) -> Event<'static> {
         Event::new(self.shared.guid, *descriptor)

@@ -10,7 +10,8 @@ use crate::schema::take::Take;
 use crate::schema::tmf::{self, Message, MessageKey};
 use crate::schema::tracelogging::{EventSchema, ProviderTraits};
 use crate::schema::{
-    SchemaError, Shape, Value, ValueMap, Visitor, binary, kernel, metadata, mof, people, providers,
+    SchemaError, Shape, Value, ValueMap, Visitor, binary, iis, kernel, metadata, mof, people,
+    providers,
 };
 #[cfg(feature = "manifest")]
 use crate::schema::{XmlError, eventsource, eventsource::Chunks, manifest};
@@ -70,6 +71,7 @@ pub struct Decoder {
     threads: people::Names,
     /// Processes of threads.
     owners: people::Timed<u32>,
+    iis: iis::Learned,
     #[cfg(feature = "manifest")]
     chunks: Chunks,
     /// Text of manifests from the file that was read.
@@ -101,6 +103,8 @@ pub enum Source {
     Mof,
     /// The built-in table of kernel and merge-tool events.
     Kernel,
+    /// A description in the file, or the built-in table, of IIS events.
+    Iis,
     /// There is none.
     None,
 }
@@ -119,6 +123,7 @@ impl Source {
             Self::Tmf => "tmf",
             Self::Mof => "mof",
             Self::Kernel => "kernel",
+            Self::Iis => "iis",
             Self::None => "none",
         }
     }
@@ -142,6 +147,9 @@ impl Decoder {
             RecordHeader::Classic(header) => match header.class_type {
                 metadata::EVENT_INFO => self.learn_event(view.payload()),
                 metadata::MAP_INFO => self.learn_map(view.payload()),
+                iis::OUTLINE_TYPE if header.guid == iis::OUTLINE_CLASS => {
+                    self.learn_outline(view.payload());
+                }
                 _ => {}
             },
             #[cfg(feature = "manifest")]
@@ -299,6 +307,7 @@ impl Decoder {
             provider_name: None,
             name: None,
             names: None,
+            iis: None,
             schema: Schema::None,
             payload: record.payload(),
             pointer: pointer_width(record),
@@ -323,7 +332,12 @@ impl Decoder {
                 }
             }
             RecordHeader::Unknown => {}
-            _ => self.describe_classic(record, &mut found),
+            _ => {
+                self.describe_classic(record, &mut found);
+                if found.source == Source::None && record.group().is_none() {
+                    self.iis.describe(record, &mut found);
+                }
+            }
         }
         found
     }
@@ -401,6 +415,13 @@ impl Decoder {
     fn learn_map(&mut self, payload: &[u8]) {
         let Some((provider, name, map)) = metadata::map_info(payload) else { return };
         self.insert_map(provider, &name, map);
+    }
+
+    fn learn_outline(&mut self, payload: &[u8]) {
+        // Taken out meanwhile: both count the same bytes.
+        let mut learned = std::mem::take(&mut self.iis);
+        learned.learn(payload, |bytes| self.pays(bytes));
+        self.iis = learned;
     }
 
     /// Keeps the schema of an event, unless a better source described it.
@@ -520,7 +541,8 @@ fn may_teach(record: RawRecord<'_>) -> bool {
     let bytes = record.bytes;
     match record.kind {
         RecordKind::Typed(HeaderType::FULL_HEADER64 | HeaderType::FULL_HEADER32) => {
-            bytes.get(24..40) == Some(&metadata::PROVIDER.0)
+            let class = bytes.get(24..40);
+            class == Some(&metadata::PROVIDER.0) || class == Some(&iis::OUTLINE_CLASS.0)
         }
         #[cfg(feature = "manifest")]
         RecordKind::Typed(HeaderType::EVENT_HEADER64 | HeaderType::EVENT_HEADER32) => {

@@ -2,12 +2,15 @@
 
 use crate::format::Guid;
 use crate::schema::event::EventNames;
+use crate::schema::iis::{self, IisEvent};
 use crate::schema::layout::Layout;
 use crate::schema::message::{self, TopLevel};
 use crate::schema::tmf::{self, Message};
 use crate::schema::tracelogging::EventSchema;
 use crate::schema::walk::Walk;
-use crate::schema::{Decoder, InType, OutType, Shape, Source, Value, Visitor, Walked, read::Spec};
+use crate::schema::{
+    Decoder, InType, OutType, Shape, Source, Value, ValueMap, Visitor, Walked, read::Spec,
+};
 use std::borrow::Cow;
 
 /// A record with its schema and names, before its payload is walked.
@@ -19,6 +22,7 @@ pub struct Description<'a> {
     pub(super) provider_name: Option<Cow<'a, str>>,
     pub(super) name: Option<Cow<'a, str>>,
     pub(super) names: Option<&'a EventNames>,
+    pub(super) iis: Option<IisEvent<'a>>,
     pub(super) schema: Schema<'a>,
     pub(super) payload: &'a [u8],
     /// Width of the writer's pointers, 4 or 8.
@@ -29,8 +33,12 @@ pub struct Description<'a> {
 pub(super) enum Schema<'a> {
     TraceLogging(EventSchema<'a>),
     Layout(&'a Layout),
+    /// With the maps that its fields name, which are no decoder's.
+    Iis(&'a Layout, &'a [ValueMap]),
     Message(&'a Message),
     String,
+    /// Items that are told from the bytes alone.
+    Guessed,
     None,
 }
 
@@ -59,6 +67,12 @@ impl<'a> Description<'a> {
     #[must_use]
     pub fn names(&self) -> Option<&'a EventNames> {
         self.names
+    }
+
+    /// What is known of the provider of an event of IIS, or raised as IIS does.
+    #[must_use]
+    pub fn iis(&self) -> Option<IisEvent<'a>> {
+        self.iis
     }
 
     /// Tag of a TraceLogging event; 0 for none.
@@ -104,6 +118,10 @@ impl<'a> Description<'a> {
                 let result = walk.value("Message", spec).map(drop);
                 Some(walk.finish(result))
             }
+            Schema::Iis(layout, maps) => {
+                Some(layout.walk(self.payload, self.pointer, maps, visitor))
+            }
+            Schema::Guessed => Some(iis::walk_guessed(self.payload, visitor)),
             Schema::None => None,
         }
     }

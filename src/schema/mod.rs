@@ -20,6 +20,7 @@
 //! | WPP messages | `tmf` | TMF files of the user |
 //! | classic events | `mof` | MOF files of the user |
 //! | classic events of kernel and merge tools | `kernel` | a table in this crate |
+//! | classic events of IIS | [`iis`] | records of the same log, or a table in this crate |
 //!
 //! Values are borrowed from the payload. A walk takes bounded time and stack whatever the schema
 //! says, see [`MOST_WORK`] and [`MOST_DEPTH`]: a schema is input, too.
@@ -40,6 +41,7 @@ mod event;
 #[cfg(feature = "manifest")]
 mod eventsource;
 mod hash;
+pub mod iis;
 pub mod images;
 mod kernel;
 mod layout;

@@ -1,6 +1,6 @@
 //! The header buffer of a log: its first one, written again as its counts change.
 
-use crate::codec::{BufferView, LogfileView, TickClock, checksum, encode};
+use crate::codec::{BufferView, LogfileView, Records, TickClock, checksum, encode};
 use crate::format::{
     BufferFlags, BufferHeader, BufferType, ClockType, LogFileMode, LogfileHeader64,
     SystemTraceHeader, TimeZoneInformation,
@@ -21,6 +21,8 @@ const FIELDS: Range<usize> = {
 /// All that changes lies in front of this; one sector, so it reaches a disk whole or not at all.
 const START: usize = 512;
 const _: () = assert!(FIELDS.end <= START);
+/// Records behind the logfile header take at most the buffer divided by this.
+pub(crate) const EXTRA_SHARE: u32 = 2;
 
 /// The header buffer of one file.
 #[derive(Clone)]
@@ -31,6 +33,8 @@ pub(crate) struct Header {
     record: SystemTraceHeader,
     name: String,
     logger_id: u16,
+    /// Whole records behind the logfile header.
+    extra: Vec<u8>,
     buffer: Vec<u8>,
 }
 
@@ -74,6 +78,7 @@ impl Header {
             record,
             name: config.name.clone(),
             logger_id: config.logger_id,
+            extra: Vec::new(),
             buffer: vec![0xFF; config.buffer_size as usize],
         }
     }
@@ -95,8 +100,14 @@ impl Header {
             record,
             name: name.to_owned(),
             logger_id,
+            extra: Vec::new(),
             buffer,
         })
+    }
+
+    /// What is to stand behind the logfile header of buffers that are made from now on.
+    pub(crate) fn set_extra(&mut self, records: Vec<u8>) {
+        self.extra = records;
     }
 
     /// The whole buffer, made anew for a file of this name.
@@ -104,6 +115,7 @@ impl Header {
         let space = &mut self.buffer[BufferHeader::SIZE..];
         let size = encode::logfile64(space, &self.record, &self.fields, &self.name, log_file_name)
             .map_or(0, |size| size.next_multiple_of(8));
+        let size = size + put_extra(space.get_mut(size..).unwrap_or_default(), &self.extra);
         let filled = HEADER_BYTES + u32::try_from(size).unwrap_or_default();
         let buffer_size = self.fields.buffer_size.get();
         let mut header = encode::sealed_header(buffer_size, filled, 0, 0);
@@ -184,6 +196,20 @@ impl Header {
     pub(crate) fn mode(&self) -> LogFileMode {
         LogFileMode(self.fields.log_file_mode.get())
     }
+}
+
+/// Copies as many whole records as there is room for.
+fn put_extra(space: &mut [u8], extra: &[u8]) -> usize {
+    let mut size = 0;
+    for record in Records::new(extra).map_while(Result::ok) {
+        let end = size + record.bytes.len().next_multiple_of(8);
+        let Some(place) = space.get_mut(size..end) else { break };
+        let (bytes, padding) = place.split_at_mut(record.bytes.len());
+        bytes.copy_from_slice(record.bytes);
+        padding.fill(0);
+        size = end;
+    }
+    size
 }
 
 fn mhz(rate: u64) -> u32 {

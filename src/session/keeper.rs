@@ -32,8 +32,10 @@ pub(crate) struct Keeper {
     clock: Source,
     shared: Arc<Shared>,
     lookout: Lookout,
-    /// Whether the ring is a log file.
-    is_log: bool,
+    /// The name of the log file, if the ring is one.
+    log_file_name: Option<String>,
+    /// The change of the preamble that its header has.
+    preamble: u64,
 }
 
 impl Keeper {
@@ -54,7 +56,9 @@ impl Keeper {
             shared.buffers_written.store(buffers, Ordering::Relaxed);
         }
         collector.ring().set_tick(clock.now());
-        Self { collector, header, start, clock, shared, lookout: Lookout::new(), is_log }
+        let log_file_name = is_log.then(|| config.log_file_name.clone());
+        let lookout = Lookout::new();
+        Self { collector, header, start, clock, shared, lookout, log_file_name, preamble: 0 }
     }
 
     /// Runs until the session is stopped.
@@ -90,15 +94,18 @@ impl Keeper {
     }
 
     fn update_header(&mut self) {
-        if !self.is_log {
-            return;
-        }
+        let Some(name) = &self.log_file_name else { return };
         let totals = Totals::of(self.collector.ring(), &self.shared);
         let fields = &mut self.header.fields;
         fields.events_lost = clamp(totals.events_lost).into();
         let lanes = fields.number_of_processors.get().max(totals.lanes);
         fields.number_of_processors = lanes.into();
-        if self.header.has_changed() {
+        let preamble = self.shared.preamble.changes();
+        if preamble != self.preamble {
+            self.preamble = preamble;
+            self.header.set_extra(self.shared.preamble.records());
+            self.collector.put_log_header(self.header.make(name), false);
+        } else if self.header.has_changed() {
             self.collector.put_log_header(self.header.bytes(), false);
         }
     }
@@ -113,7 +120,7 @@ impl Keeper {
         for sealed in last {
             self.collector.keep(sealed, now);
         }
-        if !self.is_log {
+        if self.log_file_name.is_none() {
             return;
         }
         while let Some(mut sealed) = self.collector.take_any() {

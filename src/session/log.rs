@@ -191,6 +191,7 @@ impl Log {
 
     /// Makes the file and writes its header buffer.
     fn begin(&mut self) -> io::Result<()> {
+        self.header.set_extra(self.shared.preamble.records());
         match &mut self.target {
             Target::Other(sink) => sink.write(0, self.header.make(""))?,
             Target::File(sink) => {
@@ -290,6 +291,7 @@ impl Log {
             return self.with_patience(Self::begin);
         }
         let mut header = self.header.clone();
+        header.set_extra(self.shared.preamble.records());
         if let Some(rate) = self.rate(&Anchor::take(self.clock)) {
             header.set_rate(rate);
         }

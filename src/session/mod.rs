@@ -57,6 +57,7 @@ mod lane;
 mod live;
 mod log;
 mod pool;
+mod preamble;
 mod reclaim;
 mod seal;
 mod sequence;

@@ -3,6 +3,7 @@
 use crate::session::{
     desk::Desk,
     live::Hub,
+    preamble::Preamble,
     sequence::Sequence,
     stats::EventsLost,
     sync::{AtomicU64, Ordering},
@@ -35,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) live: Arc<Hub>,
     /// The session's own count of messages.
     pub(crate) sequence: Sequence,
+    /// What every file of the log holds besides its header.
+    pub(crate) preamble: Preamble,
 }
 
 /// What is asked of the flusher, and what came of it.

@@ -111,6 +111,7 @@ impl Snapshots {
         }
         let clock: TickClock = header.clock();
 
+        header.set_extra(self.shared.preamble.records());
         // Unfinished until all of it is there.
         sink.write(0, header.make(&path.to_string_lossy()))?;
         let mut buffer = vec![0; self.ring.buffer_size() as usize];

@@ -6,6 +6,7 @@
 
 mod body;
 mod calls;
+mod explained;
 
 pub(crate) use body::Body;
 

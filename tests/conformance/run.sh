@@ -4,6 +4,7 @@
 #   ETLRING_BIN     the command; default: target/release/etlring
 #   ETLRING_PYTHON  an interpreter that has dissect.etl and opentelemetry-proto; default:
 #                   /tmp/w/venv/bin/python or python3
+#   ETLRING_CHROMIUM  a browser; default: chromium, installed with apt if there is none
 #   ETLRING_EVENTS  of each of the four threads of the large log; default: 250000
 #
 # A line for each check, with its figures. Exits non-zero if any reader disagrees. The reference
@@ -46,3 +47,24 @@ nice "$PYTHON" tests/conformance/agree.py "$BIN" "$WORK"
 nice "$PYTHON" tests/conformance/exports.py "$BIN"
 mkdir "$WORK/edit"
 nice "$PYTHON" tests/conformance/edit.py "$BIN" "$WORK/edit"
+
+# Pages of requests in a browser: one event, ten thousand, many requests, texts that mean harm.
+browser=${ETLRING_CHROMIUM:-$(command -v chromium || command -v google-chrome || true)}
+if [[ -z $browser && $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+    apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+        apt-get -qq install -y --no-install-recommends chromium >/dev/null || true
+    browser=$(command -v chromium || true)
+fi
+if [[ -z $browser ]]; then
+    echo "page      skipped: no Chromium here, and it cannot be installed"
+    exit 0
+fi
+pages=()
+for log in 'one 1 1' 'large 1 10000' 'many 60 60' 'hostile 12 40 --hostile'; do
+    read -r name arguments <<<"$log"
+    # shellcheck disable=SC2086 # several arguments
+    nice cargo run --quiet --release --locked --example requests -- "$WORK/$name.iis.etl" $arguments
+    "$BIN" export --to html -o "$WORK/$name.html" "$WORK/$name.iis.etl" 2>/dev/null
+    pages+=("$WORK/$name.html")
+done
+nice "$PYTHON" tests/conformance/page.py "$browser" "${pages[@]}"

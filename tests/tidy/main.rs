@@ -23,7 +23,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("provider", &["session", "sink", "codec", "format", "error"]),
     ("tracelogging", &["provider", "session", "sink", "codec", "format", "error"]),
     ("message", &["provider", "session", "sink", "codec", "format", "error"]),
-    ("iis", &["message", "provider", "session", "sink", "codec", "format", "error"]),
+    (
+        "iis",
+        &["message", "provider", "session", "sink", "export", "schema", "codec", "format", "error"],
+    ),
     ("bridge", &["tracelogging", "provider", "session", "sink", "codec", "format", "error"]),
     ("capi", &["iis", "message", "provider", "session", "sink", "codec", "format", "error"]),
 ];

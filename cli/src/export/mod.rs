@@ -2,6 +2,8 @@
 
 mod chrome;
 mod folded;
+mod freb;
+mod html;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod pcapng;
@@ -22,7 +24,10 @@ use std::path::{Path, PathBuf};
 
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: etlring export boot.etl --to chrome -o boot.json")]
+#[command(after_help = "Examples:\n  \
+    etlring export boot.etl --to chrome -o boot.json\n  \
+    etlring export iis.etl --to freb --status 400-599 -o failed\n  \
+    etlring export iis.etl --to html -o iis.html")]
 pub(crate) struct Args {
     /// Log file; - is standard input
     #[arg(value_name = "FILE")]
@@ -30,9 +35,11 @@ pub(crate) struct Args {
     /// What to make of it
     #[arg(long, value_enum, value_name = "FORMAT")]
     to: Format,
-    /// Where to write; - is standard output
+    /// Where to write: a file, or of freb a directory; - is standard output
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
+    #[command(flatten)]
+    freb: freb::FrebArgs,
     #[command(flatten)]
     schemas: SchemaArgs,
     #[command(flatten)]
@@ -48,6 +55,10 @@ enum Format {
     Pcapng,
     /// Sampled call stacks for flame graphs, a line each
     Folded,
+    /// A Failed Request Tracing document (XML) for each request, as IIS writes them
+    Freb,
+    /// The requests of a web server as one page (HTML) that loads nothing
+    Html,
     /// OpenTelemetry logs: protobuf messages, each behind its length in four bytes
     #[cfg(feature = "otlp")]
     Otlp,
@@ -60,18 +71,24 @@ enum Format {
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let inputs = open_with(std::slice::from_ref(&args.file), &args.schemas.load()?)?;
     let selection = args.select.resolve(inputs[0].trace.logfile().start_time())?;
-    let mut job = Job { inputs: &inputs, selection, out: Output::create(args)? };
-    let outcome = match args.to {
-        Format::Chrome => chrome::run(&mut job),
-        Format::Pcapng => pcapng::run(&mut job),
-        Format::Folded => folded::run(&mut job, args.select.chooses_events()),
+    let stream = |write: &dyn Fn(&mut Job<'_>) -> Result<Outcome, Failure>| {
+        let (selection, out) = (selection.clone(), Output::create(args)?);
+        let mut job = Job { inputs: &inputs, selection, out };
+        let outcome = write(&mut job)?;
+        job.out.finish()?;
+        Ok(outcome)
+    };
+    match args.to {
+        Format::Chrome => stream(&chrome::run),
+        Format::Pcapng => stream(&pcapng::run),
+        Format::Folded => stream(&|job| folded::run(job, args.select.chooses_events())),
+        Format::Freb => freb::run(args, &inputs, &selection),
+        Format::Html => stream(&|job| html::run(args, job)),
         #[cfg(feature = "otlp")]
-        Format::Otlp => otlp::run(&mut job, otlp::Encoding::Protobuf),
+        Format::Otlp => stream(&|job| otlp::run(job, otlp::Encoding::Protobuf)),
         #[cfg(feature = "otlp")]
-        Format::OtlpJson => otlp::run(&mut job, otlp::Encoding::Json),
-    }?;
-    job.out.finish()?;
-    Ok(outcome)
+        Format::OtlpJson => stream(&|job| otlp::run(job, otlp::Encoding::Json)),
+    }
 }
 
 /// What is exported, from where and to where.
@@ -111,6 +128,18 @@ fn with_entry<T>(input: &Input, found: &Found<'_>, write: impl FnOnce(&Entry<'_,
         buffer_index: found.record.buffer_index(),
         process_name: view.process_id().and_then(|pid| decoder.process_name(pid, ticks)),
         timer_resolution: input.trace.logfile().timer_resolution(),
+    })
+}
+
+/// Calls `each` for every record chosen, in time order.
+fn entries(
+    inputs: &[Input],
+    selection: &Selection,
+    mut each: impl FnMut(&Entry<'_, '_>),
+) -> Result<Outcome, Failure> {
+    walk(inputs, Order::Time, selection, &mut Names::default(), |found, _| {
+        with_entry(&inputs[found.file], found, &mut each);
+        Ok(ControlFlow::Continue(()))
     })
 }
 

@@ -5,6 +5,7 @@ mod edit;
 mod export;
 mod fields;
 mod recover;
+mod requests;
 
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};

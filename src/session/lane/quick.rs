@@ -55,4 +55,24 @@ impl Ring {
         fill(lane, bytes);
         Some(space.commit_all().map(|entered| add(&entered.lane().tally.accepted, 1)))
     }
+
+    /// Records what `fill` writes into space of `most` bytes, as many of them as it says; `None`,
+    /// and `fill` is not called, if that has to be done the general way. No record in it may be
+    /// larger than one may be.
+    #[inline(always)]
+    pub(crate) fn fill_up_to(
+        &self,
+        most: u32,
+        fill: impl FnOnce(&mut [u8], &Lane) -> u32,
+    ) -> Option<Result<(), Discarded>> {
+        // SAFETY: the next line asks.
+        let entered = unsafe { self.enter_last(Barrier::USUAL) }?;
+        if !self.is_plain() {
+            return None;
+        }
+        let mut space = entered.reserve(most).ok()?;
+        let lane = space.lane();
+        let len = fill(space.bytes(), lane);
+        Some(space.commit(len).map(|entered| add(&entered.lane().tally.accepted, 1)))
+    }
 }
