@@ -60,9 +60,18 @@ struct Report {
     replay_seconds: f64,
 }
 
+/// What the demo's logs are known by.
+const SESSION: &str = "etlring demo";
+
 /// Runs `demo`.
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let path = match &args.out {
+        Some(path) if is_another_log(path) => {
+            let name = path.display();
+            return Err(Failure::new(format!(
+                "{name}: is another log; name a file for the demo's"
+            )));
+        }
         Some(path) => path.clone(),
         None => std::env::temp_dir().join(format!("etlring-demo-{}.etl", std::process::id())),
     };
@@ -75,6 +84,12 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let text = if args.json { report.json(args, &path) } else { report.text(args, &path) };
     std::io::stdout().write_all(text.as_bytes())?;
     report.judge()
+}
+
+/// Whether a log lies there that no demo has made: it is not the demo's to replace.
+fn is_another_log(path: &Path) -> bool {
+    let trace = Trace::open(path);
+    trace.is_ok_and(|trace| trace.logfile().session_name().to_string() != SESSION)
 }
 
 fn record_and_replay(args: &Args, path: &Path) -> Result<Report, Failure> {
@@ -96,7 +111,7 @@ fn record_and_replay(args: &Args, path: &Path) -> Result<Report, Failure> {
 
 /// Records; gives the session's counters, the seconds and the cost of an event to its caller.
 fn record(args: &Args, path: &Path) -> Result<(SessionStats, f64, f64), Failure> {
-    let session = Session::builder("etlring demo")
+    let session = Session::builder(SESSION)
         .log_file(path)
         .buffer_size(args.buffer_size)
         .maximum_buffers(args.buffers)

@@ -264,7 +264,7 @@ impl Writer<'_> {
 
     fn heading(&self, out: &mut Vec<u8>) {
         let line = format!(
-            "{:28}  {:>4} {:>6} {:>6}  {:8} {:32} {:28} {:>9}",
+            "{:28}  {:>4} {:>6} {:>6}  {:8} {:36} {:28} {:>9}",
             "TIME (UTC)", "LANE", "PID", "TID", "LEVEL", "PROVIDER", "EVENT", "PAYLOAD"
         );
         out.extend_from_slice(self.colors.paint("1", line.trim_end()).as_bytes());

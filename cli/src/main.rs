@@ -103,7 +103,10 @@ enum When {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return outcome::usage(&error),
+    };
     let colors = text::Colors::choose(cli.color);
     let outcome = match cli.command {
         Command::Info(args) => info::run(&args),

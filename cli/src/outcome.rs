@@ -61,6 +61,30 @@ impl Outcome {
     }
 }
 
+/// Ends the command for what clap found: help is what was asked for, anything else is one line.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind;
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // As with any output: a reader that has had enough is no failure.
+            let _ = error.print();
+            return ExitCode::SUCCESS;
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            complain("no subcommand; try --help")
+        }
+        _ => {
+            let text = error.render().to_string();
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            let told = lines.take_while(|line| !line.starts_with("Usage:"));
+            let told = told.filter(|line| !line.starts_with("For more information"));
+            let line = told.collect::<Vec<_>>().join(" ");
+            complain(format_args!("{}; try --help", line.trim_start_matches("error: ")));
+        }
+    }
+    ExitCode::from(2)
+}
+
 /// One line on stderr. A closed stderr is nobody's problem.
 pub(crate) fn complain(line: impl fmt::Display) {
     use std::io::Write;

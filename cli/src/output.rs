@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Where the output goes.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct OutputArgs {
-    /// Where the new log goes
+    /// Where the result goes
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: PathBuf,
     /// Take the place of a file that is there

@@ -3,7 +3,8 @@
 use crate::outcome::{Failure, complain};
 use clap::Args;
 use etlring::schema::Decoder;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Where to look for schemas besides the log file itself.
@@ -34,6 +35,12 @@ impl SchemaArgs {
     pub(crate) fn is_empty(&self) -> bool {
         let none = [&self.manifest, &self.binary, &self.mof, &self.tmf];
         none.iter().all(|paths| paths.is_empty())
+    }
+
+    /// What was named.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        let all = [&self.manifest, &self.binary, &self.mof, &self.tmf];
+        all.into_iter().flatten().map(PathBuf::as_path)
     }
 
     /// A decoder that knows them.
@@ -124,7 +131,9 @@ fn files(path: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, Failure> {
     for entry in entries {
         let file = entry.map_err(|error| unreadable(path, &error))?.path();
         let own = file.extension();
-        if own.is_some_and(|own| extensions.iter().any(|known| own.eq_ignore_ascii_case(known))) {
+        let known = own.is_some_and(|own| extensions.iter().any(|e| own.eq_ignore_ascii_case(e)));
+        // Whoever reads a pipe waits for somebody to write.
+        if known && file.is_file() {
             files.push(file);
         }
     }
@@ -140,12 +149,16 @@ fn files(path: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, Failure> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let size = fs::metadata(path).map_err(|error| unreadable(path, &error))?.len();
-    if size > MOST_BYTES {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    // Not what the system says of its size: it may be no regular file.
+    let read = file.take(MOST_BYTES + 1).read_to_end(&mut bytes);
+    read.map_err(|error| unreadable(path, &error))?;
+    if bytes.len() as u64 > MOST_BYTES {
         let name = path.display();
-        return Err(Failure::new(format!("{name}: {size} bytes are too many for a schema")));
+        return Err(Failure::new(format!("{name}: more than {MOST_BYTES} bytes are no schema")));
     }
-    fs::read(path).map_err(|error| unreadable(path, &error))
+    Ok(bytes)
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {

@@ -172,6 +172,21 @@ fn counter_frequency() -> u64 {
     if now.nanos.saturating_sub(start.nanos) > 100_000_000 { between(start, &now) } else { *first }
 }
 
+/// Whoever reads the clock behind this reads it behind all that was loaded before.
+///
+/// A processor may read its counter while it still waits for a word that another thread has
+/// written. Where a lane passes from thread to thread, the stamp of the new one's first event could
+/// so lie before that of the old one's last.
+#[inline(always)]
+pub(crate) fn after_loads() {
+    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    #[allow(unused_unsafe, reason = "safe from Rust 1.87 on")]
+    // SAFETY: every x86-64 processor has the instruction.
+    unsafe {
+        core::arch::x86_64::_mm_lfence();
+    }
+}
+
 /// The wall clock.
 pub(crate) fn wall_clock() -> FileTime {
     let now = SystemTime::now();
@@ -247,7 +262,8 @@ mod counter {
         }
     }
 
-    /// The counter, unfenced: the order that matters is that of one thread's own reads.
+    /// The counter, unfenced: the order that matters is that of one thread's own reads; where a lane
+    /// changes hands see `after_loads`.
     #[inline(always)]
     pub(super) fn read() -> u64 {
         // SAFETY:

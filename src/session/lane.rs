@@ -88,6 +88,7 @@ pub(crate) use writing::{Entered, Fresh, Space};
 
 use crate::format::{BufferFlags, BufferHeader, BufferState, MAX_LANES};
 use crate::session::{
+    clock,
     pool::{IndexList, IndexSet},
     sync::{AtomicU32, AtomicU64, Barrier, Ordering},
 };
@@ -234,6 +235,7 @@ impl Lane {
             return false;
         }
         self.ids.store(ids, Ordering::Relaxed);
+        clock::after_loads();
         true
     }
 
@@ -529,6 +531,7 @@ impl Ring {
         // Acquire pairs with the release of who left it last.
         lane.busy.compare_exchange(0, guest(ids), Ordering::Acquire, Ordering::Relaxed).ok()?;
         lane.ids.store(ids, Ordering::Relaxed);
+        clock::after_loads();
         self.barrier.light();
         Some(Entered { ring: self, lane, barrier: self.barrier, _not_send: PhantomData })
     }

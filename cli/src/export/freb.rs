@@ -50,7 +50,7 @@ pub(super) fn run(
     inputs: &[Input],
     selection: &Selection,
 ) -> Result<Outcome, Failure> {
-    let directory = &args.output;
+    let directory = &args.output.output;
     if directory.as_os_str() == "-" {
         return Err(Failure::new("documents need a directory; name one with -o"));
     }

@@ -11,16 +11,17 @@ mod pcapng;
 use crate::input::{Input, open_with};
 use crate::names::Names;
 use crate::outcome::{Failure, Outcome};
+use crate::output::{self, OutputArgs};
 use crate::schemas::SchemaArgs;
 use crate::select::{Selection, UntilSelectArgs};
 use crate::walk::{Found, Order, walk};
 use clap::ValueEnum;
 use etlring::export::Entry;
+use etlring::reader::ring_path;
 use etlring::schema::Description;
-use std::fs::File;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]
@@ -35,9 +36,8 @@ pub(crate) struct Args {
     /// What to make of it
     #[arg(long, value_enum, value_name = "FORMAT")]
     to: Format,
-    /// Where to write: a file, or of freb a directory; - is standard output
-    #[arg(short, long, value_name = "OUT")]
-    output: PathBuf,
+    #[command(flatten)]
+    output: OutputArgs,
     #[command(flatten)]
     freb: freb::FrebArgs,
     #[command(flatten)]
@@ -158,24 +158,24 @@ const DRAIN_BYTES: usize = 256 * 1024;
 struct Output {
     /// What is written next; append to it.
     bytes: Vec<u8>,
-    to: Box<dyn Write>,
+    /// The file; `None` for standard output.
+    file: Option<output::Output>,
     name: String,
 }
 
 impl Output {
     fn create(args: &Args) -> Result<Self, Failure> {
-        let path = &*args.output;
+        let path = &*args.output.output;
         let name = path.display().to_string();
-        let to: Box<dyn Write> = if name == "-" {
-            Box::new(io::stdout().lock())
-        } else if is_same_file(path, &args.file) {
-            return Err(Failure::new(format!("{name}: is the log itself; name another file")));
+        let ring = ring_path(&args.file);
+        let file = if name == "-" {
+            None
         } else {
-            let file = File::create(path)
-                .map_err(|error| Failure::new(format!("{name}: {error}; name a file to write")))?;
-            Box::new(file)
+            let mut inputs = vec![&*args.file, &*ring];
+            inputs.extend(args.schemas.paths());
+            Some(args.output.create(&inputs)?)
         };
-        Ok(Self { bytes: Vec::with_capacity(2 * DRAIN_BYTES), to, name })
+        Ok(Self { bytes: Vec::with_capacity(2 * DRAIN_BYTES), file, name })
     }
 
     /// Writes what has gathered, if that is enough.
@@ -184,28 +184,21 @@ impl Output {
     }
 
     fn flush(&mut self) -> Result<(), Failure> {
-        let written = self.to.write_all(&self.bytes);
+        let Some(file) = &self.file else {
+            io::stdout().lock().write_all(&self.bytes).map_err(Failure::Output)?;
+            self.bytes.clear();
+            return Ok(());
+        };
+        let written = file.file().and_then(|mut file| file.write_all(&self.bytes));
         self.bytes.clear();
-        written.map_err(|error| self.failure(error))
+        written.map_err(|error| Failure::new(format!("{}: {error}; free some space", self.name)))
     }
 
     fn finish(mut self) -> Result<(), Failure> {
         self.flush()?;
-        self.to.flush().map_err(|error| self.failure(error))
-    }
-
-    fn failure(&self, error: io::Error) -> Failure {
-        if self.name == "-" {
-            return Failure::Output(error);
+        match self.file {
+            Some(file) => file.commit(),
+            None => io::stdout().flush().map_err(Failure::Output),
         }
-        Failure::new(format!("{}: {error}; what it holds is not whole", self.name))
-    }
-}
-
-/// Whether writing to `path` would destroy the input.
-fn is_same_file(path: &Path, input: &Path) -> bool {
-    match (path.canonicalize(), input.canonicalize()) {
-        (Ok(path), Ok(input)) => path == input,
-        _ => false,
     }
 }

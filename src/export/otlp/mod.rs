@@ -23,7 +23,7 @@
 //!
 //! # Bounds
 //!
-//! [`MOST_RECORDS`] records, or [`MOST_BYTES`] of payload, go into one message; then it is written.
+//! [`MOST_RECORDS`] records, or [`MOST_BYTES`] of them, go into one message; then it is written.
 
 mod json;
 mod values;
@@ -43,7 +43,7 @@ use values::Fields;
 
 /// Records of one message.
 pub const MOST_RECORDS: usize = 1000;
-/// Bytes of payload of one message.
+/// Bytes of the records of one message.
 pub const MOST_BYTES: usize = 1 << 20;
 
 /// How messages are written.
@@ -91,6 +91,8 @@ impl Otlp {
     /// One record, logged `nanos` nanoseconds after 1970.
     pub fn event(&mut self, out: &mut Vec<u8>, entry: &Entry<'_, '_>, nanos: i128) {
         let record = log_record(entry, nanos);
+        // Not of its payload: arrays of nothing have no bytes there and many here.
+        let bytes = record.encoded_len();
         let (resource, scope) = self.place(entry);
         let resource = self.batch.resource_logs.get_mut(resource);
         let scope = resource.and_then(|resource| resource.scope_logs.get_mut(scope));
@@ -98,7 +100,7 @@ impl Otlp {
             scope.log_records.push(record);
         }
         self.records += 1;
-        self.bytes += entry.event.payload().len();
+        self.bytes += bytes;
         if self.records >= MOST_RECORDS || self.bytes >= MOST_BYTES {
             self.finish(out);
         }

@@ -307,8 +307,9 @@ impl Pcapng {
         });
         let room = MOST_PACKET - partial.data.len();
         partial.data.extend_from_slice(&fragment.data[..fragment.data.len().min(room)]);
-        if has(keyword::TRUNCATED) {
-            partial.comment.push_str("truncated by the capture; ");
+        const TRUNCATED: &str = "truncated by the capture; ";
+        if has(keyword::TRUNCATED) && !partial.comment.contains(TRUNCATED) {
+            partial.comment.push_str(TRUNCATED);
         }
         if has(keyword::END) {
             self.whole(out, interface, partial);

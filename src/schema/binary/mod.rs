@@ -34,9 +34,10 @@ pub(super) fn read(
     if let Some(other) = other {
         texts.add(&pe::resources(other)?.messages)?;
     }
+    let mut left = wevt::Left::new();
     let mut count = 0usize;
     for template in &resources.templates {
-        count = count.saturating_add(wevt::read(*template, &texts, take)?);
+        count = count.saturating_add(wevt::read(*template, &texts, &mut left, take)?);
     }
     Ok(count)
 }

@@ -23,6 +23,9 @@ use zerocopy::FromBytes;
 
 /// Fields that the events of one resource may have in all: a template serves any number of events.
 const MOST_FIELDS: usize = 1 << 17;
+/// Entries of tables that are looked at in one file: a table may be named any number of times. The
+/// largest of Windows have some thousands.
+const MOST_ENTRIES: usize = 1 << 18;
 /// Bytes of names and texts that the events of one resource may have in all.
 const MOST_TEXT: usize = 16 << 20;
 /// Blocks of a provider; nine kinds are known.
@@ -33,19 +36,39 @@ const MOST_KEYWORDS: usize = 64;
 /// No message.
 const NONE: u32 = u32::MAX;
 
+/// What the resources of one file may still take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Left {
+    /// Fields that may still be made.
+    fields: usize,
+    /// Bytes of text that may still be taken.
+    text: usize,
+    /// Entries of tables that may still be looked at.
+    entries: usize,
+}
+
+impl Left {
+    pub(super) fn new() -> Self {
+        Self { fields: MOST_FIELDS, text: MOST_TEXT, entries: MOST_ENTRIES }
+    }
+}
+
 /// Reads all providers and says how many events they have.
 pub(super) fn read(
     crim: Part<'_>,
     texts: &Texts<'_>,
+    left: &mut Left,
     take: &mut dyn Take,
 ) -> Result<usize, SchemaError> {
     if crim.get(0, 4)? != b"CRIM" {
         return Err(crim.wrong(0, "no CRIM block where WEVT_TEMPLATE starts"));
     }
     let providers = crim.size(12)?;
-    let mut wevt = Wevt { crim, texts, fields: MOST_FIELDS, text: MOST_TEXT };
+    let mut wevt = Wevt { crim, texts, left };
     let mut count = 0usize;
+    wevt.looked_at(crim, 1)?;
     for at in (0..providers).map(|number| number.saturating_mul(20).saturating_add(16)) {
+        wevt.looked_at(crim, 1)?;
         let guid = guid(crim.get(at, 16)?);
         let block = wevt.block(crim.size(at.saturating_add(16))?, b"WEVT")?;
         count = count.saturating_add(wevt.provider(guid, block, take)?);
@@ -60,10 +83,7 @@ fn guid(bytes: &[u8]) -> Guid {
 struct Wevt<'a, 't> {
     crim: Part<'a>,
     texts: &'t Texts<'a>,
-    /// Fields that may still be made.
-    fields: usize,
-    /// Bytes of text that may still be taken.
-    text: usize,
+    left: &'t mut Left,
 }
 
 /// What the events of a provider refer to.
@@ -113,19 +133,24 @@ impl<'a> Wevt<'a, '_> {
             provider.name = self.provider_name(*block)?;
         }
         if let Some(block) = blocks.get(b"CHAN") {
-            for entry in entries(*block, 12, 16)? {
+            let entries = entries(*block, 12, 16)?;
+            self.looked_at(*block, entries.len())?;
+            for entry in entries {
                 if let Some(name) = self.named(entry, 12, 4)? {
                     provider.channels.insert(entry.word(0)?, name);
                 }
             }
         }
         if let Some(block) = blocks.get(b"MAPS") {
-            for entry in entries(*block, 12, 4)? {
+            let entries = entries(*block, 12, 4)?;
+            self.looked_at(*block, entries.len())?;
+            for entry in entries {
                 self.map(entry.size(0)?, &mut provider)?;
             }
         }
         let Some(block) = blocks.get(b"EVNT") else { return Ok(0) };
         let events = entries(*block, 16, 48)?;
+        self.looked_at(*block, events.len())?;
         for entry in &events {
             let (key, event) = self.event(*entry, &mut provider)?;
             provider.take.event(key, event);
@@ -136,7 +161,9 @@ impl<'a> Wevt<'a, '_> {
     /// The attribute of the provider that is its name.
     fn provider_name(&mut self, block: Part<'a>) -> Result<Option<Box<str>>, SchemaError> {
         const PROVIDER_NAME: u32 = 0x1000_0001;
-        for entry in entries(block, 12, 8)? {
+        let entries = entries(block, 12, 8)?;
+        self.looked_at(block, entries.len())?;
+        for entry in entries {
             if entry.word(0)? == PROVIDER_NAME {
                 let text = self.crim.from(entry.size(4)?)?;
                 let text = Utf16::terminated(text.bytes);
@@ -146,10 +173,17 @@ impl<'a> Wevt<'a, '_> {
         Ok(None)
     }
 
+    /// Pays for entries of a table.
+    fn looked_at(&mut self, part: Part<'_>, entries: usize) -> Result<(), SchemaError> {
+        let left = self.left.entries.checked_sub(entries);
+        self.left.entries = left.ok_or_else(|| part.wrong(0, "too many entries of tables"))?;
+        Ok(())
+    }
+
     /// Pays for a text.
     fn spent(&mut self, part: Part<'_>, text: String) -> Result<Box<str>, SchemaError> {
-        let left = self.text.checked_sub(text.len());
-        self.text = left.ok_or_else(|| part.wrong(0, "too much text"))?;
+        let left = self.left.text.checked_sub(text.len());
+        self.left.text = left.ok_or_else(|| part.wrong(0, "too much text"))?;
         Ok(text.into())
     }
 
@@ -200,7 +234,9 @@ impl<'a> Wevt<'a, '_> {
         let older = block.size(12)?.checked_mul(8).and_then(|bytes| bytes.checked_add(16));
         let counted_at = if older == Some(size) { 12 } else { 16usize };
         let mut names = Vec::new();
-        for entry in entries_at(block, counted_at, counted_at.saturating_add(4), 8)? {
+        let entries = entries_at(block, counted_at, counted_at.saturating_add(4), 8)?;
+        self.looked_at(block, entries.len())?;
+        for entry in entries {
             if let Some(text) = self.message(entry, entry.word(4)?)? {
                 names.push((u64::from(entry.word(0)?), text));
             }
@@ -270,8 +306,8 @@ impl<'a> Wevt<'a, '_> {
         if top > count {
             return Err(block.wrong(8, "more fields than there are"));
         }
-        let left = self.fields.checked_sub(count);
-        self.fields = left.ok_or_else(|| block.wrong(12, "too many fields"))?;
+        let left = self.left.fields.checked_sub(count);
+        self.left.fields = left.ok_or_else(|| block.wrong(12, "too many fields"))?;
         let items = self.crim.from(block.size(16)?)?;
         let mut fields = Vec::new();
         for number in 0..count {

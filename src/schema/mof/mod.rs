@@ -116,11 +116,17 @@ impl<'c> Classes<'c> {
             .map_err(|_| class.wrong("has an EventVersion that is too large"))?;
 
         let kinds = class.qualifiers.numbers("eventtype");
+        if kinds.is_empty() {
+            return Ok(());
+        }
         let own: usize = line.iter().map(|class| class.properties.len()).sum();
         if own > MOST_PROPERTIES {
             return Err(class.wrong("has too many properties"));
         }
-        let all = own.saturating_add(1).saturating_mul(kinds.len());
+        // What the properties say is looked at once for each class that inherits it.
+        let said: usize =
+            line.iter().flat_map(|class| &class.properties).map(|p| p.qualifiers.len()).sum();
+        let all = own.saturating_add(1).saturating_mul(kinds.len()).saturating_add(said);
         let fewer = left.fields.checked_sub(all);
         left.fields =
             fewer.ok_or_else(|| class.wrong("and those before it have too many fields"))?;

@@ -55,6 +55,11 @@ impl Qualifiers {
         found.next().map(|(_, items)| &**items)
     }
 
+    /// How many values all of them have.
+    pub(super) fn len(&self) -> usize {
+        self.0.iter().map(|(_, items)| items.len()).sum()
+    }
+
     /// Whether it is there.
     pub(super) fn has(&self, name: &str) -> bool {
         self.items(name).is_some()

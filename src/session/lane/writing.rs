@@ -2,6 +2,7 @@
 
 use super::{EMPTY_HAND, Hand, Lane, Ring, add, memory::Buffer};
 use crate::session::{
+    clock,
     stats::Discarded,
     sync::{Barrier, Ordering, yield_now},
 };
@@ -127,6 +128,8 @@ impl<'a> Entered<'a> {
         if self.lane.closed.load(Ordering::Relaxed) != 0 {
             return Err(Discarded::Stopped);
         }
+        // The number may have been another thread's a moment ago.
+        clock::after_loads();
         Ok(Fresh(self.ring.memory.at(offset)))
     }
 }
