@@ -218,6 +218,8 @@ typedef struct etlring_change {
 /* Runs on the thread of whoever makes the change. `change` lives for the call. It may still run on
  * another thread when etlring_provider_unregister returns. */
 typedef void (*etlring_callback)(const etlring_change *change, void *context);
+/* Runs once, when no callback with this context runs any more or will. */
+typedef void (*etlring_release)(void *context);
 
 typedef struct etlring_event_descriptor {
     uint16_t id;
@@ -237,9 +239,11 @@ typedef struct etlring_data {
 
 #define ETLRING_MAX_EVENT_DATA 128u
 
-/* The callback may be NULL. The name is for people. */
+/* The name is for people. Callback and release may be NULL; without a callback, or if the call fails,
+ * nothing is released. */
 etlring_status etlring_provider_register(const etlring_guid *guid, const char *name,
                                          etlring_callback callback, void *context,
+                                         etlring_release release,
                                          etlring_provider **provider) ETLRING_NOEXCEPT;
 void etlring_provider_unregister(etlring_provider *provider) ETLRING_NOEXCEPT;
 /* 1 if a session may want such an event, else 0; 0 for NULL. */

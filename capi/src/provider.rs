@@ -45,10 +45,22 @@ impl From<&Change<'_>> for CChange {
 /// `etlring_callback`.
 pub type Callback = extern "C" fn(change: &CChange, context: *mut c_void);
 
-/// A callback and what is handed to it.
+/// `etlring_release`.
+pub type Release = extern "C" fn(context: *mut c_void);
+
+/// A callback and what is handed to it, until nobody can call it any more.
 struct Told {
     callback: Callback,
     context: *mut c_void,
+    release: Option<Release>,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if let Some(release) = self.release {
+            release(self.context);
+        }
+    }
 }
 
 // SAFETY: the header says that the callback runs on any thread, with this context.
@@ -76,6 +88,7 @@ pub extern "C" fn etlring_provider_register(
     name: Text<'_>,
     callback: Option<Callback>,
     context: *mut c_void,
+    release: Option<Release>,
     provider: Place<'_, Provider>,
 ) -> Status {
     status::call(|| {
@@ -85,7 +98,7 @@ pub extern "C" fn etlring_provider_register(
         let registered = match callback {
             None => provider::Provider::register(guid, name),
             Some(callback) => {
-                let told = Told { callback, context };
+                let told = Told { callback, context, release };
                 provider::Provider::register_with(guid, name, move |change| told.tell(change))
             }
         };

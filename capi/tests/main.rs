@@ -111,6 +111,7 @@ fn c_type(rust: &str) -> String {
         "Id" => "const void*",
         "Event" => "const etlring_event_trace_header*",
         "Option<Callback>" => "etlring_callback",
+        "Option<Release>" => "etlring_release",
         _ => "",
     };
     if !plain.is_empty() {

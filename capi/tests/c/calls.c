@@ -12,6 +12,7 @@ static const etlring_guid CLASS_ID = {
 struct told {
     int enabled;
     int disabled;
+    int released;
     uint64_t session;
     uint64_t instance;
     etlring_logger *logger;
@@ -30,6 +31,11 @@ static void on_change(const etlring_change *change, void *context) {
     told->session = change->session_id;
     told->instance = change->instance;
     OK(etlring_logger_open(change->session_id, &told->logger));
+}
+
+static void on_release(void *context) {
+    struct told *told = context;
+    told->released++;
 }
 
 static void write_events(const etlring_provider *provider, uint64_t instance) {
@@ -220,7 +226,7 @@ int main(int argc, char **argv) {
     etlring_session_statistics statistics = {0};
     etlring_session *session = NULL;
     etlring_provider *provider = NULL;
-    struct told told = {0, 0, 0, 0, NULL};
+    struct told told = {0, 0, 0, 0, 0, NULL};
 
     CHECK(argc == 2);
     CHECK(etlring_version() == ETLRING_VERSION);
@@ -232,7 +238,7 @@ int main(int argc, char **argv) {
     options.mode = ETLRING_MODE_LOCAL_SEQUENCE;
     options.maximum_buffers = 16;
     OK(etlring_session_start(&options, &session));
-    OK(etlring_provider_register(&ORDERS, "Example-Orders", on_change, &told, &provider));
+    OK(etlring_provider_register(&ORDERS, "Example-Orders", on_change, &told, on_release, &provider));
     OK(etlring_session_enable(session, &ORDERS, 4, 0xff, 0));
     CHECK(told.enabled == 1 && told.session == etlring_session_id(session) && told.instance);
 
@@ -255,7 +261,9 @@ int main(int argc, char **argv) {
     CHECK(statistics.events_accepted == 12 && statistics.events_after_stop == 1);
     etlring_session_free(session);
     etlring_logger_free(told.logger);
+    CHECK(told.released == 0);
     etlring_provider_unregister(provider);
+    CHECK(told.released == 1);
 
     read_back(argv[1], ETLRING_ORDER_FILE);
     read_back(argv[1], ETLRING_ORDER_TIME);

@@ -58,7 +58,7 @@ int main(int argc, char **argv) {
     options.log_file = argv[1];
     options.maximum_buffers = 32;
     OK(etlring_session_start(&options, &session));
-    OK(etlring_provider_register(&GUID, "Threads", NULL, NULL, &provider));
+    OK(etlring_provider_register(&GUID, "Threads", NULL, NULL, NULL, &provider));
     OK(etlring_session_enable(session, &GUID, 0, 0, 0));
     for (i = 0; i < WRITERS; i++) {
         CHECK(pthread_create(&threads[i], NULL, write_events, (void *)i) == 0);

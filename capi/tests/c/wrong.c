@@ -37,11 +37,11 @@ static void nulls(void) {
     ANSWERS(ETLRING_ERROR_INVALID_HANDLE, "", etlring_session_query(NULL, NULL));
     ANSWERS(ETLRING_ERROR_INVALID_HANDLE, "", etlring_session_enable(NULL, &GUID, 0, 0, 0));
     ANSWERS(ETLRING_ERROR_INVALID_PARAMETER, "guid is NULL",
-            etlring_provider_register(NULL, "x", NULL, NULL, &provider));
+            etlring_provider_register(NULL, "x", NULL, NULL, NULL, &provider));
     ANSWERS(ETLRING_ERROR_INVALID_PARAMETER, "name is NULL",
-            etlring_provider_register(&GUID, NULL, NULL, NULL, &provider));
+            etlring_provider_register(&GUID, NULL, NULL, NULL, NULL, &provider));
     ANSWERS(ETLRING_ERROR_INVALID_PARAMETER, "no UTF-8",
-            etlring_provider_register(&GUID, "\xff", NULL, NULL, &provider));
+            etlring_provider_register(&GUID, "\xff", NULL, NULL, NULL, &provider));
     ANSWERS(ETLRING_ERROR_INVALID_HANDLE, "", etlring_event_write(NULL, &EVENT, 0, NULL));
     ANSWERS(ETLRING_ERROR_INVALID_HANDLE, "", etlring_trace_message(NULL, 0, NULL, 1, 0, NULL));
     ANSWERS(ETLRING_ERROR_INVALID_PARAMETER, "", etlring_trace_event(NULL, NULL));
@@ -118,7 +118,7 @@ static void refusals(const char *directory) {
     uint32_t i;
 
     OK(etlring_session_start(&options, &session));
-    OK(etlring_provider_register(&GUID, "Wrong", NULL, NULL, &provider));
+    OK(etlring_provider_register(&GUID, "Wrong", NULL, NULL, NULL, &provider));
     /* Nobody listens: what is wrong with the event is told all the same, as on Windows. */
     OK(etlring_event_write(provider, &EVENT, 0, NULL));
     ANSWERS(ETLRING_ERROR_INVALID_PARAMETER, "129 pieces", etlring_event_write(provider, &EVENT, 129, &data));
