@@ -414,6 +414,84 @@ typedef struct etlring_event_trace_header {
 etlring_status etlring_trace_event(const etlring_logger *logger,
                                    const etlring_event_trace_header *event) ETLRING_NOEXCEPT;
 
+/* ---- IIS --------------------------------------------------------------------------------- */
+
+/* What etlring_iis.hpp is built on: the events of IIS modules in C. The structures are those of
+ * httptrace.h; texts are UTF-16 and end with a zero. Answers are an HRESULT: negative numbers are
+ * failures, and etlring_last_message has words for those of wrong arguments. */
+
+typedef struct etlring_http_server etlring_http_server;
+
+#define ETLRING_S_OK 0
+#define ETLRING_HTTP_STATIC_DESCRIPTIVE_FIELDS 0x1u
+
+/* HTTP_TRACE_EVENT_ITEM. */
+typedef struct etlring_http_item {
+    const uint16_t *name;
+    uint32_t type;    /* HTTP_TRACE_TYPE */
+    const void *data; /* NULL: no value */
+    uint32_t data_size;
+    const uint16_t *description; /* may be NULL */
+} etlring_http_item;
+
+/* HTTP_TRACE_EVENT. */
+typedef struct etlring_http_event {
+    const etlring_guid *provider;
+    uint32_t area;
+    const etlring_guid *area_guid;
+    uint32_t event;
+    const uint16_t *event_name;
+    uint32_t event_version;
+    uint32_t verbosity;
+    const etlring_guid *activity; /* NULL: that of the request */
+    const etlring_guid *related;
+    uint32_t time_stamp;
+    uint32_t flags; /* ETLRING_HTTP_STATIC_DESCRIPTIVE_FIELDS */
+    uint32_t item_count;
+    const etlring_http_item *items;
+} etlring_http_event;
+
+/* HTTP_TRACE_CONFIGURATION. */
+typedef struct etlring_http_configuration {
+    const etlring_guid *provider;
+    uint32_t areas;
+    uint32_t verbosity;
+    int32_t enabled;
+} etlring_http_configuration;
+
+/* An area of a provider that is not one of IIS. */
+typedef struct etlring_http_area {
+    const char *name;
+    uint32_t mask;
+} etlring_http_area;
+
+/* A server with the providers of IIS. Any number of threads may raise events of it. */
+etlring_status etlring_http_server_create(etlring_http_server **server) ETLRING_NOEXCEPT;
+/* Adds a provider with the names of its areas, or renames one: while no other thread uses the
+ * server. */
+etlring_status etlring_http_server_add_provider(etlring_http_server *server,
+                                                const etlring_guid *provider, const char *name,
+                                                uint32_t count,
+                                                const etlring_http_area *areas) ETLRING_NOEXCEPT;
+void etlring_http_server_free(etlring_http_server *server) ETLRING_NOEXCEPT;
+
+/* Raises an event of the request `activity`; of none, if that is NULL. S_OK also if nobody wants it:
+ * then the event is not looked at. */
+int32_t etlring_http_raise(const etlring_http_server *server, const etlring_guid *activity,
+                           const etlring_http_event *event) ETLRING_NOEXCEPT;
+/* GetTraceConfiguration. */
+int32_t etlring_http_get_configuration(const etlring_http_server *server,
+                                       etlring_http_configuration *configuration) ETLRING_NOEXCEPT;
+/* SetTraceConfiguration: the session is who wants the events. */
+int32_t etlring_http_set_configuration(const etlring_http_server *server,
+                                       const etlring_session *session, uint32_t count,
+                                       const etlring_http_configuration *configurations)
+    ETLRING_NOEXCEPT;
+/* QuickTrace by the module of this name; data2 may be NULL. */
+int32_t etlring_http_quick_trace(const etlring_http_server *server, const etlring_guid *activity,
+                                 const char *module, const uint16_t *data1, const uint16_t *data2,
+                                 int32_t last_error, uint8_t level) ETLRING_NOEXCEPT;
+
 /* ---- reading ----------------------------------------------------------------------------- */
 
 typedef struct etlring_reader etlring_reader;

@@ -9,7 +9,7 @@
 #ifndef ETLRING_IIS_HPP
 #define ETLRING_IIS_HPP
 
-#include "etlring.h"
+#include "etlring.hpp"
 
 #include <cstddef>
 
@@ -164,5 +164,116 @@ class IHttpTraceContext {
     /* Nobody deletes one through this: the request owns it. */
     ~IHttpTraceContext() = default;
 };
+
+/* ---- contexts ---------------------------------------------------------------------------- */
+
+/* The types of IIS are those of etlring.h by other names. */
+static_assert(sizeof(HTTP_TRACE_EVENT) == sizeof(etlring_http_event), "event");
+static_assert(sizeof(HTTP_TRACE_EVENT_ITEM) == sizeof(etlring_http_item), "item");
+static_assert(offsetof(HTTP_TRACE_EVENT, pEventItems) == offsetof(etlring_http_event, items), "");
+static_assert(offsetof(HTTP_TRACE_EVENT, dwFlags) == offsetof(etlring_http_event, flags), "");
+static_assert(offsetof(HTTP_TRACE_EVENT_ITEM, cbData) == offsetof(etlring_http_item, data_size),
+              "");
+static_assert(offsetof(HTTP_TRACE_EVENT_ITEM, pszDataDescription) ==
+                  offsetof(etlring_http_item, description),
+              "");
+
+namespace etlring {
+
+/* A server with the providers of IIS: where contexts come from. */
+class http_server {
+  public:
+    http_server() {
+        etlring_http_server *made = nullptr;
+        check(etlring_http_server_create(&made));
+        owned_.reset(made);
+    }
+    /* Adds a provider with the names of its areas: while no other thread uses the server. */
+    void add_provider(const GUID &provider, const char *name,
+                      std::initializer_list<etlring_http_area> areas) {
+        check(etlring_http_server_add_provider(
+            owned_.get(), reinterpret_cast<const etlring_guid *>(&provider), name,
+            static_cast<uint32_t>(areas.size()), areas.begin()));
+    }
+    const etlring_http_server *get() const noexcept { return owned_.get(); }
+
+  private:
+    struct free {
+        void operator()(etlring_http_server *server) const noexcept {
+            etlring_http_server_free(server);
+        }
+    };
+    std::unique_ptr<etlring_http_server, free> owned_;
+};
+
+/* The id of a module whose events go into this session. */
+inline HTTP_MODULE_ID module_id(const session &wants) noexcept {
+    return const_cast<etlring_session *>(wants.get());
+}
+
+/* The context of one request in one module, or of the server. Server and name must outlive it. */
+class http_trace_context final : public IHttpTraceContext {
+  public:
+    http_trace_context(const http_server &server, const GUID &activity, const char *module) noexcept
+        : server_(server.get()), module_(module), activity_(activity), of_request_(true) {}
+    http_trace_context(const http_server &server, const char *module) noexcept
+        : server_(server.get()), module_(module), activity_{}, of_request_(false) {}
+
+    HRESULT GetTraceConfiguration(HTTP_TRACE_CONFIGURATION *configuration) noexcept override {
+        if (configuration == nullptr) {
+            return etlring_http_get_configuration(server_, nullptr);
+        }
+        etlring_http_configuration own = convert(*configuration);
+        const HRESULT result = etlring_http_get_configuration(server_, &own);
+        configuration->dwAreas = own.areas;
+        configuration->dwVerbosity = own.verbosity;
+        configuration->fProviderEnabled = own.enabled;
+        return result;
+    }
+    HRESULT SetTraceConfiguration(HTTP_MODULE_ID module, HTTP_TRACE_CONFIGURATION *configurations,
+                                  DWORD count = 1) noexcept override {
+        const auto *wants = static_cast<const etlring_session *>(module);
+        if (configurations == nullptr) {
+            return etlring_http_set_configuration(server_, wants, count, nullptr);
+        }
+        for (DWORD at = 0; at < count; at++) {
+            const etlring_http_configuration own = convert(configurations[at]);
+            const HRESULT result = etlring_http_set_configuration(server_, wants, 1, &own);
+            if (result < 0) {
+                return result;
+            }
+        }
+        return S_OK;
+    }
+    HRESULT RaiseTraceEvent(HTTP_TRACE_EVENT *event) noexcept override {
+        return etlring_http_raise(server_, activity(),
+                                  reinterpret_cast<const etlring_http_event *>(event));
+    }
+    LPCGUID GetTraceActivityId() noexcept override { return of_request_ ? &activity_ : nullptr; }
+    HRESULT QuickTrace(PCWSTR data1, PCWSTR data2 = nullptr, HRESULT last_error = S_OK,
+                       UCHAR level = 4) noexcept override {
+        return etlring_http_quick_trace(server_, activity(), module_, units(data1), units(data2),
+                                        last_error, level);
+    }
+
+  private:
+    static etlring_http_configuration convert(const HTTP_TRACE_CONFIGURATION &from) noexcept {
+        return {reinterpret_cast<const etlring_guid *>(from.pProviderGuid), from.dwAreas,
+                from.dwVerbosity, from.fProviderEnabled};
+    }
+    static const uint16_t *units(PCWSTR text) noexcept {
+        return reinterpret_cast<const uint16_t *>(text);
+    }
+    const etlring_guid *activity() const noexcept {
+        return of_request_ ? reinterpret_cast<const etlring_guid *>(&activity_) : nullptr;
+    }
+
+    const etlring_http_server *server_;
+    const char *module_;
+    GUID activity_;
+    bool of_request_;
+};
+
+} // namespace etlring
 
 #endif

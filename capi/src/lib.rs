@@ -16,7 +16,9 @@
 #![expect(unsafe_code, reason = "a C ABI: pointers come from C, and functions are named for it")]
 
 pub mod fields;
+pub mod http;
 pub mod message;
+mod names;
 pub mod promise;
 pub mod provider;
 pub mod reader;
@@ -34,6 +36,7 @@ pub const VERSION: u32 = number(env!("CARGO_PKG_VERSION_MAJOR")) << 16
 pub const CONSTANTS: &[&[(&str, u32)]] = &[
     &[("VERSION", VERSION), ("OK", status::OK)],
     fields::CONSTANTS,
+    http::CONSTANTS,
     message::CONSTANTS,
     provider::CONSTANTS,
     reader::CONSTANTS,
@@ -44,6 +47,7 @@ pub const CONSTANTS: &[&[(&str, u32)]] = &[
 /// Structures of the header.
 pub const LAYOUTS: &[&[promise::Layout]] = &[
     fields::LAYOUTS,
+    http::LAYOUTS,
     message::LAYOUTS,
     provider::LAYOUTS,
     reader::LAYOUTS,

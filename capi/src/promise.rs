@@ -50,6 +50,43 @@ impl<'a> Text<'a> {
     }
 }
 
+/// NULL, or units of UTF-16 that end with a zero. Neither changes while `'a` lasts.
+#[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
+pub struct Wide<'a>(*const u16, PhantomData<&'a [u16]>);
+
+impl<'a> Wide<'a> {
+    /// Where it lies; 0 for NULL.
+    pub(crate) fn address(self) -> usize {
+        self.0.addr()
+    }
+
+    /// Its units without the zero; `None` for NULL.
+    pub(crate) fn units(self) -> Option<&'a [u16]> {
+        if self.0.is_null() {
+            return None;
+        }
+        let mut len = 0;
+        loop {
+            // SAFETY: not NULL, so units are there up to the zero, which is not passed.
+            let unit = unsafe { self.0.add(len) };
+            // SAFETY: as above, aligned.
+            if unsafe { unit.read() } == 0 {
+                break;
+            }
+            len += 1;
+        }
+        // SAFETY: so many were just read; they are constant for 'a.
+        Some(unsafe { slice::from_raw_parts(self.0, len) })
+    }
+
+    /// Appends the text; nothing for NULL. Halves of pairs that stand alone become U+FFFD.
+    pub(crate) fn append_to(self, out: &mut String) {
+        let units = self.units().unwrap_or_default().iter().copied();
+        out.extend(char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)));
+    }
+}
+
 /// NULL, or the first of as many elements as the count beside it says. They do not change while
 /// `'a` lasts.
 #[derive(Clone, Copy, Debug)]

@@ -385,6 +385,10 @@ pub extern "C" fn etlring_logger_free(logger: Option<Box<Logger>>) {
 }
 
 impl Session {
+    pub(crate) fn controller(&self) -> &Controller {
+        &self.controller
+    }
+
     fn running(&self) -> Result<(), Failure> {
         let running = self.session.read().unwrap_or_else(PoisonError::into_inner);
         if running.is_some() { Ok(()) } else { Err(ControlError::Stopped.into()) }

@@ -36,7 +36,7 @@ fn prototypes(header: &str) -> BTreeMap<String, String> {
         let text = text.filter(|line| !line.starts_with('#') && *line != "endif");
         let text = text.collect::<Vec<_>>().join(" ");
         let (head, arguments) = text.split_once('(').expect("a prototype");
-        let arguments = arguments.strip_suffix(')').expect("a prototype");
+        let arguments = arguments.trim_end().strip_suffix(')').expect("a prototype");
         let (result, name) = split_name(head);
         let arguments: Vec<_> = arguments.split(',').map(|one| split_name(one).0).collect();
         let arguments = arguments.join(", ");
@@ -108,6 +108,7 @@ fn c_type(rust: &str) -> String {
         "c_int" => "int",
         "Text<'_>" | "*const c_char" => "const char*",
         "*mut c_void" => "void*",
+        "Wide<'_>" => "const uint16_t*",
         "Id" => "const void*",
         "Event" => "const etlring_event_trace_header*",
         "Option<Callback>" => "etlring_callback",
@@ -126,6 +127,7 @@ fn c_type(rust: &str) -> String {
             "CRecord" => "record",
             "CChange" => "change",
             "Descriptor" => "event_descriptor",
+            "HttpServerObject" => "http_server",
             other => &snake(other),
         };
         format!("etlring_{name}")

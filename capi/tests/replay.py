@@ -101,4 +101,58 @@ turns = [e["fields"]["turn"] for e in flight[:-1]]
 same("newest turns", turns, list(range(turns[0], 40001)))
 same("older ones were overwritten", turns[0] > 1, True)
 same("names and types", flight[-2]["fields"], {"turn": 40000, "pressure": 7.5, "valve": "closed"})
+
+
+def raised(log):
+    """The events of a log, without those that explain others."""
+    return [e for e in events(log, "classic") if e["provider_name"] != "etlring"]
+
+
+http = raised("http")
+same("providers of http", {e["provider_name"] for e in http}, {"Example-Http"})
+same("payload of an event", http[2]["payload"], "02000000")
+same(
+    "names and values of http",
+    [(e["name"], e["fields"]) for e in http[:5]],
+    [("Airst", {"ona": 0}), ("Birst", {"onb": 1}), ("Cirst", {"onc": 2})]
+    + [("Static", {"\U0001d11e": 3, "\ufffdx": 3})] * 2,
+)
+same("items of many", (http[5]["name"], http[5]["payload"]), ("Many", "03000000" * 19 + "00000000"))
+same("events of http", len(http), 6)
+
+for log in ("iis", "wide"):
+    requests = raised(log)
+    same(
+        f"names, types and values of {log}",
+        [(e["provider_name"], e["name"], e["fields"]) for e in requests],
+        [
+            event
+            for number in (1, 2)
+            for activity in [f"0000000{number}-0000-0000-9800-0080000000fa"]
+            for event in [
+                (
+                    "WWW Server",
+                    "MODULE_INFORMATION",
+                    {
+                        "ContextId": activity,
+                        "ModuleName": "Rewriter",
+                        "Data1": "begin",
+                        "Data2": "/caf\u00e9",
+                        "ErrorCode": 0,
+                    },
+                ),
+                (
+                    "Example-Rewriter",
+                    "REWRITE_DONE",
+                    {
+                        "ContextId": activity,
+                        "Rule": "to-https",
+                        "Method": "GET",
+                        "Matches": number,
+                        "fRedirect": "redirected" if number == 1 else "rewritten",
+                    },
+                ),
+            ]
+        ],
+    )
 print("replayed: names, types and payloads are those of the programs")

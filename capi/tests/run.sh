@@ -25,7 +25,7 @@ build() {
     "$compiler" "${warnings[@]}" "$@" "$source" -o "$out" "${shared[@]}" -pthread
     "$compiler" "${warnings[@]}" "$@" -I"$work/prefix/include" "$source" -o "$out.static" \
         "${private[@]}" -pthread
-    # C and C++ may be compiled by the same rules in both.
+    # Programs ask for the library by the name that stays.
     readelf -d "$out" | grep -q 'NEEDED.*libetlring.so.0' || { echo "$out: no soname"; exit 1; }
 }
 
@@ -35,26 +35,31 @@ run() {
     shift
     "$program" "$@"
     "$program.static" "$@"
-    valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
+    valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
+        --errors-for-leak-kinds=definite \
         "$program" "$@"
     echo "$(basename "$program"): passed, alone, static and under valgrind"
 }
 
 mkdir "$work/logs"
-for test in calls wrong threads; do
+for test in calls wrong threads http; do
     build gcc "capi/tests/c/$test.c" "$work/$test" -std=c11
 done
-# The C program is C++ too, but for what C++17 does not have.
 build g++ capi/tests/c/owners.cpp "$work/owners" -std=c++17
 build gcc examples/c/flight_recorder.c "$work/flight_recorder" -std=c11
+build g++ examples/c/iis_module.cpp "$work/iis_module" -std=c++17
+build g++ examples/c/iis_module.cpp "$work/iis_wide" -std=c++17 -fshort-wchar
 run "$work/calls" "$work/logs/calls.etl"
 run "$work/wrong" "$work/logs"
 run "$work/threads" "$work/logs/threads.etl" | tee "$work/threads.out"
+run "$work/http" "$work/logs/http.etl"
 run "$work/owners" "$work/logs/owners.etl"
 run "$work/flight_recorder" "$work/logs/flight.etl"
+run "$work/iis_module" "$work/logs/iis.etl"
+run "$work/iis_wide" "$work/logs/wide.etl"
 
 # What they logged, as the command shows it.
-for log in calls threads owners flight; do
+for log in calls threads owners http flight iis wide; do
     "$ETLRING_BIN" verify "$work/logs/$log.etl" >/dev/null
     "$ETLRING_BIN" dump --fields --payload --format jsonl "$work/logs/$log.etl" \
         >"$work/logs/$log.jsonl"
