@@ -262,8 +262,8 @@ mod counter {
         }
     }
 
-    /// The counter, unfenced: the order that matters is that of one thread's own reads; where a lane
-    /// changes hands see `after_loads`.
+    /// The counter, unfenced: the order that matters is that of one thread's own reads. Where a
+    /// lane changes hands there is `after_loads`.
     #[inline(always)]
     pub(super) fn read() -> u64 {
         // SAFETY:
