@@ -5,6 +5,8 @@ mod anonymize;
 mod clock;
 mod cut;
 mod filter;
+#[path = "../common/samples.rs"]
+mod intact;
 #[path = "../reader/log.rs"]
 #[allow(dead_code)]
 mod log;

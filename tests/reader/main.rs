@@ -2,6 +2,8 @@
 
 mod damage;
 mod images;
+#[path = "../common/samples.rs"]
+mod intact;
 mod log;
 mod open;
 mod order;

@@ -5,6 +5,8 @@
 mod binary;
 #[cfg(feature = "manifest")]
 mod coverage;
+#[path = "../common/samples.rs"]
+mod intact;
 #[cfg(feature = "manifest")]
 mod manifest;
 mod metadata;

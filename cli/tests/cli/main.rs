@@ -4,6 +4,8 @@ mod bridge;
 mod edit;
 mod export;
 mod fields;
+#[path = "../../../tests/common/samples.rs"]
+mod intact;
 mod recover;
 mod requests;
 
@@ -28,7 +30,8 @@ fn shared() -> Option<PathBuf> {
 }
 
 fn sample(name: &str) -> Option<String> {
-    Some(shared()?.join("samples").join(name).to_str().unwrap().to_owned())
+    let path = shared()?.join("samples").join(name);
+    intact::is_intact(&path).then(|| path.to_str().unwrap().to_owned())
 }
 
 /// What the reference reader prints; `ETLRING_PYTHON` names a Python that is quick at compressed files.
