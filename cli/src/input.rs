@@ -35,7 +35,7 @@ impl Input {
     }
 
     /// A part of a log, whose records are decoded with what `given` knows, too.
-    pub(crate) fn part(name: String, trace: Trace<Bytes>, given: Decoder) -> Self {
+    pub(crate) fn part(name: String, trace: Trace<FileOrBytes>, given: Decoder) -> Self {
         Self { given, ..Self::new(name, trace) }
     }
 

@@ -3,7 +3,8 @@
 use crate::codec::LogfileView;
 use crate::format::BufferHeader;
 use crate::reader::{
-    BufferEntry, Merge, OpenError, ReadError, Record, Trace, index::Index, join::Joined,
+    BufferEntry, FileOrBytes, Merge, OpenError, ReadError, Record, Trace, index::Index,
+    join::Joined,
 };
 use bytes::Bytes;
 use std::ops::RangeInclusive;
@@ -37,7 +38,7 @@ impl Following {
 /// What is new since the last look; see [`Follow::poll`](super::Follow::poll).
 #[derive(Debug)]
 pub struct News {
-    trace: Trace<Bytes>,
+    trace: Trace<FileOrBytes>,
     /// Where the records of each of the trace's buffers begin, from the start of the buffer.
     begins: Vec<u32>,
     gaps: Vec<RangeInclusive<i64>>,
@@ -47,7 +48,7 @@ pub struct News {
 impl News {
     /// The new records in time order.
     #[must_use]
-    pub fn by_time(&self) -> Merge<'_, Bytes> {
+    pub fn by_time(&self) -> Merge<'_, FileOrBytes> {
         self.trace.by_time()
     }
 
@@ -55,13 +56,13 @@ impl News {
     /// one buffer have one sequence number. `position` of a part is such that the positions of its
     /// records are those in the file.
     #[must_use]
-    pub fn trace(&self) -> &Trace<Bytes> {
+    pub fn trace(&self) -> &Trace<FileOrBytes> {
         &self.trace
     }
 
     /// The same, to keep.
     #[must_use]
-    pub fn into_trace(self) -> Trace<Bytes> {
+    pub fn into_trace(self) -> Trace<FileOrBytes> {
         self.trace
     }
 
@@ -158,7 +159,8 @@ impl Gathered {
 
     pub(super) fn finish(self, first_record: &[u8], state: Following) -> Result<News, OpenError> {
         let Self { index, joined, begins, gaps } = self;
-        let trace = Trace::of_copies(Bytes::new(), first_record.into(), index, joined)?;
+        let trace =
+            Trace::of_copies(FileOrBytes::Bytes(Bytes::new()), first_record.into(), index, joined)?;
         Ok(News { trace, begins, gaps, state })
     }
 }
