@@ -327,7 +327,7 @@ impl Follow {
             return;
         };
         let size = u64::from(self.buffer_size);
-        let places = ring.size_now().unwrap_or(0) / size;
+        let places = ring.size_now().unwrap_or(0).checked_div(size).unwrap_or(0);
         for place in 1..places.min(MOST_PLACES) {
             let position = place.saturating_mul(size);
             let seen = Ring {
@@ -516,7 +516,8 @@ impl Follow {
             i64::MAX
         } else if self.circular {
             // Round after round: what is older than all places was overwritten.
-            let places = self.log.size() / u64::from(self.buffer_size);
+            let size = u64::from(self.buffer_size);
+            let places = self.log.size().checked_div(size).unwrap_or(0);
             self.newest.saturating_sub(i64::try_from(places).unwrap_or(i64::MAX))
         } else {
             return;
