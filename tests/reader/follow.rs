@@ -22,7 +22,7 @@ type Event = (u16, i64, u32, u64, u64);
 
 fn payload(thread: u64, number: u64) -> Vec<u8> {
     let mut bytes = [thread.to_le_bytes(), number.to_le_bytes()].concat();
-    bytes.extend((0..number % 90).map(|at| (at ^ number ^ thread) as u8));
+    bytes.extend((0..number % 90).map(|at| (at ^ number ^ thread).to_le_bytes()[0]));
     bytes
 }
 
@@ -81,7 +81,7 @@ impl Seen {
     }
 
     /// Follows to the end.
-    fn to_the_end(&mut self, follow: &mut Follow) -> Following {
+    fn follow_through(&mut self, follow: &mut Follow) -> Following {
         loop {
             let news = follow.poll().unwrap();
             self.add(&news);
@@ -159,7 +159,7 @@ fn following() {
     seen.add(&news);
     assert!(follow.sees_buffers_in_use());
     fs::write(directory.join(format!("ready.{number}")), "").unwrap();
-    let state = seen.to_the_end(&mut follow);
+    let state = seen.follow_through(&mut follow);
     let text = format!("{state:?}\n{:?}\n{:?}", seen.gaps, seen.events);
     fs::write(directory.join(format!("seen.{number}")), text).unwrap();
 }
@@ -205,7 +205,7 @@ fn a_follower_has_everything_of_a_killed_process_and_says_so() {
         }
         writer.kill().unwrap();
         writer.wait().unwrap();
-        assert_eq!(seen.to_the_end(&mut follow), Following::Abandoned);
+        assert_eq!(seen.follow_through(&mut follow), Following::Abandoned);
         assert!(follow.poll().unwrap().is_empty());
         let log = in_log(&log);
         assert!(seen.events == log, "{} and {}", seen.events.len(), log.len());
@@ -235,7 +235,7 @@ fn what_is_committed_is_seen_at_once_and_once() {
         }
     }
     session.stop().unwrap();
-    assert_eq!(seen.to_the_end(&mut follow), Following::Finished);
+    assert_eq!(seen.follow_through(&mut follow), Following::Finished);
     assert_eq!(seen.events, in_log(&log));
     assert_eq!(seen.gaps, []);
 }
@@ -257,7 +257,7 @@ fn a_log_without_a_ring_is_followed_as_it_is_flushed() {
     }
     assert!(!follow.sees_buffers_in_use());
     session.stop().unwrap();
-    assert_eq!(seen.to_the_end(&mut follow), Following::Finished);
+    assert_eq!(seen.follow_through(&mut follow), Following::Finished);
     assert_eq!(seen.events, in_log(&log));
 }
 
@@ -280,7 +280,7 @@ fn what_a_circular_log_overwrote_is_told_by_number() {
         assert_eq!(seen.events.last().map(|event| event.4), Some(written - 1));
     }
     session.stop().unwrap();
-    assert_eq!(seen.to_the_end(&mut follow), Following::Finished);
+    assert_eq!(seen.follow_through(&mut follow), Following::Finished);
     // Events go up by one within a buffer and from a buffer to the next one: where they do not,
     // buffers between them, or the earlier one itself, were told.
     let told = |number: i64| seen.gaps.iter().any(|gap| gap.contains(&number));
@@ -307,7 +307,7 @@ fn a_log_that_is_removed_ends() {
     let mut follow = Follow::open(&log).unwrap();
     fs::remove_file(&log).unwrap();
     let mut seen = Seen::default();
-    assert_eq!(seen.to_the_end(&mut follow), Following::Removed);
+    assert_eq!(seen.follow_through(&mut follow), Following::Removed);
     assert_eq!(seen.events.len(), 1);
     drop(session);
 }
@@ -406,7 +406,7 @@ fn damage_ends_neither_the_follower_nor_its_patience() {
                 let most = if random(2) == 0 { 72 } else { 4096 };
                 let place = random(4) * 4096 + random(most);
                 if let Some(byte) = file.get_mut(place) {
-                    *byte = random(256) as u8;
+                    *byte = random(256).to_le_bytes()[0];
                 }
             }
             if random(4) == 0 {
