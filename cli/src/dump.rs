@@ -72,18 +72,8 @@ pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
     let selection = args.select.resolve(start.unwrap_or_default())?;
     let stdout = std::io::stdout();
     let mut lines = Lines::new(stdout.lock());
-    let mut writer = Writer {
-        inputs: &inputs,
-        payload: args.payload,
-        fields: args.fields || !args.schemas.is_empty(),
-        colors,
-        many_files: inputs.len() > 1,
-        times: Times::default(),
-        json: JsonFields::default(),
-        heads: Heads::default(),
-        csv: Csv::default(),
-        stacks: Vec::new(),
-    };
+    let fields = args.fields || !args.schemas.is_empty();
+    let mut writer = Writer::new(&inputs, args.payload, fields, colors);
     if args.format == Format::Jsonl && writer.fields {
         let (from, by_time) = (selection.filter.from, args.order == Order::Time);
         writer.stacks = inputs.iter().map(|input| Joiner::new(input, from, by_time)).collect();
@@ -124,12 +114,15 @@ pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
     outcome
 }
 
-struct Writer<'i> {
+/// Writes events as text or as JSON.
+pub(crate) struct Writer<'i> {
     inputs: &'i [Input],
     payload: bool,
     fields: bool,
     colors: Colors,
     many_files: bool,
+    /// The records are a part of a log of buffers of this size.
+    part_of: Option<u32>,
     times: Times,
     json: JsonFields,
     heads: Heads,
@@ -138,13 +131,41 @@ struct Writer<'i> {
     stacks: Vec<Joiner<'i>>,
 }
 
-impl Writer<'_> {
+impl<'i> Writer<'i> {
+    /// Of records of `inputs`.
+    pub(crate) fn new(inputs: &'i [Input], payload: bool, fields: bool, colors: Colors) -> Self {
+        Self {
+            inputs,
+            payload,
+            fields,
+            colors,
+            many_files: inputs.len() > 1,
+            part_of: None,
+            times: Times::default(),
+            json: JsonFields::default(),
+            heads: Heads::default(),
+            csv: Csv::default(),
+            stacks: Vec::new(),
+        }
+    }
+
+    /// Of records that are a part of a log.
+    pub(crate) fn of_part(
+        inputs: &'i [Input],
+        payload: bool,
+        fields: bool,
+        colors: Colors,
+    ) -> Self {
+        let size = inputs.first().map(|input| input.trace.logfile().buffer_size());
+        Self { part_of: size, ..Self::new(inputs, payload, fields, colors) }
+    }
+
     /// One JSON object, without its line end.
-    fn object(&mut self, out: &mut Vec<u8>, found: &Found<'_>, names: &mut Names) {
+    pub(crate) fn object(&mut self, out: &mut Vec<u8>, found: &Found<'_>, names: &mut Names) {
         let view = &found.view;
         let extras = extras_of(view, names);
         out.extend_from_slice(b"{\"buffer\":");
-        json::number(out, found.record.buffer_index() as u64);
+        json::optional(out, self.place(found));
         out.extend_from_slice(b",\"lane\":");
         json::number(out, u64::from(found.record.lane()));
         out.extend_from_slice(self.heads.head(view));
@@ -186,6 +207,16 @@ impl Writer<'_> {
             json::string(out, &self.inputs[found.file].name);
         }
         out.push(b'}');
+    }
+
+    /// Which buffer of the file holds a record; of a part of a log that is found by its position,
+    /// and not known while the buffer lies in the ring.
+    fn place(&self, found: &Found<'_>) -> Option<u64> {
+        match self.part_of {
+            None => Some(found.record.buffer_index() as u64),
+            Some(_) if found.record.buffer().in_ring() => None,
+            Some(size) => found.record.position().checked_div(u64::from(size)),
+        }
     }
 
     /// `provider_name`, `name`, `fields`, and what no field took.
@@ -271,7 +302,7 @@ impl Writer<'_> {
     }
 
     /// One line of columns, without its end.
-    fn row(&mut self, out: &mut Vec<u8>, found: &Found<'_>, names: &mut Names) {
+    pub(crate) fn row(&mut self, out: &mut Vec<u8>, found: &Found<'_>, names: &mut Names) {
         let view = &found.view;
         let extras = extras_of(view, names);
         let decoded = self.fields.then(|| self.inputs[found.file].decoder().describe(view));

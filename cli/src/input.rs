@@ -34,6 +34,16 @@ impl Input {
         Self { name, trace, given: Decoder::new(), learned: OnceCell::new() }
     }
 
+    /// A part of a log, whose records are decoded with what `given` knows, too.
+    pub(crate) fn part(name: String, trace: Trace<FileOrBytes>, given: Decoder) -> Self {
+        Self { given, ..Self::new(name, trace) }
+    }
+
+    /// What is known behind it: what was given, and what it taught if anybody asked.
+    pub(crate) fn into_decoder(self) -> Decoder {
+        self.learned.into_inner().map_or(self.given, |learned| learned.decoder)
+    }
+
     /// What its records mean. The first call reads the file once: a schema may lie behind the
     /// events that it describes.
     pub(crate) fn decoder(&self) -> &Decoder {
@@ -115,7 +125,7 @@ fn read_stdin() -> Result<Trace<FileOrBytes>, OpenError> {
 }
 
 /// One line: what is wrong with a file and what would help.
-fn explain(name: &str, error: &OpenError) -> String {
+pub(crate) fn explain(name: &str, error: &OpenError) -> String {
     let help = match error {
         OpenError::Io(error) => match error.kind() {
             ErrorKind::NotFound => "check the path",

@@ -37,6 +37,7 @@ mod schemas;
 mod select;
 mod stacks;
 mod stats;
+mod tail;
 mod text;
 mod verify;
 mod walk;
@@ -73,6 +74,8 @@ enum Command {
     Verify(verify::Args),
     /// Make a finished log of a torn, killed or unfinished one, and of its ring
     Recover(recover::Args),
+    /// Follow a log that is being written
+    Tail(tail::Args),
     /// Write a log for another tool: Perfetto, Wireshark, flame graphs, OpenTelemetry
     Export(export::Args),
     /// Make a new log of some of a log's records
@@ -115,6 +118,7 @@ fn main() -> ExitCode {
         Command::Stats(args) => stats::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Recover(args) => recover::run(&args),
+        Command::Tail(args) => tail::run(&args, colors),
         Command::Export(args) => export::run(&args),
         Command::Filter(args) => filter::run(&args),
         Command::Cut(args) => cut::run(&args),

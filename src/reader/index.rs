@@ -46,8 +46,10 @@ pub struct BufferEntry {
     pub state: BufferState,
     /// What it holds.
     pub buffer_type: BufferType,
-    /// Which of the buffers copied from a ring it is, counted from 1; 0 if it lies in the log.
-    pub(crate) ring_number: u32,
+    /// Which of the copied buffers it is, counted from 1; 0 if it is read where it lies in the log.
+    pub(crate) copy_number: u32,
+    /// The copy was made of the ring.
+    pub(crate) of_ring: bool,
 }
 
 impl BufferEntry {
@@ -55,7 +57,7 @@ impl BufferEntry {
     #[inline]
     #[must_use]
     pub fn in_ring(&self) -> bool {
-        self.ring_number != 0
+        self.of_ring
     }
 
     /// What `header` says of a buffer at `position` that takes `size` bytes there.
@@ -70,7 +72,8 @@ impl BufferEntry {
             flags: header.flags(),
             state: BufferState(header.state.get()),
             buffer_type: BufferType(header.buffer_type.get()),
-            ring_number: 0,
+            copy_number: 0,
+            of_ring: false,
         }
     }
 

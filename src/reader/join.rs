@@ -60,6 +60,12 @@ struct Copied {
 }
 
 impl Joined {
+    /// Takes the records of a buffer, or of a part of one, and tells `entry` where they are.
+    pub(crate) fn add(&mut self, entry: &mut BufferEntry, body: Box<[u8]>) {
+        self.buffers.push(Copied { body, checksum: Ok(checksum::State::Absent) });
+        entry.copy_number = u32::try_from(self.buffers.len()).unwrap_or(u32::MAX);
+    }
+
     pub(crate) fn body(&self, entry: &BufferEntry) -> Option<&[u8]> {
         self.copied(entry).map(|copied| &*copied.body)
     }
@@ -69,7 +75,7 @@ impl Joined {
     }
 
     fn copied(&self, entry: &BufferEntry) -> Option<&Copied> {
-        self.buffers.get((entry.ring_number as usize).checked_sub(1)?)
+        self.buffers.get((entry.copy_number as usize).checked_sub(1)?)
     }
 }
 
@@ -137,7 +143,8 @@ impl Join {
             let mut entry = BufferEntry::new(&taken.header, taken.position, buffer_size, end);
             join.damage.extend(taken.fault);
             join.buffers.push(Copied { checksum: taken.checksum, body: taken.body });
-            entry.ring_number = u32::try_from(join.buffers.len()).unwrap_or(u32::MAX);
+            entry.copy_number = u32::try_from(join.buffers.len()).unwrap_or(u32::MAX);
+            entry.of_ring = true;
             match index {
                 Some(index) => join.replaced.push((index, entry)),
                 None => join.added.push(entry),

@@ -118,6 +118,27 @@ impl<S: Source> Trace<S> {
         Ok(trace)
     }
 
+    /// Buffers that were copied from a log whose first record is `first_record`, or from its ring,
+    /// whole or in part. The first one stands for the header buffer.
+    pub(crate) fn of_copies(
+        source: S,
+        first_record: Box<[u8]>,
+        index: Index,
+        joined: Joined,
+    ) -> Result<Self, OpenError> {
+        let logfile = parse_logfile(&first_record)?;
+        let mut trace = Self {
+            clock: logfile.clock(),
+            most_unpacked: block::most_unpacked(logfile.buffer_size()),
+            index,
+            first_record,
+            source,
+            joined,
+        };
+        trace.stamp_open_buffers();
+        Ok(trace)
+    }
+
     /// Reads a ring together with the log: buffers that only the ring has, or of which it has more,
     /// come from there. [`open`](Trace::open) does so by itself with the ring beside a log.
     ///
@@ -146,7 +167,7 @@ impl<S: Source> Trace<S> {
     /// The records of a buffer that was taken from the ring.
     #[inline]
     pub(crate) fn copied(&self, entry: &BufferEntry) -> Option<&[u8]> {
-        if !entry.in_ring() {
+        if entry.copy_number == 0 {
             return None;
         }
         self.joined.body(entry)
@@ -244,7 +265,7 @@ impl<S: Source> Trace<S> {
         let Some(entry) = self.buffers().get(buffer_index) else {
             return Ok(checksum::State::Absent);
         };
-        if entry.in_ring() {
+        if entry.copy_number != 0 {
             return self.joined.checksum(entry);
         }
         let mut copy = Vec::new();
@@ -330,7 +351,7 @@ impl<S: Source> Trace<S> {
 }
 
 /// The first record of the file, and the state word of its first buffer.
-fn first_record(source: &impl Source) -> Result<(Box<[u8]>, u32), OpenError> {
+pub(crate) fn first_record(source: &impl Source) -> Result<(Box<[u8]>, u32), OpenError> {
     const MOST_BYTES: usize = BufferHeader::SIZE + u16::MAX as usize;
     let mut start = vec![0; MOST_BYTES];
     let found = source.read_at(0, &mut start)?;
@@ -351,7 +372,7 @@ fn first_record(source: &impl Source) -> Result<(Box<[u8]>, u32), OpenError> {
 }
 
 /// Reads the logfile header from the bytes of the record that holds it.
-fn parse_logfile(record: &[u8]) -> Result<LogfileView<'_>, OpenError> {
+pub(crate) fn parse_logfile(record: &[u8]) -> Result<LogfileView<'_>, OpenError> {
     let missing = Fault::Truncated(8, 0).at(Part::RecordPrefix, 0);
     let raw: RawRecord<'_> =
         Records::new(record).next().unwrap_or(Err(missing)).map_err(not_a_logfile)?;

@@ -96,19 +96,26 @@ impl RingCopy {
     /// [`RingError::Io`] if it cannot be read, [`RingError::NotARing`] if it has no logfile header
     /// and no buffers that tell their size.
     pub fn take(source: &(impl Source + ?Sized)) -> Result<Self, RingError> {
-        let mut start = vec![0; BufferHeader::SIZE.saturating_add(usize::from(u16::MAX))];
-        let found = source.read_at(0, &mut start)?;
-        start.truncate(found);
-        let (header, buffer_size) = match first_record(&start) {
-            Ok((header, size)) => (Some(header), size),
-            Err(error) => match guess::layout(source)? {
+        let (header, buffer_size) = match Self::header_of(source) {
+            Ok(ring) => (ring.header, ring.buffer_size),
+            Err(RingError::NotARing(error)) => match guess::layout(source)? {
                 Some(layout) if !layout.compressed => (None, layout.buffer_size),
                 _ => return Err(RingError::NotARing(error)),
             },
+            Err(error) => return Err(error),
         };
         let mut ring = Self { buffer_size, header, buffers: Vec::new(), faults: Vec::new() };
         ring.take_places(source)?;
         Ok(ring)
+    }
+
+    /// What a ring's header says, without its buffers.
+    pub(crate) fn header_of(source: &(impl Source + ?Sized)) -> Result<Self, RingError> {
+        let mut start = vec![0; BufferHeader::SIZE.saturating_add(usize::from(u16::MAX))];
+        let found = source.read_at(0, &mut start)?;
+        start.truncate(found);
+        let (header, buffer_size) = first_record(&start).map_err(RingError::NotARing)?;
+        Ok(Self { buffer_size, header: Some(header), buffers: Vec::new(), faults: Vec::new() })
     }
 
     /// Size of its buffers, in bytes.
@@ -371,7 +378,10 @@ enum Place {
     Nothing,
 }
 
-fn header_at(source: &(impl Source + ?Sized), position: u64) -> io::Result<Option<BufferHeader>> {
+pub(crate) fn header_at(
+    source: &(impl Source + ?Sized),
+    position: u64,
+) -> io::Result<Option<BufferHeader>> {
     let mut bytes = [0; BufferHeader::SIZE];
     let found = source.read_at(position, &mut bytes)?;
     Ok(BufferHeader::read_from_bytes(&bytes).ok().filter(|_| found == BufferHeader::SIZE))

@@ -81,6 +81,21 @@ impl Positioned {
         let size = file.metadata()?.len();
         Ok(Self { file, size })
     }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The size of this moment.
+    pub(crate) fn size_now(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    /// Takes the size anew: the file may have grown.
+    pub(crate) fn look_at_size(&mut self) -> io::Result<()> {
+        self.size = self.size_now()?;
+        Ok(())
+    }
 }
 
 impl Source for Positioned {

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(crate) struct RingFile {
     path: PathBuf,
+    /// Keeps the lock that says that a session is at work; the system takes it from the dead.
+    _lock: Option<File>,
 }
 
 /// The ring file of the log at `log`.
@@ -28,7 +30,8 @@ impl RingFile {
         keep_left_over(&mut Disk, log)?;
         let path = ring_of(log);
         let file = Disk::create_mapped(&path, size)?;
-        Ok((Self { path }, file))
+        let lock = lock(&file);
+        Ok((Self { path, _lock: lock }, file))
     }
 
     /// Makes it `size` bytes long, all of them allocated.
@@ -55,6 +58,23 @@ impl RingFile {
     /// Removes the file: everything in it is in the log.
     pub(crate) fn remove(&self) -> io::Result<()> {
         Disk.remove(&self.path)
+    }
+}
+
+/// Locks `file`, shared. Where that cannot be, nobody learns of the death of this process.
+fn lock(file: &File) -> Option<File> {
+    #[cfg(unix)]
+    {
+        use rustix::fs::{FlockOperation, flock};
+        // A second handle of the same opening: the lock stays until both are closed.
+        let lock = file.try_clone().ok()?;
+        flock(&lock, FlockOperation::NonBlockingLockShared).ok()?;
+        Some(lock)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        None
     }
 }
 

@@ -1,6 +1,7 @@
 //! The reader against files made by hand and files from Windows.
 
 mod damage;
+mod follow;
 mod images;
 #[path = "../common/samples.rs"]
 mod intact;

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 /// `../shared/samples`; `None`, with a message, where they are missing and need not be there.
-fn samples() -> Option<PathBuf> {
+pub(crate) fn samples() -> Option<PathBuf> {
     let directory = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/samples"));
     if directory.join("expected.jsonl").is_file() {
         return Some(directory);

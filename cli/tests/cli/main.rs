@@ -8,6 +8,7 @@ mod fields;
 mod intact;
 mod recover;
 mod requests;
+mod tail;
 
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
@@ -80,7 +81,7 @@ fn wrong_input_gives_status_2_and_one_line() {
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(path("empty.etl"), b"").unwrap();
     std::fs::write(path("text.etl"), b"nothing to see here\n".repeat(50)).unwrap();
-    for command in ["info", "dump", "stats", "verify"] {
+    for command in ["info", "dump", "stats", "verify", "tail"] {
         for file in [path("missing.etl"), path("empty.etl"), path("text.etl"), path("")] {
             let output = etlring(&[command, &file]);
             assert_eq!(output.status.code(), Some(2), "{command} {file}");
@@ -99,7 +100,7 @@ fn a_truncated_file_gives_status_1_and_what_was_whole() {
     let mut cut = tempfile::NamedTempFile::new().unwrap();
     cut.write_all(&bytes[..bytes.len() - 65_000]).unwrap();
     let cut = cut.path().to_str().unwrap();
-    for command in ["info", "dump", "stats", "verify"] {
+    for command in ["info", "dump", "stats", "verify", "tail"] {
         let output = etlring(&[command, cut]);
         assert_eq!(output.status.code(), Some(1), "{command}");
         assert!(!output.stdout.is_empty(), "{command}");
@@ -184,6 +185,7 @@ fn help_has_an_example_and_usage_errors_are_status_2() {
         "dump",
         "stats",
         "verify",
+        "tail",
         "recover",
         "filter",
         "cut",

@@ -1,0 +1,200 @@
+//! `etlring tail`: follows a log while another process writes it.
+
+use crate::dump::Writer;
+use crate::input::{Input, explain};
+use crate::json::Lines;
+use crate::names::Names;
+use crate::outcome::{Failure, Outcome, complain};
+use crate::schemas::SchemaArgs;
+use crate::select::{SelectArgs, Selection};
+use crate::text::Colors;
+use crate::walk::{Flow, Found, Order, walk};
+use clap::ValueEnum;
+use clap::builder::RangedU64ValueParser;
+use etlring::reader::{Follow, Following, News, OpenError};
+use etlring::schema::Decoder;
+use std::collections::VecDeque;
+use std::io::{Stdout, StdoutLock};
+use std::ops::{ControlFlow, RangeInclusive};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Arguments of `tail`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: etlring tail --level 3 service.etl\n\n\
+Ends when the session that writes the log has ended, or with Ctrl-C. Events that are not flushed \
+yet come from the ring beside the log. Events of one look are in time order.")]
+pub(crate) struct Args {
+    /// Log file; a row of files is followed to the end of the one that is named
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// How each event is written
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    format: Format,
+    /// How many of the events that are there already are shown first
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    last: usize,
+    /// Milliseconds between two looks
+    #[arg(long, default_value_t = 50, value_name = "MS", value_parser = RangedU64ValueParser::<u64>::new().range(1..=3_600_000))]
+    interval: u64,
+    /// Decode the fields of events; given schemas imply it
+    #[arg(long)]
+    fields: bool,
+    /// Write payloads as hex
+    #[arg(long)]
+    payload: bool,
+    #[command(flatten)]
+    schemas: SchemaArgs,
+    #[command(flatten)]
+    select: SelectArgs,
+}
+
+/// How events are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Aligned columns for people
+    Text,
+    /// One JSON object per line
+    Jsonl,
+}
+
+/// Runs `tail`.
+pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
+    let name = args.file.display().to_string();
+    let mut follow = Follow::open(&args.file).map_err(|error| match error {
+        OpenError::Unsupported(what) => Failure::new(format_args!(
+            "{name}: not supported: {what}; it does not grow: read it with etlring dump"
+        )),
+        _ => Failure::new(explain(&name, &error)),
+    })?;
+    let stdout: Stdout = std::io::stdout();
+    let mut tail = Tail {
+        args,
+        colors,
+        fields: args.fields || !args.schemas.is_empty(),
+        selection: args.select.resolve(follow.logfile().start_time())?,
+        names: Names::default(),
+        decoder: args.schemas.load()?,
+        lines: Lines::new(stdout.lock()),
+        backlog: Some(VecDeque::new()),
+        outcome: Outcome::Clean,
+        name,
+    };
+    let mut said = false;
+    loop {
+        let news =
+            follow.poll().map_err(|error| Failure::new(format_args!("{}: {error}", tail.name)))?;
+        let state = news.state();
+        if !said && !state.is_over() && !follow.sees_buffers_in_use() {
+            said = true;
+            match follow.ring_error() {
+                Some(why) => complain(format_args!("{}.ring: {why}; left alone", tail.name)),
+                None => complain(format_args!(
+                    "{}: no ring beside it; events come when they are flushed",
+                    tail.name
+                )),
+            }
+        }
+        tail.show(news)?;
+        match state {
+            Following::Finished => return Ok(tail.outcome),
+            Following::Abandoned => {
+                complain(format_args!(
+                    "{0}: its process ended without finishing it; all that was committed is \
+                     shown. etlring recover {0} makes a finished log of it",
+                    tail.name
+                ));
+                return Ok(Outcome::Damaged);
+            }
+            Following::Removed => {
+                complain(format_args!("{}: was removed or replaced", tail.name));
+                return Ok(Outcome::Damaged);
+            }
+            Following::Behind => {}
+            _ => std::thread::sleep(Duration::from_millis(args.interval)),
+        }
+    }
+}
+
+struct Tail<'a> {
+    args: &'a Args,
+    name: String,
+    colors: Colors,
+    fields: bool,
+    selection: Selection,
+    names: Names,
+    /// Knows what was given and what the log has taught so far.
+    decoder: Decoder,
+    lines: Lines<StdoutLock<'a>>,
+    /// The last lines of what was there at the start, until all of that was read.
+    backlog: Option<VecDeque<Vec<u8>>>,
+    outcome: Outcome,
+}
+
+impl Tail<'_> {
+    fn show(&mut self, news: News) -> Result<(), Failure> {
+        let caught_up = news.state() != Following::Behind;
+        let gaps = news.gaps().to_vec();
+        if !news.is_empty() {
+            self.events(news)?;
+        }
+        if caught_up {
+            for line in self.backlog.take().into_iter().flatten() {
+                self.lines.text.extend_from_slice(&line);
+                self.lines.end()?;
+            }
+        }
+        self.lines.flush()?;
+        for gap in gaps {
+            self.outcome = Outcome::Damaged;
+            complain(format_args!("{}: {}", self.name, describe(&gap)));
+        }
+        Ok(())
+    }
+
+    fn events(&mut self, news: News) -> Result<(), Failure> {
+        let given = std::mem::take(&mut self.decoder);
+        let inputs = [Input::part(self.name.clone(), news.into_trace(), given)];
+        let mut writer = Writer::of_part(&inputs, self.args.payload, self.fields, self.colors);
+        let (args, lines, backlog) = (self.args, &mut self.lines, &mut self.backlog);
+        let mut line = Vec::new();
+        let mut each = |found: &Found<'_>, names: &mut Names| -> Flow {
+            let out = if backlog.is_some() { &mut line } else { &mut lines.text };
+            match args.format {
+                Format::Jsonl => writer.object(out, found, names),
+                Format::Text => writer.row(out, found, names),
+            }
+            match backlog {
+                Some(_) if args.last == 0 => line.clear(),
+                Some(last) => {
+                    // The memory of the line that goes is that of the next one.
+                    let old = if last.len() == args.last { last.pop_front() } else { None };
+                    let next = old.unwrap_or_default();
+                    last.push_back(std::mem::replace(&mut line, next));
+                    line.clear();
+                }
+                None => lines.end()?,
+            }
+            Ok(ControlFlow::Continue(()))
+        };
+        let walked = walk(&inputs, Order::Time, &self.selection, &mut self.names, &mut each)?;
+        if walked == Outcome::Damaged {
+            self.outcome = Outcome::Damaged;
+        }
+        let [input] = inputs;
+        if self.fields {
+            // Schemas may stand in any record, also in those that nobody asked for.
+            let _ = input.decoder();
+        }
+        self.decoder = input.into_decoder();
+        Ok(())
+    }
+}
+
+/// What passed unseen.
+fn describe(gap: &RangeInclusive<i64>) -> String {
+    if gap.start() == gap.end() {
+        return format!("buffer {} passed unseen, or a part of it", gap.start());
+    }
+    format!("buffers {} to {} passed unseen, or parts of them", gap.start(), gap.end())
+}
