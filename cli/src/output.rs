@@ -37,6 +37,9 @@ impl OutputArgs {
     /// Creates the unfinished file. `inputs` are files that are read for it.
     pub(crate) fn create(&self, inputs: &[&Path]) -> Result<Output, Failure> {
         let path = &self.output;
+        if path.as_os_str() == "-" {
+            return Err(refuse(path, "a log is written from both ends", "name a file"));
+        }
         let Some(name) = path.file_name() else {
             return Err(refuse(path, "it names no file", "name one"));
         };

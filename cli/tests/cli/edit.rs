@@ -103,6 +103,7 @@ fn nothing_that_is_there_is_touched() {
             refused(&args, why);
         }
     };
+    to(Path::new("-"), "name a file", false);
     to(&letter, "--force", false);
     to(&log, "it is an input", false);
     to(&log, "it is an input", true);
