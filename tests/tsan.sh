@@ -46,7 +46,7 @@ echo "ThreadSanitizer: 0 reports"
 copy=$work/tsan-planted
 rm -rf "$copy"
 mkdir -p "$copy"
-cp -r Cargo.toml Cargo.lock src spec cli README.md benches tests examples "$copy/"
+cp -r Cargo.toml Cargo.lock src spec cli capi README.md benches tests examples "$copy/"
 file=$copy/src/session/lane/writing.rs
 commit='buffer\.store_filled(end, Ordering::Release)'
 grep -q "$commit" "$file" || { echo "the commit is no longer where it was"; exit 1; }

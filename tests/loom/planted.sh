@@ -34,7 +34,7 @@ model() {
 # Makes the copy anew, with the one function that a bug needs to be written down.
 plant() {
   rm -rf "${copy:?}"/*
-  cp -r Cargo.toml Cargo.lock src spec cli README.md "$copy/"
+  cp -r Cargo.toml Cargo.lock src spec cli capi examples README.md "$copy/"
   mkdir -p "$copy/tests"
   cp -r tests/loom "$copy/tests/"
   sed -i '/^\[\[bench\]\]/,/^$/d' "$copy/Cargo.toml"
