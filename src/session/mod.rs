@@ -16,8 +16,9 @@
 //! # Promises
 //!
 //! - A record never spans two buffers. One that does not fit an empty buffer is refused whole.
-//! - Memory is mapped at start, `maximum_buffers * buffer_size` bytes. Logging allocates nothing
-//!   and makes no system call, but for the first event of a thread, which takes a lane.
+//! - Memory is mapped at start, `maximum_buffers * buffer_size` bytes, and addresses for more that
+//!   an update may add. Logging allocates nothing and makes no system call, but for the first event
+//!   of a thread, which takes a lane.
 //! - Every event that was attempted is in the log or in exactly one counter of [`SessionStats`].
 //! - Records of one thread keep their order. Across lanes only time stamps order them.
 //! - A lane's losses stand in the log where they happened: spec/12-loss.md.

@@ -5,7 +5,7 @@ mod anonymize;
 mod clock;
 mod cut;
 mod filter;
-#[path = "../common/samples.rs"]
+#[path = "../common/intact.rs"]
 mod intact;
 #[path = "../reader/log.rs"]
 #[allow(dead_code)]

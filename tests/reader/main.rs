@@ -3,7 +3,7 @@
 mod damage;
 mod follow;
 mod images;
-#[path = "../common/samples.rs"]
+#[path = "../common/intact.rs"]
 mod intact;
 mod log;
 mod open;

@@ -5,7 +5,7 @@
 mod binary;
 #[cfg(feature = "manifest")]
 mod coverage;
-#[path = "../common/samples.rs"]
+#[path = "../common/intact.rs"]
 mod intact;
 #[cfg(feature = "manifest")]
 mod manifest;

@@ -4,7 +4,7 @@ mod bridge;
 mod edit;
 mod export;
 mod fields;
-#[path = "../../../tests/common/samples.rs"]
+#[path = "../../../tests/common/intact.rs"]
 mod intact;
 mod recover;
 mod requests;
