@@ -333,11 +333,7 @@ impl SessionHandle {
     ) -> Result<(), Discarded> {
         if self.clock.is_quick() {
             let done = self.ring.record_quickly(payload, |lane| {
-                let ticks = match self.clock {
-                    Source::Tick => self.ring.tick(),
-                    _ => Source::Counter.now(),
-                };
-                header(8 * N + payload.len(), Stamp { ticks, ids: lane.ids() })
+                header(8 * N + payload.len(), self.quick_stamp(lane))
             });
             if let Some(result) = done {
                 return result;
@@ -431,6 +427,16 @@ impl SessionHandle {
             Source::SystemTime => forward(self.clock.now(), lane),
             Source::Tick => self.ring.tick(),
             _ => self.clock.now(),
+        };
+        Stamp { ticks, ids: lane.ids() }
+    }
+
+    /// The same where the clock is known to be a quick one.
+    #[inline(always)]
+    fn quick_stamp(&self, lane: &Lane) -> Stamp {
+        let ticks = match self.clock {
+            Source::Tick => self.ring.tick(),
+            _ => Source::Counter.now(),
         };
         Stamp { ticks, ids: lane.ids() }
     }

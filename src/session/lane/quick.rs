@@ -4,10 +4,18 @@
 //! payload is short or written in place, and the session runs. Whatever else is the case, it leaves
 //! no trace and the event goes the general way, which can do all of it.
 
-use super::{Lane, Ring, add, memory::SMALL};
+use super::{Entered, Lane, Ring, add, memory::SMALL};
 use crate::session::{stats::Discarded, sync::Barrier};
 
 impl Ring {
+    /// Enters the lane that the thread used last, if nothing is out of the ordinary.
+    #[inline(always)]
+    fn enter_quickly(&self) -> Option<Entered<'_>> {
+        // SAFETY: the next line asks.
+        let entered = unsafe { self.enter_last(Barrier::USUAL) }?;
+        self.is_plain().then_some(entered)
+    }
+
     /// Records `header`, which is made once the space is taken, and `payload`; `None` if that has
     /// to be done the general way.
     #[inline(always)]
@@ -19,11 +27,7 @@ impl Ring {
         if payload.len() > SMALL {
             return None;
         }
-        // SAFETY: the next line asks.
-        let entered = unsafe { self.enter_last(Barrier::USUAL) }?;
-        if !self.is_plain() {
-            return None;
-        }
+        let entered = self.enter_quickly()?;
         #[expect(clippy::cast_possible_truncation, reason = "compared with SMALL")]
         let space = entered.reserve((8 * N + payload.len()) as u32).ok()?;
         let header = header(space.lane());
@@ -40,11 +44,7 @@ impl Ring {
         len: u32,
         fill: impl FnOnce(&Lane, &mut [u8]),
     ) -> Option<Result<(), Discarded>> {
-        // SAFETY: the next line asks.
-        let entered = unsafe { self.enter_last(Barrier::USUAL) }?;
-        if !self.is_plain() {
-            return None;
-        }
+        let entered = self.enter_quickly()?;
         let mut space = entered.reserve(len).ok()?;
         let lane = space.lane();
         let bytes = space.bytes();
@@ -65,11 +65,7 @@ impl Ring {
         most: u32,
         fill: impl FnOnce(&mut [u8], &Lane) -> u32,
     ) -> Option<Result<(), Discarded>> {
-        // SAFETY: the next line asks.
-        let entered = unsafe { self.enter_last(Barrier::USUAL) }?;
-        if !self.is_plain() {
-            return None;
-        }
+        let entered = self.enter_quickly()?;
         let mut space = entered.reserve(most).ok()?;
         let lane = space.lane();
         let len = fill(space.bytes(), lane);

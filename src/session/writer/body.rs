@@ -8,10 +8,10 @@
 //! Items and payload are written in one go, straight into the buffer. Only where the session adds
 //! an item of its own the payload moves behind it.
 
-use super::{Event, SessionHandle, Stamp, event_header, put_words};
+use super::{Event, SessionHandle, event_header, put_words};
 use crate::codec::encode::{self, Item};
 use crate::format::{EventFlags, EventHeader, ExtType};
-use crate::session::{clock::Source, stats::Discarded};
+use crate::session::stats::Discarded;
 use zerocopy::IntoBytes;
 
 /// Bytes of the item that names the related activity.
@@ -42,11 +42,7 @@ impl SessionHandle {
         if self.clock.is_quick() && len <= self.most as usize {
             #[expect(clippy::cast_possible_truncation, reason = "compared with a 32-bit number")]
             let done = self.ring.fill_quickly(len as u32, |lane, bytes| {
-                let ticks = match self.clock {
-                    Source::Tick => self.ring.tick(),
-                    _ => Source::Counter.now(),
-                };
-                let stamp = Stamp { ticks, ids: lane.ids() };
+                let stamp = self.quick_stamp(lane);
                 put_words(bytes, event_header(len, event, EventFlags::EXTENDED_INFO.0, stamp));
                 (body.fill)(&mut bytes[EventHeader::SIZE..len]);
             });

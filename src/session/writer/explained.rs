@@ -3,9 +3,7 @@
 use super::{SessionHandle, Stamp, classic_header, put_words};
 use crate::codec::encode::MAX_RECORD;
 use crate::format::EventTraceHeader;
-use crate::session::{
-    ClassicEvent, clock, clock::Source, lane::add, preamble::Preamble, stats::Discarded,
-};
+use crate::session::{ClassicEvent, clock, lane::add, preamble::Preamble, stats::Discarded};
 
 const HEADER: usize = EventTraceHeader::SIZE;
 
@@ -26,12 +24,8 @@ impl SessionHandle {
             #[expect(clippy::cast_possible_truncation, reason = "compared with SHORT")]
             let most = (HEADER + capacity) as u32;
             let done = self.ring.fill_up_to(most, |bytes, lane| {
-                let ticks = match self.clock {
-                    Source::Tick => self.ring.tick(),
-                    _ => Source::Counter.now(),
-                };
                 #[expect(clippy::cast_possible_truncation, reason = "compared with SHORT")]
-                let end = put_record(bytes, event, Stamp { ticks, ids: lane.ids() }, &fill) as u32;
+                let end = put_record(bytes, event, self.quick_stamp(lane), &fill) as u32;
                 end
             });
             if let Some(result) = done {
