@@ -5,16 +5,30 @@ use etlring::bridge::{self, tracing::Builder};
 use etlring::format::Guid;
 use etlring::provider::{Enable, activity};
 use etlring::session::Session;
+use etlring::sink::NullSink;
 use etlring::tracelogging::guid_of_name;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tracing::field::{Empty, display};
-use tracing::subscriber::with_default;
-use tracing::{Level, debug, error, event, info, info_span, span, trace, warn};
+use tracing::subscriber::Interest;
+use tracing::{Level, Metadata, debug, error, event, info, info_span, span, trace, warn};
 use tracing_subscriber::filter::{LevelFilter, filter_fn};
-use tracing_subscriber::layer::{Context, Layer as _, SubscriberExt};
+use tracing_subscriber::layer::{Context, Filter, Layer as _, SubscriberExt};
 use tracing_subscriber::registry;
+
+/// Has `run` log to this subscriber, while no other test has one: `tracing` keeps one answer for
+/// each call site of the process, which is what all its subscribers together want.
+pub(crate) fn with_default<S>(subscriber: S, run: impl FnOnce())
+where
+    S: tracing::Subscriber + Send + Sync + 'static,
+{
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    tracing::subscriber::with_default(subscriber, run);
+}
 
 /// What `run` leaves in the log of a session that enables the provider like this.
 fn recorded(provider: &str, enable: &Enable, run: impl FnOnce(&Session)) -> Vec<Seen> {
@@ -292,6 +306,66 @@ fn call_sites_follow_the_sessions() {
         assert!(!wanted(), "a session that stops disables");
         assert_eq!(seen::fields(&path), ["noted=1", "noted=1"]);
     });
+}
+
+/// A filter that lets nothing pass. Asked after the others about call sites of the second one, it
+/// tells that it was, and waits once for what is to happen in between.
+struct Slow(Mutex<Option<(Sender<()>, Receiver<()>)>>);
+
+impl<S> Filter<S> for Slow {
+    fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        false
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if metadata.target() == "second" && std::thread::current().name() == Some("slow") {
+            let waits = self.0.lock().unwrap().take();
+            if let Some((asked, goes_on)) = waits {
+                asked.send(()).unwrap();
+                let _ = goes_on.recv_timeout(Duration::from_secs(60));
+            }
+        }
+        Interest::never()
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::OFF)
+    }
+}
+
+/// Whoever enables a provider has `tracing` ask the layers again; none may be left with an answer
+/// from before that because somebody else was asking already.
+#[test]
+fn sessions_that_change_their_minds_at_once() {
+    const NAMES: [&str; 2] = ["Test-At-Once-1", "Test-At-Once-2"];
+    let (asked, is_asked) = channel();
+    let (go_on, goes_on) = channel();
+    let slow = Slow(Mutex::new(Some((asked, goes_on))));
+    let subscriber = registry()
+        .with(Counter::default().with_filter(slow))
+        .with(bridge::tracing::layer(NAMES[0]))
+        .with(bridge::tracing::layer(NAMES[1]));
+    let session = Session::builder("at once").sink(NullSink).start().unwrap();
+    let enable = |name, level| {
+        session.enable_provider(guid_of_name(name), &Enable::new().level(level)).unwrap();
+    };
+    let log = |n: u64| info!(target: "second", n);
+    with_default(subscriber, || {
+        // `tracing` hears of a call site when somebody wants it first.
+        enable(NAMES[1], 5);
+        log(1);
+        session.disable_provider(guid_of_name(NAMES[1])).unwrap();
+        std::thread::scope(|scope| {
+            let slow = std::thread::Builder::new().name("slow".into());
+            let slow = slow.spawn_scoped(scope, || enable(NAMES[0], 1)).unwrap();
+            is_asked.recv_timeout(Duration::from_secs(60)).unwrap();
+            enable(NAMES[1], 5);
+            go_on.send(()).unwrap();
+            slow.join().unwrap();
+        });
+        log(2);
+    });
+    assert_eq!(session.stop().unwrap().events_accepted, 2);
 }
 
 /// Counts what it gets.

@@ -63,7 +63,7 @@ fn events_of_tracing() {
     let _session =
         session("alloc tracing", etlring::tracelogging::guid_of_name("Test-Alloc-Tracing"));
     let layer = etlring::bridge::tracing::layer("Test-Alloc-Tracing");
-    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+    crate::tracing::with_default(tracing_subscriber::registry().with(layer), || {
         let span = tracing::info_span!("span", later = tracing::field::Empty);
         let _entered = span.enter();
         let count = allocations(|n| {

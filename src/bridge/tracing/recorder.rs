@@ -104,10 +104,22 @@ struct Source {
 /// Where a program has but one subscriber, `tracing` asks that of the calling thread. A session may
 /// be controlled by a thread that has none, so the layer's own is made its for the moment. A
 /// layer whose subscriber is gone, or to come, has nothing to ask: a new one is asked anyway.
+///
+/// Two threads that ask at once may store their answers in either order, so each asks until nobody
+/// else has begun to meanwhile: then the last answer is younger than every change.
 fn ask_again(subscriber: &OnceLock<WeakDispatch>) {
-    if let Some(subscriber) = subscriber.get().and_then(WeakDispatch::upgrade) {
-        dispatcher::with_default(&subscriber, callsite::rebuild_interest_cache);
-    }
+    static BEGUN: AtomicU32 = AtomicU32::new(0);
+    let Some(subscriber) = subscriber.get().and_then(WeakDispatch::upgrade) else { return };
+    BEGUN.fetch_add(1, Ordering::SeqCst);
+    dispatcher::with_default(&subscriber, || {
+        loop {
+            let begun = BEGUN.load(Ordering::SeqCst);
+            callsite::rebuild_interest_cache();
+            if BEGUN.load(Ordering::SeqCst) == begun {
+                return;
+            }
+        }
+    });
 }
 
 impl Source {
