@@ -1,6 +1,8 @@
 //! Events that describe themselves: by the macro, through `tracing` and through `log`.
 #![allow(missing_docs)]
 
+#[path = "../common/allocations.rs"]
+mod allocations;
 #[cfg(unix)]
 mod crash;
 mod dynamic;

@@ -1,42 +1,18 @@
 //! In the long run self-describing events allocate nothing, whichever way they come.
 
+use crate::allocations::allocations;
 use etlring::provider::Enable;
 use etlring::session::Session;
 use etlring::sink::NullSink;
 use etlring::tracelogging::Level;
 use etlring::{event, provider};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
-thread_local!(static ALLOCATIONS: Cell<u64> = const { Cell::new(0) });
-
-/// Counts the allocations of each thread.
-struct Counting;
-
-// SAFETY: hands everything on to the system's allocator.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 /// How often `run` allocates on this thread, once everything has been as large as it gets.
-fn allocations(mut run: impl FnMut(u64)) -> u64 {
+fn allocations_of(mut run: impl FnMut(u64)) -> u64 {
     (0..1000).for_each(&mut run);
-    let before = ALLOCATIONS.get();
+    let before = allocations();
     (0..1000).for_each(run);
-    ALLOCATIONS.get() - before
+    allocations() - before
 }
 
 fn session(name: &str, provider: etlring::format::Guid) -> Session {
@@ -49,11 +25,11 @@ fn session(name: &str, provider: etlring::format::Guid) -> Session {
 fn the_macro() {
     provider!(Alloc = "Test-Alloc");
     let _session = session("alloc macro", Alloc::GUID);
-    let count = allocations(|n| {
+    let count = allocations_of(|n| {
         event!(Alloc, Level::INFO, "Event", n: u64 = n, text: &str = "sixteen letters!");
     });
     assert_eq!(count, 0);
-    assert_eq!(allocations(|n| drop(std::hint::black_box(Box::new(n)))), 1000, "it counts");
+    assert_eq!(allocations_of(|n| drop(std::hint::black_box(Box::new(n)))), 1000, "it counts");
 }
 
 #[cfg(feature = "tracing")]
@@ -66,7 +42,7 @@ fn events_of_tracing() {
     crate::tracing::with_default(tracing_subscriber::registry().with(layer), || {
         let span = tracing::info_span!("span", later = tracing::field::Empty);
         let _entered = span.enter();
-        let count = allocations(|n| {
+        let count = allocations_of(|n| {
             tracing::info!(n, text = "sixteen letters!", "a message");
             let big = u128::from(n);
             tracing::info!(n, debug = ?[n, n], display = %n, big, "{n} and {}", 1.5);
@@ -84,7 +60,7 @@ fn records_of_log() {
     use log::Log;
     let logger = etlring::bridge::log::Logger::new("Test-Alloc-Log");
     let _session = session("alloc log", logger.provider().guid());
-    let count = allocations(|n| {
+    let count = allocations_of(|n| {
         let pairs = [("n", n), ("m", n)];
         let mut record = log::Record::builder();
         let record = record.level(log::Level::Info).target("alloc").line(Some(7));

@@ -1,65 +1,24 @@
 //! Memory and work against the size of what is read.
 
+use crate::allocations::{allocations, peak};
 use crate::log::{Log, classic, untimed};
 use etlring::edit::{self, Keep};
 use etlring::format::FileTime;
 use etlring::reader::{Source, Trace};
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io;
 
-/// Counts what each thread holds, and its calls.
-struct Counting;
-
-thread_local! {
-    static HELD: Cell<isize> = const { Cell::new(0) };
-    static PEAK: Cell<isize> = const { Cell::new(0) };
-    static CALLS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn count(bytes: isize) {
-    HELD.with(|held| {
-        held.set(held.get() + bytes);
-        PEAK.with(|peak| peak.set(peak.get().max(held.get())));
-    });
-    CALLS.with(|calls| calls.set(calls.get() + 1));
-}
-
-// SAFETY:
-// - Every call is handed to the system's allocator unchanged.
-// - The counters are plain thread-locals without destructors, so counting cannot allocate.
-#[expect(unsafe_code, reason = "an allocator cannot be written otherwise")]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        // SAFETY:
-        // - The caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(-(layout.size() as isize));
-        // SAFETY:
-        // - The caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// The most that `work` held at one time, and what it did: bytes read, calls of the source and of
-/// the allocator.
+/// The most that `work` held at one time, and what it did: bytes read, calls of the source and
+/// allocations.
 fn cost(bytes: &[u8], work: impl FnOnce(&Trace<&Reads<'_>>)) -> (isize, u64) {
     let source = Reads { bytes, work: Cell::new(0) };
-    let held = HELD.with(Cell::get);
-    PEAK.with(|peak| peak.set(held));
-    let calls = CALLS.with(Cell::get);
-    if let Ok(trace) = Trace::new(&source) {
-        work(&trace);
-    }
-    let peak = PEAK.with(Cell::get) - held;
-    (peak, source.work.get() + 16 * (CALLS.with(Cell::get) - calls))
+    let before = allocations();
+    let peak = peak(|| {
+        if let Ok(trace) = Trace::new(&source) {
+            work(&trace);
+        }
+    });
+    (peak, source.work.get() + 32 * (allocations() - before))
 }
 
 struct Reads<'a> {

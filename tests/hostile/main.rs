@@ -4,6 +4,8 @@
 //! a part of each, spread over the whole, runs always.
 #![allow(missing_docs, clippy::cast_possible_truncation)]
 
+#[path = "../common/allocations.rs"]
+mod allocations;
 mod attack;
 mod bounds;
 #[path = "../reader/log.rs"]

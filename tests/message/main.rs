@@ -3,6 +3,8 @@
 #![allow(missing_docs)]
 
 mod activity;
+#[path = "../common/allocations.rs"]
+mod allocations;
 mod event_write;
 mod fields;
 mod forked;

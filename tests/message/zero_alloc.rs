@@ -1,5 +1,6 @@
 //! The calls allocate nothing.
 
+use crate::allocations::allocations;
 use crate::{CLASS, provider};
 use etlring::format::{EventDescriptor, Guid, MessageFlags};
 use etlring::message::{
@@ -10,31 +11,6 @@ use etlring::message::{
 };
 use etlring::session::{SequenceMode, Session};
 use etlring::sink::NullSink;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
-thread_local!(static ALLOCATIONS: Cell<u64> = const { Cell::new(0) });
-
-/// Counts the allocations of each thread.
-struct Counting;
-
-// SAFETY: hands everything on to the system's allocator.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 #[test]
 fn nothing_is_allocated() {
@@ -71,14 +47,14 @@ fn nothing_is_allocated() {
     };
     // The first event of a thread takes a lane, and a list of who listens.
     every_call(0);
-    let before = ALLOCATIONS.get();
+    let before = allocations();
     for n in 0..10_000 {
         every_call(n);
     }
-    assert_eq!(ALLOCATIONS.get(), before);
+    assert_eq!(allocations(), before);
     // The counter counts.
     drop(std::hint::black_box(Box::new(1)));
-    assert_eq!(ALLOCATIONS.get(), before + 1);
+    assert_eq!(allocations(), before + 1);
     let stats = session.stop().unwrap();
     assert_eq!(stats.attempted(), 10_001 * 11);
     assert_eq!(stats.lost.too_large, 10_001 * 2);

@@ -1,5 +1,7 @@
 //! The reader against files made by hand and files from Windows.
 
+#[path = "../common/allocations.rs"]
+mod allocations;
 mod damage;
 mod follow;
 mod images;

@@ -1,42 +1,8 @@
 //! Reading an uncompressed file allocates nothing per record.
 
+use crate::allocations::allocations;
 use crate::log::{Log, classic, untimed};
 use etlring::reader::Trace;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
-/// Counts the allocations of each thread.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY:
-// - Every call is handed to the system's allocator unchanged.
-// - The counter is a plain thread-local without destructor, so counting cannot allocate.
-#[expect(unsafe_code, reason = "an allocator cannot be written otherwise")]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY:
-        // - The caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY:
-        // - The caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn allocations() -> u64 {
-    ALLOCATIONS.with(Cell::get)
-}
 
 /// A file of `buffers` buffers in four lanes with `records` records each.
 fn log(buffers: u16, records: u64) -> Vec<u8> {

@@ -1,6 +1,8 @@
 //! The recorder, seen from outside: what was accepted is in the log, what was not is counted.
 #![allow(missing_docs, clippy::cast_possible_truncation)]
 
+#[path = "../common/allocations.rs"]
+mod allocations;
 mod balance;
 mod config;
 mod control;

@@ -1,8 +1,8 @@
 //! Events from a signal handler, in the middle of events of the thread that it interrupts.
 #![cfg(unix)]
 
+use crate::allocations::allocations;
 use crate::replay::Replay;
-use crate::zero_alloc::allocations;
 use etlring::format::Guid;
 use etlring::session::{ClassicEvent, Session, SessionHandle};
 use std::sync::OnceLock;
