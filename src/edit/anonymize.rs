@@ -6,9 +6,11 @@
 //! | value | becomes |
 //! |---|---|
 //! | text | as many letters `a` to `p`, made of the text alone: the same in any encoding |
-//! | security identifier | the first subauthority stays, those behind it are made anew; one with
-//! fewer than three is known to all and stays | | network address | another one; family and port
-//! stay | | binary, or any value of a field that was named | other bytes |
+//! | security identifier | the first subauthority and made up ones; unchanged with less than three |
+//! | network address | another one of the same family and port |
+//! | binary, any value of a named field | other bytes |
+//!
+//! An identifier with fewer than three subauthorities is one that all systems have.
 //!
 //! What the schema of a record does not reach becomes zero. A record without a schema, or whose
 //! payload does not fit it, is left out: nobody can say what is in it. Schemas and manifests that
@@ -19,10 +21,10 @@
 
 use super::draft::{Draft, Form};
 use super::metadata::{is_logfile_header, is_schema};
-use super::writer::{Head, LogWriter, first_data, header_of};
+use super::writer::{Head, LogWriter, first_data, redraft};
 use super::{EditError, Edited};
 use crate::codec::finish::Totals;
-use crate::codec::{LogfileView, RecordView, Records, checksum};
+use crate::codec::{LogfileView, RecordView, Records};
 use crate::format::{EventHeader, ExtType, LogFileMode};
 use crate::reader::{Source, Trace};
 use crate::schema::{Decoder, Shape, Sid, Text, Value, Visitor};
@@ -95,37 +97,19 @@ struct Work<'w, 'r> {
 impl Work<'_, '_> {
     /// The records of a buffer that may be shown.
     fn buffer<S: Source>(&mut self, trace: &Trace<S>, index: usize) -> Draft {
-        let mut draft = Draft::new(header_of(trace, index));
-        match trace.verify_checksum(index) {
-            Ok(checksum::State::Valid { events_lost }) => draft.lost_before = events_lost,
-            Ok(checksum::State::Absent) => {}
-            Err(error) => {
-                draft.torn = true;
-                self.report.fault(0, error);
-            }
-        }
-        let mut records = trace.records_of(index..index.saturating_add(1));
-        let mut first = index < first_data(trace);
         let mut bytes = Vec::new();
-        while let Some(record) = records.next() {
-            let viewed = record.and_then(|record| Ok((record, record.view()?)));
-            if std::mem::take(&mut first) {
-                continue;
-            }
-            match viewed {
-                Ok((record, view)) => {
-                    bytes.clear();
-                    bytes.extend_from_slice(record.raw().bytes);
-                    if self.record(&view, &mut bytes) {
-                        draft.push(&bytes, record.ticks());
-                    } else {
-                        self.report.left_out(1);
-                    }
+        redraft(trace, index, |draft, found| match found {
+            Ok((record, view)) => {
+                bytes.clear();
+                bytes.extend_from_slice(record.raw().bytes);
+                if self.record(&view, &mut bytes) {
+                    draft.push(&bytes, record.ticks());
+                } else {
+                    self.report.left_out(1);
                 }
-                Err(error) => self.report.fault(0, error),
             }
-        }
-        draft
+            Err(error) => self.report.fault(0, error),
+        })
     }
 
     /// Replaces what must be replaced in `bytes`, the record that `view` shows; whether it may

@@ -13,10 +13,10 @@
 use super::draft::{Draft, Form, Losses};
 use super::metadata::is_metadata;
 use super::window::{Reach, Window};
-use super::writer::{Head, LogWriter, first_data, header_of};
+use super::writer::{Head, LogWriter, first_data, redraft};
 use super::{EditError, Edited};
+use crate::codec::RecordView;
 use crate::codec::finish::{self, Sealed, Totals};
-use crate::codec::{RecordView, checksum};
 use crate::format::{BufferHeader, FileTime, LogFileMode};
 use crate::reader::{BufferEntry, Record, Source, Trace};
 use std::collections::BTreeMap;
@@ -213,51 +213,34 @@ where
 
     /// Takes the records of a buffer that are kept.
     fn thin(&mut self, index: usize, reach: Reach) -> Thinned {
-        let mut draft = Draft::new(header_of(self.trace, index));
-        let mut events_lost = 0;
-        match self.trace.verify_checksum(index) {
-            Ok(checksum::State::Valid { events_lost: lost }) => events_lost = lost,
-            Ok(checksum::State::Absent) => {}
-            Err(error) => {
-                draft.torn = true;
-                self.report.fault(0, error);
-            }
-        }
-        draft.lost_before = events_lost;
-        let losses = Losses::of(draft.header.flags(), events_lost);
+        let Self { trace, report, wanted, keep, .. } = self;
+        let is_head = index < first_data(trace);
         let mut whole = true;
-        let mut records = self.trace.records_of(index..index.saturating_add(1));
-        let is_head = index < first_data(self.trace);
-        let mut first = is_head;
-        while let Some(record) = records.next() {
-            let viewed = record.and_then(|record| Ok((record, record.view()?)));
-            // The logfile header is kept apart.
-            if std::mem::take(&mut first) {
-                continue;
-            }
-            let (record, view) = match viewed {
+        let draft = redraft(trace, index, |draft, found| {
+            let (record, view) = match found {
                 Ok(both) => both,
                 Err(error) => {
-                    self.report.fault(0, error);
+                    report.fault(0, error);
                     whole = false;
-                    continue;
+                    return;
                 }
             };
-            let time = self.trace.time(&record);
-            let wanted = match reach {
+            let time = trace.time(&record);
+            let is_wanted = match reach {
                 Reach::Inside => true,
-                Reach::Part => (self.wanted)(&record, &view, time),
+                Reach::Part => wanted(&record, &view, time),
                 Reach::Outside => false,
             };
-            let needed = || (self.keep.metadata || is_head) && is_metadata(&view);
-            if wanted || needed() {
+            let needed = || (keep.metadata || is_head) && is_metadata(&view);
+            if is_wanted || needed() {
                 draft.push(record.raw().bytes, record.ticks());
-                self.report.metadata = self.report.metadata.saturating_add(u64::from(!wanted));
+                report.metadata = report.metadata.saturating_add(u64::from(!is_wanted));
             } else {
-                self.report.left_out(1);
+                report.left_out(1);
                 whole = false;
             }
-        }
+        });
+        let losses = Losses::of(draft.header.flags(), draft.lost_before);
         Thinned { draft, whole, losses }
     }
 

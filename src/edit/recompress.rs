@@ -9,9 +9,8 @@
 //! of the file and the memory that of a few buffers.
 
 use super::draft::{Draft, Form};
-use super::writer::{Head, LogWriter, first_data, header_of};
+use super::writer::{Head, LogWriter, first_data, redraft};
 use super::{EditError, Edited};
-use crate::codec::checksum;
 use crate::codec::finish::Totals;
 use crate::codec::xpress::Compressor;
 use crate::format::LogFileMode;
@@ -134,26 +133,10 @@ pub(super) fn draft_of<S: Source>(
     index: usize,
     fault: &mut dyn FnMut(ReadError),
 ) -> Draft {
-    let mut draft = Draft::new(header_of(trace, index));
-    match trace.verify_checksum(index) {
-        Ok(checksum::State::Valid { events_lost }) => draft.lost_before = events_lost,
-        Ok(checksum::State::Absent) => {}
-        Err(error) => {
-            draft.torn = true;
-            fault(error);
-        }
-    }
-    let mut records = trace.records_of(index..index.saturating_add(1));
-    let mut first = index < first_data(trace);
-    while let Some(record) = records.next() {
-        let is_header = std::mem::take(&mut first);
-        match record.and_then(|record| Ok((record, record.view()?))) {
-            Ok(_) if is_header => {}
-            Ok((record, _)) => draft.push(record.raw().bytes, record.ticks()),
-            Err(error) => fault(error),
-        }
-    }
-    draft
+    redraft(trace, index, |draft, found| match found {
+        Ok((record, _)) => draft.push(record.raw().bytes, record.ticks()),
+        Err(error) => fault(error),
+    })
 }
 
 /// The header buffer with all its records.

@@ -3,9 +3,11 @@
 use super::draft::{Draft, Form};
 use super::{EditError, Edited};
 use crate::codec::finish::{self, Totals};
-use crate::codec::{LogfileView, Records, align8, encode, to_u32, xpress::Compressor};
+use crate::codec::{
+    LogfileView, RecordView, Records, align8, checksum, encode, to_u32, xpress::Compressor,
+};
 use crate::format::{BufferHeader, FileTime, MAX_BUFFER_SIZE};
-use crate::reader::{ReadError, Source, Trace};
+use crate::reader::{ReadError, Record, Source, Trace};
 use std::io::{Seek, SeekFrom, Write};
 use zerocopy::{FromBytes, FromZeros};
 
@@ -48,6 +50,34 @@ impl Head {
 pub(super) fn first_data<S: Source>(trace: &Trace<S>) -> usize {
     let first = trace.buffers().first();
     usize::from(first.is_some_and(|entry| entry.position == 0 && !entry.in_ring()))
+}
+
+/// A buffer made anew: `each` is shown its records, but the logfile header, and whatever is
+/// damaged, and puts into the draft what the new log shall have of it.
+pub(super) fn redraft<S: Source>(
+    trace: &Trace<S>,
+    index: usize,
+    mut each: impl FnMut(&mut Draft, Result<(Record<'_>, RecordView<'_>), ReadError>),
+) -> Draft {
+    let mut draft = Draft::new(header_of(trace, index));
+    match trace.verify_checksum(index) {
+        Ok(checksum::State::Valid { events_lost }) => draft.lost_before = events_lost,
+        Ok(checksum::State::Absent) => {}
+        Err(error) => {
+            draft.torn = true;
+            each(&mut draft, Err(error));
+        }
+    }
+    let mut records = trace.records_of(index..index.saturating_add(1));
+    let mut is_header = index < first_data(trace);
+    while let Some(record) = records.next() {
+        let found = record.and_then(|record| Ok((record, record.view()?)));
+        // A damaged one is a fault wherever it is.
+        if !std::mem::take(&mut is_header) || found.is_err() {
+            each(&mut draft, found);
+        }
+    }
+    draft
 }
 
 /// The header of a buffer of `trace` as it lies in the file; what the index knows of it if it came
