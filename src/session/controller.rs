@@ -16,7 +16,7 @@ use crate::session::{
     stats::SessionStats,
     writer::SessionHandle,
 };
-use crate::sink::{RingFile, clear, keep_left_over, keep_unfinished, storage::Disk};
+use crate::sink::{RingFile, clear, hold, keep_left_over, keep_unfinished, storage::Disk};
 use std::fmt;
 use std::io;
 use std::ops::Deref;
@@ -208,13 +208,17 @@ impl Session {
         claim: Claim,
     ) -> Result<Self, SessionError> {
         let id = number(&mut config);
+        // Held until the log is finished: by it a follower knows that somebody is at work.
+        let mut lock = None;
         let backing = match path {
             Some(path) => {
                 let create = failed(format!("create {}", path.display()));
                 let file = clear(&mut Disk, &path)
                     .and_then(|()| keep_left_over(&mut Disk, &path))
                     .and_then(|()| Disk::create_mapped(&path, ring_bytes(&config)));
-                Backing::File(file.map_err(create)?)
+                let file = file.map_err(create)?;
+                lock = hold(&file);
+                Backing::File(file)
             }
             None => Backing::Anonymous,
         };
@@ -228,7 +232,10 @@ impl Session {
         let snapshots =
             Snapshots::new(Arc::clone(&ring), Arc::clone(&shared), clock, start, header.clone());
         let keeper = Keeper::new(collector, header, start, &config, clock, Arc::clone(&shared));
-        let keeper = spawn(move || keeper.run())?;
+        let keeper = spawn(move || {
+            keeper.run();
+            drop(lock);
+        })?;
         let handle = SessionHandle::new(ring, clock, &config, Arc::clone(&shared));
         let snapshots = Some(Arc::new(snapshots));
         let thread = keeper.thread().clone();

@@ -18,7 +18,7 @@ pub mod storage;
 pub use file::FileSink;
 pub(crate) use file::{FileName, FileOptions, LogFile, clear, keep_unfinished, offset_of};
 pub use memory::{MemoryLog, MemorySink, NullSink};
-pub(crate) use ring::{RingFile, keep_left_over};
+pub(crate) use ring::{RingFile, hold, keep_left_over};
 pub(crate) use series::Series;
 
 use std::io;

@@ -30,7 +30,7 @@ impl RingFile {
         keep_left_over(&mut Disk, log)?;
         let path = ring_of(log);
         let file = Disk::create_mapped(&path, size)?;
-        let lock = lock(&file);
+        let lock = hold(&file);
         Ok((Self { path, _lock: lock }, file))
     }
 
@@ -61,8 +61,9 @@ impl RingFile {
     }
 }
 
-/// Locks `file`, shared. Where that cannot be, nobody learns of the death of this process.
-fn lock(file: &File) -> Option<File> {
+/// Locks `file`, shared, as long as what it gives lives: a session is at work there. Where that
+/// cannot be, nobody learns of the death of this process.
+pub(crate) fn hold(file: &File) -> Option<File> {
     #[cfg(unix)]
     {
         use rustix::fs::{FlockOperation, flock};

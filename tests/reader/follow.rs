@@ -297,6 +297,34 @@ fn what_a_circular_log_overwrote_is_told_by_number() {
     assert!(last.is_subset(&seen.events));
 }
 
+/// Goal: nobody waits for a circular log whose session is dead, nor gives a living one up.
+/// Method: a copy has no session; the log has one, and is looked at as often as a copy is.
+#[cfg(unix)]
+#[test]
+fn a_circular_log_is_alive_as_long_as_it_is_held() {
+    let directory = tempfile::tempdir().unwrap();
+    let (log, left) = (directory.path().join("log.etl"), directory.path().join("left.etl"));
+    let session = builder(&log).file_mode(FileMode::Circular).maximum_file_size_kb(64);
+    let session = session.start().unwrap();
+    for number in 0..10 {
+        session.write_classic(&event(), &payload(0, number)).unwrap();
+    }
+    fs::copy(&log, &left).unwrap();
+    let (mut gone, mut dead) = (Seen::default(), Follow::open(&left).unwrap());
+    assert_eq!(gone.follow_through(&mut dead), Following::Abandoned);
+    assert_eq!(gone.events.len(), 10);
+
+    let (mut seen, mut follow) = (Seen::default(), Follow::open(&log).unwrap());
+    for _ in 0..100 {
+        let news = follow.poll().unwrap();
+        seen.add(&news);
+        assert_eq!(news.state(), Following::Live);
+    }
+    assert_eq!(seen.events, gone.events);
+    session.stop().unwrap();
+    assert_eq!(seen.follow_through(&mut follow), Following::Finished);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_log_that_is_removed_ends() {

@@ -2,7 +2,7 @@
 
 use super::etlring;
 use etlring::format::Guid;
-use etlring::session::{ClassicEvent, Session};
+use etlring::session::{ClassicEvent, FileMode, Session};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -100,4 +100,44 @@ fn a_log_whose_process_is_gone_is_shown_and_named() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(stderr.lines().count() == 1 && stderr.contains("etlring recover"), "{stderr}");
     recorder.stop().unwrap();
+}
+
+/// A circular log has no ring beside it: it is one.
+#[cfg(unix)]
+#[test]
+fn a_circular_log_whose_process_is_gone_ends_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let (log, left) = (directory.path().join("log.etl"), directory.path().join("left.etl"));
+    let recorder = Session::builder("tail circular").log_file(&log).buffer_size(4096);
+    let recorder = recorder.file_mode(FileMode::Circular).maximum_file_size_kb(64);
+    let recorder = recorder.start().unwrap();
+    for number in 0..5 {
+        write(&recorder, number);
+    }
+    std::fs::copy(&log, &left).unwrap();
+    let provider = CLASS.to_string();
+    let args = ["tail", "--format", "jsonl", "--payload", "--interval", "1", "--provider"];
+    let gone = etlring(&[&args[..], &[&provider, left.to_str().unwrap()]].concat());
+    assert_eq!(gone.status.code(), Some(1));
+    let numbers: Vec<_> = String::from_utf8(gone.stdout).unwrap().lines().map(number).collect();
+    assert_eq!(numbers, [0, 1, 2, 3, 4]);
+    assert!(String::from_utf8(gone.stderr).unwrap().contains("etlring recover"));
+
+    // The log itself is held by its session: it goes on, and ends whole.
+    let mut child = Command::new(env!("CARGO_BIN_EXE_etlring"))
+        .args(args)
+        .args([&provider, log.to_str().unwrap()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || number(&lines.next().unwrap().unwrap());
+    assert_eq!([next(), next(), next(), next(), next()], [0, 1, 2, 3, 4]);
+    for at in 5..20 {
+        write(&recorder, at);
+        assert_eq!(next(), at);
+    }
+    recorder.stop().unwrap();
+    assert!(lines.next().is_none());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }

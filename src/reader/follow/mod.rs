@@ -24,8 +24,8 @@
 //! A circular log is its own ring: there is no step 2, and what is overwritten between two polls is
 //! a gap.
 //!
-//! A session holds a shared `flock` on its ring from before its header is there until it has
-//! finished the log. Who can lock it alone, and finds the log still unfinished afterwards, knows
+//! A session holds a shared `flock` on its ring, or on its circular log, from before its header is
+//! there until it has finished the log. Who can lock it alone, and finds the log still unfinished afterwards, knows
 //! that its process is dead.
 //!
 //! Cost of a poll: 72 bytes for each place of the ring and for each buffer in use, and what is
@@ -240,7 +240,8 @@ impl Follow {
             return news.finish(&self.first_record, self.state);
         }
         self.find_ring();
-        let mut abandoned = self.dead || self.quiet && self.ring.as_ref().is_some_and(is_left);
+        let ring = if self.circular { Some(&self.log) } else { self.ring.as_ref() };
+        let mut abandoned = self.dead || self.quiet && ring.is_some_and(is_left);
         // After the lock was looked at: a session finishes its log before it lets go.
         self.read_header()?;
         let finished = news::is_finished(&self.logfile());
