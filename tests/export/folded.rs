@@ -8,6 +8,7 @@ use etlring::schema::images::Images;
 use etlring::schema::stacks::{MOST_PENDING, StackKeys, Stacks};
 
 const STACK: u8 = 32;
+const KEY_CREATE: u8 = 34;
 const KEY_DELETE: u8 = 35;
 const KEY_RUNDOWN: u8 = 36;
 const KEY_KERNEL: u8 = 37;
@@ -85,6 +86,22 @@ fn halves_are_one_stack_and_keys_mean_what_is_said_next() {
     ]);
     assert_eq!(found[0], Some(vec![1, 2, 3, 4]), "the kernel's half first");
     assert_eq!(found[4], Some(vec![7]), "the key was used again");
+}
+
+/// Where a log broke off before a key was given up, what was said when it was made holds.
+#[test]
+fn a_key_that_is_never_given_up_means_what_it_was_made_for() {
+    let found = stacks(&[
+        key(KEY_CREATE, 90, &[0xD, 1, 2]),
+        sample(100, 0x10, 70),
+        walk(KEY_KERNEL, 101, 100, 70, &[0xD]),
+        key(KEY_DELETE, 110, &[0xD, 3]),
+        key(KEY_CREATE, 115, &[0xD, 4, 5]),
+        sample(120, 0x10, 70),
+        walk(KEY_KERNEL, 121, 120, 70, &[0xD]),
+    ]);
+    assert_eq!(found[1], Some(vec![3]), "what is said next goes before");
+    assert_eq!(found[5], Some(vec![4, 5]));
 }
 
 #[test]
