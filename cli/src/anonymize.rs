@@ -5,6 +5,7 @@ use crate::input::open_with;
 use crate::outcome::{Failure, Outcome};
 use crate::output::OutputArgs;
 use crate::schemas::SchemaArgs;
+use crate::text;
 use etlring::edit::{self, Anonymous};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -90,7 +91,7 @@ fn key(args: &Args) -> Result<Vec<u8>, Failure> {
     };
     let mut key = Vec::new();
     let read = File::open(path).and_then(|file| file.take(MOST_KEY).read_to_end(&mut key));
-    let name = path.display();
+    let name = text::path(path);
     match read {
         Err(error) => Err(Failure::new(format!("{name}: {error}; check the path"))),
         Ok(_) if key.len() < LEAST_KEY => Err(Failure::new(format!(

@@ -1,9 +1,10 @@
 //! What the subcommands that make a new log have in common: its writing and what is said of it.
 
 use crate::input::Input;
+use crate::json::report;
 use crate::outcome::{Failure, Outcome, complain};
 use crate::output::{Output, OutputArgs};
-use crate::text::{self, count, escaped, size};
+use crate::text::{self, count, counted, escaped, size};
 use etlring::edit::{EditError, Edited};
 use serde_json::json;
 use std::fs::File;
@@ -29,10 +30,10 @@ pub(crate) fn make(
     }
     let told = edited.faults.len() as u64;
     if edited.fault_count > told {
-        complain(format_args!("and {} faults more", edited.fault_count - told));
+        complain(format_args!("and {} more", counted(edited.fault_count - told, "fault")));
     }
     let text = if json {
-        format!("{:#}\n", json_of(inputs, args, &edited, bytes))
+        report(&json_of(inputs, args, &edited, bytes))
     } else {
         text_of(args, &edited, bytes)
     };
@@ -52,7 +53,7 @@ fn write(
 pub(crate) fn explain(error: EditError, inputs: &[Input], args: &OutputArgs) -> Failure {
     match error {
         EditError::Write(error) => {
-            let out = args.output.display();
+            let out = text::path(&args.output);
             Failure::new(format!("cannot write {out}: {error}; free some space"))
         }
         EditError::Clock(file) => {
@@ -74,25 +75,26 @@ pub(crate) fn explain(error: EditError, inputs: &[Input], args: &OutputArgs) -> 
 }
 
 fn text_of(args: &OutputArgs, edited: &Edited, bytes: u64) -> String {
-    let out = args.output.display().to_string();
+    let out = text::path(&args.output);
     let mut text = format!(
-        "{}: {} records in {} buffers, {} of {}",
+        "{}: {} in {}, {} of {}",
         escaped(&out),
-        count(edited.records),
-        count(edited.buffers),
+        counted(edited.records, "record"),
+        counted(edited.buffers, "buffer"),
         size(edited.bytes),
         size(bytes)
     );
-    let mut add = |number: u64, what: &str| {
+    let mut add = |number: u64, what: String| {
         if number > 0 {
-            text.push_str(&format!(", {} {what}", count(number)));
+            text.push_str(&format!(", {what}"));
         }
     };
-    add(edited.metadata, "of them for decoding");
-    add(edited.left_out, "left out");
-    add(edited.fault_count, "faults");
-    add(edited.events_lost.into(), "events lost");
-    add(edited.buffers_lost.into(), "buffers lost");
+    add(edited.metadata, format!("{} of them for decoding", count(edited.metadata)));
+    add(edited.left_out, format!("{} left out", count(edited.left_out)));
+    add(edited.fault_count, counted(edited.fault_count, "fault"));
+    for (lost, what) in [(edited.events_lost, "event"), (edited.buffers_lost, "buffer")] {
+        add(lost.into(), format!("{} lost", counted(lost.into(), what)));
+    }
     text.push('\n');
     text
 }
@@ -100,7 +102,7 @@ fn text_of(args: &OutputArgs, edited: &Edited, bytes: u64) -> String {
 fn json_of(inputs: &[Input], args: &OutputArgs, edited: &Edited, bytes: u64) -> serde_json::Value {
     json!({
         "files": inputs.iter().map(|input| &input.name).collect::<Vec<_>>(),
-        "output": args.output.display().to_string(),
+        "output": text::path(&args.output),
         "records": edited.records,
         "metadata": edited.metadata,
         "left_out": edited.left_out,

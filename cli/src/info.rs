@@ -1,13 +1,14 @@
 //! `etlring info`: what a log file says of itself, and what its buffers say.
 
 use crate::input::{Input, open};
+use crate::json::report;
 use crate::loss::Losses;
 use crate::outcome::{Failure, Outcome};
-use crate::text::{self, count, escaped, size, span};
+use crate::text::{self, count, counted, escaped, size, span};
 use crate::walk::Complaints;
 use etlring::codec::checksum::State;
 use etlring::format::{BufferState, FileTime, LogFileMode};
-use etlring::reader::{BufferEntry, RingState, Source};
+use etlring::reader::{BufferEntry, ReadError, RingState, Source};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -34,8 +35,8 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
         complaints.add(&input, error);
     }
     let found = Found::of(&input, &mut complaints);
-    let report = if args.json { found.json(&input) } else { found.text(&input) };
-    std::io::stdout().write_all(report.as_bytes())?;
+    let text = if args.json { found.json(&input) } else { found.text(&input) };
+    std::io::stdout().write_all(text.as_bytes())?;
     Ok(complaints.outcome())
 }
 
@@ -45,6 +46,8 @@ struct Found {
     compressed: usize,
     checksums: Checksums,
     losses: Losses,
+    /// Damaged places, those that a wrong checksum names not counted.
+    damaged: u64,
     free: usize,
     open: usize,
     in_ring: usize,
@@ -73,6 +76,7 @@ impl Found {
         let buffers = input.trace.buffers();
         let lanes: BTreeSet<u16> = buffers.iter().map(|buffer| buffer.lane).collect();
         let mut checksums = Checksums::default();
+        let mut told = Vec::new();
         for index in 0..buffers.len() {
             match input.trace.verify_checksum(index) {
                 Ok(State::Valid { .. }) => checksums.valid += 1,
@@ -82,15 +86,18 @@ impl Found {
                     // Of a buffer of the ring the index said it already.
                     if !error.in_ring {
                         complaints.add(input, &error);
+                        told.push(error);
                     }
                 }
             }
         }
+        let (losses, damaged) = records(input, &told, complaints);
         Self {
             lanes: lanes.len(),
             compressed: buffers.iter().filter(|buffer| buffer.is_compressed()).count(),
             checksums,
-            losses: losses(input),
+            losses,
+            damaged: input.trace.damage().len() as u64 + damaged,
             free: count_of(input, |buffer| buffer.state == BufferState::FREE),
             open: count_of(input, |buffer| buffer.state == BufferState::GENERAL_LOGGING),
             in_ring: count_of(input, BufferEntry::in_ring),
@@ -139,10 +146,10 @@ impl Found {
             "checksums": self.checksums.word(),
             "checksums_valid": self.checksums.valid,
             "checksums_wrong": self.checksums.wrong,
-            "damage": trace.damage().len(),
+            "damage": self.damaged,
         });
         self.losses.put_json(&mut value);
-        format!("{value:#}\n")
+        report(&value)
     }
 
     fn text(&self, input: &Input) -> String {
@@ -169,7 +176,7 @@ impl Found {
         line("buffers", self.buffers(input));
         line("lanes", self.lanes.to_string());
         if trace.ring().is_joined() {
-            line("ring", format!("{} buffers read from it", count(self.in_ring as u64)));
+            line("ring", format!("{} read from it", counted(self.in_ring as u64, "buffer")));
         }
         let mut name = "lost";
         for loss in self.losses.lines() {
@@ -184,10 +191,9 @@ impl Found {
             Some(_) => "finished",
             None => "not finished: still open, or its session was killed",
         };
-        let damage = match input.trace.damage().len() {
+        let damage = match self.damaged {
             0 => String::new(),
-            1 => ", 1 damaged place".to_owned(),
-            n => format!(", {n} damaged places"),
+            n => format!(", {}", counted(n, "damaged place")),
         };
         let compressed = if self.compressed > 0 { ", compressed" } else { ", not compressed" };
         format!("{finished}{compressed}{damage}")
@@ -225,20 +231,29 @@ impl Found {
     }
 }
 
-/// What is said of losses. Records are looked at only where something else says that there are any,
-/// or the log never got to saying it.
-fn losses(input: &Input) -> Losses {
+/// Looks at every record: for what is said of losses, and for damage, of which it gives the number.
+/// `told` are the buffers' faults that were named already.
+fn records(input: &Input, told: &[ReadError], complaints: &mut Complaints) -> (Losses, u64) {
     let mut losses = Losses::default();
     losses.add_log(input);
-    if input.trace.logfile().end_time().is_none() || losses.any() {
-        let mut records = input.trace.records();
-        while let Some(record) = records.next() {
-            if let Ok(view) = record.and_then(|record| record.view()) {
-                losses.add_record(&view, input.trace.clock());
+    let mut damaged = 0;
+    // Both come in the order of the file.
+    let mut told = told.iter().peekable();
+    let mut records = input.trace.records();
+    while let Some(record) = records.next() {
+        match record.and_then(|record| record.view()) {
+            Ok(view) => losses.add_record(&view, input.trace.clock()),
+            Err(error) => {
+                while told.next_if(|known| known.position < error.position).is_some() {}
+                // A buffer that cannot be unpacked has no checksum either.
+                if told.peek() != Some(&&error) {
+                    damaged += 1;
+                    complaints.add(input, &error);
+                }
             }
         }
     }
-    losses
+    (losses, damaged)
 }
 
 /// Data buffers of a kind.
@@ -264,10 +279,10 @@ fn system(input: &Input) -> String {
     let logfile = input.trace.logfile();
     let [major, minor, ..] = logfile.version();
     format!(
-        "{major}.{minor} build {}, {}-bit, {} processors at {} MHz",
+        "{major}.{minor} build {}, {}-bit, {} at {} MHz",
         logfile.provider_version(),
         logfile.bits(),
-        logfile.number_of_processors(),
+        counted(logfile.number_of_processors().into(), "processor"),
         count(u64::from(logfile.cpu_speed_mhz()))
     )
 }

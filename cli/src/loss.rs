@@ -1,7 +1,7 @@
 //! What a log says it has lost: totals of its header, sums by cause, buffers that are marked.
 
 use crate::input::Input;
-use crate::text::{count, time};
+use crate::text::{counted, time};
 use etlring::codec::checksum::State;
 use etlring::codec::{LossRecord, Lost, RecordView, TickClock};
 use etlring::format::{BufferFlags, FileTime};
@@ -36,9 +36,8 @@ pub(crate) fn describe(loss: &LossRecord, clock: TickClock) -> String {
 
 fn sentence(number: u64, what: Lost, times: (FileTime, FileTime), cause: u32) -> String {
     format!(
-        "{} {} lost from {} to {}: {}",
-        count(number),
-        word(what),
+        "{} lost from {} to {}: {}",
+        counted(number, word(what).trim_end_matches('s')),
         time(times.0),
         time(times.1),
         cause_text(cause)
@@ -136,12 +135,6 @@ impl Losses {
         sum.times = widest(Some(sum.times), times);
     }
 
-    /// Whether anything was lost.
-    pub(crate) fn any(&self) -> bool {
-        let marked = self.events_flag.buffers + self.buffers_flag.buffers;
-        self.events + self.buffers + marked + self.counted > 0 || !self.causes.is_empty()
-    }
-
     /// What the loss records add up to.
     pub(crate) fn told(&self, what: Lost) -> u64 {
         let causes = self.causes.iter().filter(|((lost, _), _)| *lost == what);
@@ -151,20 +144,16 @@ impl Losses {
     /// Lines for people: the totals, then a line for each cause and each kind of mark.
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines =
-            vec![format!("{} events, {} buffers", count(self.events), count(self.buffers))];
+            vec![format!("{}, {}", counted(self.events, "event"), counted(self.buffers, "buffer"))];
         lines.extend(self.causes.iter().map(|((what, cause), sum)| {
-            let records = if sum.records == 1 {
-                "1 record".to_owned()
-            } else {
-                format!("{} records", count(sum.records))
-            };
-            format!("{} ({records})", sentence(sum.count, *what, sum.times, *cause))
+            let sentence = sentence(sum.count, *what, sum.times, *cause);
+            format!("{sentence} ({})", counted(sum.records, "record"))
         }));
         for (mark, what) in [(self.events_flag, "events"), (self.buffers_flag, "buffers")] {
             if let Some(times) = mark.times {
                 lines.push(format!(
-                    "{} buffers marked after lost {what}, flushed from {} to {}",
-                    count(mark.buffers),
+                    "{} marked after lost {what}, flushed from {} to {}",
+                    counted(mark.buffers, "buffer"),
                     time(times.0),
                     time(times.1)
                 ));

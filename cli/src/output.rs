@@ -5,6 +5,7 @@
 //! given; an input and what is no regular file are left alone in any case, and no link is followed.
 
 use crate::outcome::Failure;
+use crate::text;
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -130,7 +131,7 @@ impl Drop for Output {
 }
 
 fn refuse(path: &Path, why: impl std::fmt::Display, help: &str) -> Failure {
-    Failure::new(format!("cannot create {}: {why}; {help}", path.display()))
+    Failure::new(format!("cannot create {}: {why}; {help}", text::path(path)))
 }
 
 /// Whether `input` is the file at `path`, also by another name.

@@ -1,12 +1,12 @@
 //! `etlring recover`: a torn, killed or unfinished log, and its ring, into one finished log.
 
+use crate::json;
 use crate::outcome::{Failure, Outcome, complain};
 use crate::output::OutputArgs;
-use crate::text::{self, count, escaped};
+use crate::text::{self, count, counted, escaped};
 use etlring::reader::{
     Positioned, RecoverError, Recovered, Recovery, RingCopy, RingError, Salvage, Source, ring_path,
 };
-use serde_json::json;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -48,11 +48,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
         Ok(ring) => Some(Ok((path, ring))),
         // What was asked for by name must be there; a ring that merely lies there need not be read.
         Err(error) if args.ring.is_some() || log.is_none() => {
-            Some(Err(Failure::new(format!("{}: {error}; {HELP}", path.display()))))
+            Some(Err(Failure::new(format!("{}: {error}; {HELP}", text::path(&path)))))
         }
         Err(error) => {
             damaged = true;
-            complain(format_args!("{}: {error}; left alone", path.display()));
+            complain(format_args!("{}: {error}; left alone", text::path(&path)));
             None
         }
     });
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
 
     tell(args, report);
     let text = if args.json {
-        format!("{:#}\n", json_of(args, ring.as_deref(), report))
+        json::report(&json_of(args, ring.as_deref(), report))
     } else {
         text_of(args, report)
     };
@@ -110,12 +110,12 @@ fn open_log(args: &Args, has_ring: bool) -> Result<Option<Box<dyn Source>>, Fail
         return Ok(None);
     }
     let refuse = |why: &dyn std::fmt::Display, help: &str| {
-        Failure::new(format!("{}: {why}; {help}", args.file.display()))
+        Failure::new(format!("{}: {why}; {help}", text::path(&args.file)))
     };
     let file = match File::open(&args.file) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound && has_ring => {
-            complain(format_args!("{}: {error}; only its ring is read", args.file.display()));
+            complain(format_args!("{}: {error}; only its ring is read", text::path(&args.file)));
             return Ok(None);
         }
         Err(error) => return Err(refuse(&error, "check the path")),
@@ -157,7 +157,7 @@ fn examine<'s>(
     };
     let named = |path: &Option<PathBuf>, error: &RecoverError| {
         let path = path.as_deref().filter(|_| log.is_none()).unwrap_or(&args.file);
-        Failure::new(format!("{}: {error}; {HELP}", path.display()))
+        Failure::new(format!("{}: {error}; {HELP}", text::path(path)))
     };
     let (path, recovery) = match ring {
         Some((path, ring)) => (Some(path), start().ring(ring)),
@@ -167,7 +167,7 @@ fn examine<'s>(
         Ok(salvage) => Ok((salvage, path)),
         Err(error @ RecoverError::ForeignRing(_)) if args.ring.is_none() => {
             let name = path.unwrap_or_default();
-            complain(format_args!("{}: {error}; left alone", name.display()));
+            complain(format_args!("{}: {error}; left alone", text::path(&name)));
             start().examine().map(|salvage| (salvage, None)).map_err(|error| named(&None, &error))
         }
         Err(error) => Err(named(&path, &error)),
@@ -183,7 +183,7 @@ fn write(args: &Args, ring: Option<&Path>, salvage: &Salvage<'_>) -> Result<(), 
         salvage.write(&mut out)
     });
     written.map_err(|error| {
-        let out = args.output.output.display();
+        let out = text::path(&args.output.output);
         Failure::new(format!("cannot write {out}: {error}; free some space"))
     })?;
     output.commit()
@@ -195,27 +195,29 @@ const NAMED: usize = 100;
 /// What was left out and what was assumed, on stderr.
 fn tell(args: &Args, report: &Recovered) {
     for assumed in &report.assumed {
-        complain(format_args!("{}: {assumed}", args.file.display()));
+        complain(format_args!("{}: {assumed}", text::path(&args.file)));
     }
     if report.buffers_missing > 0 {
-        let (file, missing) = (args.file.display(), report.buffers_missing);
-        complain(format_args!("{file}: {missing} buffers that its header counts are not there"));
+        let (file, missing) = (text::path(&args.file), report.buffers_missing);
+        let missing = counted(missing, "buffer");
+        complain(format_args!("{file}: {missing} of those that its header counts not there"));
     }
     for place in report.left_out.iter().take(NAMED) {
-        complain(format_args!("{}: {place}", args.file.display()));
+        complain(format_args!("{}: {place}", text::path(&args.file)));
     }
     if report.left_out.len() > NAMED {
-        complain(format_args!("and {} places more", report.left_out.len() - NAMED));
+        let more = (report.left_out.len() - NAMED) as u64;
+        complain(format_args!("and {} more", counted(more, "place")));
     }
 }
 
 fn text_of(args: &Args, report: &Recovered) -> String {
-    let out = args.output.output.display().to_string();
+    let out = text::path(&args.output.output);
     let mut text = format!(
-        "{}: {} records in {} buffers",
+        "{}: {} in {}",
         escaped(&out),
-        count(report.records),
-        count(report.buffers)
+        counted(report.records, "record"),
+        counted(report.buffers, "buffer")
     );
     let mut add = |number: u64, what: &str| {
         if number > 0 {
@@ -236,7 +238,7 @@ fn json_of(args: &Args, ring: Option<&Path>, report: &Recovered) -> serde_json::
         .left_out
         .iter()
         .map(|place| {
-            json!({
+            serde_json::json!({
                 "in_ring": place.error.in_ring,
                 "position": place.error.position,
                 "fault": place.error.fault.to_string(),
@@ -245,10 +247,10 @@ fn json_of(args: &Args, ring: Option<&Path>, report: &Recovered) -> serde_json::
             })
         })
         .collect();
-    json!({
-        "file": args.file.display().to_string(),
-        "ring": ring.map(|path| path.display().to_string()),
-        "output": args.output.output.display().to_string(),
+    serde_json::json!({
+        "file": text::path(&args.file),
+        "ring": ring.map(|path| text::path(path)),
+        "output": text::path(&args.output.output),
         "records": report.records,
         "buffers": report.buffers,
         "buffers_from_ring": report.buffers_from_ring,

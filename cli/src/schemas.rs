@@ -1,6 +1,7 @@
 //! Schemas that the user gives.
 
 use crate::outcome::{Failure, complain};
+use crate::text;
 use clap::Args;
 use etlring::schema::Decoder;
 use std::fs::{self, File};
@@ -49,7 +50,7 @@ impl SchemaArgs {
         for path in &self.manifest {
             for file in files(path, &["man"])? {
                 let text = read(&file)?;
-                let name = file.display();
+                let name = text::path(&file);
                 match decoder.add_manifest(&text) {
                     Ok(0) => complain(format_args!("{name}: describes no events")),
                     Ok(_) => {}
@@ -65,7 +66,7 @@ impl SchemaArgs {
         }
         for path in &self.mof {
             for file in files(path, &["mof"])? {
-                let name = file.display();
+                let name = text::path(&file);
                 match decoder.add_mof(&read(&file)?) {
                     Ok(0) => complain(format_args!("{name}: describes no events")),
                     Ok(_) => {}
@@ -79,7 +80,7 @@ impl SchemaArgs {
         for path in &self.tmf {
             for file in files(path, &["tmf"])? {
                 if decoder.add_tmf(&read(&file)?) == 0 {
-                    complain(format_args!("{}: describes no messages", file.display()));
+                    complain(format_args!("{}: describes no messages", text::path(&file)));
                 }
             }
         }
@@ -100,7 +101,7 @@ fn add_binaries(path: &Path, decoder: &mut Decoder) -> Result<(), Failure> {
         }
     }
     if described == 0 {
-        complain(format_args!("{}: describes no events", path.display()));
+        complain(format_args!("{}: describes no events", text::path(path)));
     }
     Ok(())
 }
@@ -109,7 +110,7 @@ fn add_binary(file: &Path, decoder: &mut Decoder) -> Result<usize, Failure> {
     let texts = texts_beside(file).map(|texts| read(&texts)).transpose()?;
     let described = decoder.add_binary(&read(file)?, texts.as_deref());
     let help = "give a DLL or program with a WEVT_TEMPLATE resource";
-    described.map_err(|error| Failure::new(format!("{}: {error}; {help}", file.display())))
+    described.map_err(|error| Failure::new(format!("{}: {error}; {help}", text::path(&file))))
 }
 
 /// The file of texts that belongs to `name.dll`: `name.dll.mui`, beside it or in `en-US`.
@@ -141,7 +142,7 @@ fn files(path: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, Failure> {
     if files.is_empty() {
         return Err(Failure::new(format!(
             "{}: no *.{} in it; name one that has some",
-            path.display(),
+            text::path(path),
             extensions.join(", *.")
         )));
     }
@@ -155,12 +156,12 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let read = file.take(MOST_BYTES + 1).read_to_end(&mut bytes);
     read.map_err(|error| unreadable(path, &error))?;
     if bytes.len() as u64 > MOST_BYTES {
-        let name = path.display();
+        let name = text::path(path);
         return Err(Failure::new(format!("{name}: more than {MOST_BYTES} bytes are no schema")));
     }
     Ok(bytes)
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(format!("{}: {error}; check the path", path.display()))
+    Failure::new(format!("{}: {error}; check the path", text::path(path)))
 }

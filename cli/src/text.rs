@@ -4,6 +4,7 @@ use crate::When;
 use etlring::format::FileTime;
 use jiff::Timestamp;
 use std::io::IsTerminal;
+use std::path::Path;
 
 use etlring::export::json;
 pub(crate) use etlring::export::text::escaped;
@@ -78,6 +79,35 @@ impl Times {
         }
         json::eight_digits(u64::try_from(time.0.rem_euclid(PER_SECOND)).unwrap_or_default())
     }
+}
+
+/// A path as text; bytes of it that are no UTF-8 as `\xff`, so that two files have two names.
+pub(crate) fn path(path: &Path) -> String {
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        utf8(path.as_os_str().as_bytes())
+    }
+    #[cfg(not(unix))]
+    {
+        path.display().to_string()
+    }
+}
+
+/// Text in bytes; those that are none as `\xff`.
+#[cfg(any(unix, test))]
+fn utf8(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        out.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    out
+}
+
+/// A number and what it counts: `1 buffer`, `1,234 buffers`.
+pub(crate) fn counted(number: u64, what: &str) -> String {
+    format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
 /// A number of bytes that can be read at a glance: `1.5 MiB`.
@@ -183,5 +213,14 @@ mod tests {
         assert_eq!([count(0), count(999), count(1_234_567)], ["0", "999", "1,234,567"]);
         assert_eq!(time(FileTime(132_264_173_104_203_138)), "2020-02-17T12:48:30.4203138Z");
         assert_eq!(time(FileTime(-1)), "1600-12-31T23:59:59.9999999Z");
+        assert_eq!(
+            [counted(0, "lane"), counted(1, "lane"), counted(1000, "lane")],
+            ["0 lanes", "1 lane", "1,000 lanes"]
+        );
+    }
+
+    #[test]
+    fn names_that_are_no_text_stay_apart() {
+        assert_eq!(utf8(b"a\xff\xc3\xa9\xf0\x9f.etl"), "a\\xffé\\xf0\\x9f.etl");
     }
 }

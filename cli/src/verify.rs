@@ -1,9 +1,10 @@
 //! `etlring verify`: every buffer and record looked at, each fault named with its place.
 
 use crate::input::{Input, open};
+use crate::json::report;
 use crate::loss::Losses;
 use crate::outcome::{Failure, Outcome, complain};
-use crate::text::{count, escaped};
+use crate::text::{count, counted, escaped};
 use etlring::codec::Lost;
 use etlring::codec::checksum::State;
 use etlring::format::{BufferState, LogFileMode};
@@ -41,7 +42,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     std::io::stdout().write_all(text.as_bytes())?;
     if let Some(first) = report.faults.first() {
         let n = report.faults.len();
-        let faults = if n == 1 { "1 fault".to_owned() } else { format!("{n} faults") };
+        let faults = counted(n as u64, "fault");
         let (place, what) = (first.place(), &first.what);
         complain(format_args!("{}: {faults}, the first at {place}: {what}", input.name));
     }
@@ -245,13 +246,13 @@ impl Report {
 
     fn text(&self, input: &Input) -> String {
         let mut out = format!(
-            "{}: {} buffers, {} lanes, {} records, {} checksums valid, {} events lost\n",
+            "{}: {}, {}, {}, {} valid, {} lost\n",
             escaped(&input.name),
-            count(input.trace.buffers().len() as u64),
-            self.lanes,
-            count(self.records),
-            count(self.checksums),
-            count(u64::from(input.trace.logfile().events_lost())),
+            counted(input.trace.buffers().len() as u64, "buffer"),
+            counted(self.lanes as u64, "lane"),
+            counted(self.records, "record"),
+            counted(self.checksums, "checksum"),
+            counted(input.trace.logfile().events_lost().into(), "event"),
         );
         // Writing into a string cannot fail.
         if self.losses.lines().len() > 1 {
@@ -293,6 +294,6 @@ impl Report {
             "faults": faults,
         });
         self.losses.put_json(&mut value);
-        format!("{value:#}\n")
+        report(&value)
     }
 }

@@ -5,6 +5,7 @@ use crate::names::Names;
 use crate::outcome::{Failure, Outcome, complain};
 use crate::progress::Progress;
 use crate::select::Selection;
+use crate::text::counted;
 use clap::ValueEnum;
 use etlring::codec::RecordView;
 use etlring::format::FileTime;
@@ -56,7 +57,7 @@ impl Complaints {
     /// What that means for the exit status.
     pub(crate) fn outcome(self) -> Outcome {
         if self.count > NAMED {
-            complain(format_args!("and {} faults more", self.count - NAMED));
+            complain(format_args!("and {} more", counted((self.count - NAMED) as u64, "fault")));
         }
         Outcome::of(self.count > 0)
     }
