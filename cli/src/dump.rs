@@ -37,19 +37,35 @@ pub(crate) struct Args {
     /// Which order events come in
     #[arg(long, value_enum, default_value = "time", value_name = "ORDER")]
     order: Order,
-    /// Decode the fields of events; csv, xml and given schemas imply it
+    /// Stop after this many events and do not look for damage behind them; 0 shows none and looks at
+    /// all
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    #[command(flatten)]
+    show: ShowArgs,
+}
+
+/// Which events are shown, and what of them.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ShowArgs {
+    /// Decode the fields of events, and name them by what the log says of them; given schemas imply
+    /// it
     #[arg(long)]
     fields: bool,
     /// Write payloads as hex
     #[arg(long)]
-    payload: bool,
-    /// Stop after this many events
-    #[arg(long, value_name = "N")]
-    limit: Option<u64>,
+    pub(crate) payload: bool,
     #[command(flatten)]
-    schemas: SchemaArgs,
+    pub(crate) schemas: SchemaArgs,
     #[command(flatten)]
-    select: SelectArgs,
+    pub(crate) select: SelectArgs,
+}
+
+impl ShowArgs {
+    /// Whether fields are decoded.
+    pub(crate) fn fields(&self) -> bool {
+        self.fields || !self.schemas.is_empty()
+    }
 }
 
 /// How events are written.
@@ -59,21 +75,26 @@ enum Format {
     Text,
     /// One JSON object per line
     Jsonl,
-    /// Comma-separated values
+    /// Comma-separated values, always with fields
     Csv,
-    /// The elements of tracerpt
+    /// The elements of tracerpt, always with fields and never with --payload
     Xml,
 }
 
 /// Runs `dump`.
 pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
-    let inputs = open_with(&args.files, &args.schemas.load()?)?;
+    let show = &args.show;
+    if show.payload && args.format == Format::Xml {
+        return Err(Failure::new(
+            "--payload has no place in the elements of xml; give --format jsonl or csv",
+        ));
+    }
+    let inputs = open_with(&args.files, &show.schemas.load()?)?;
     let start = inputs.iter().map(|input| input.trace.logfile().start_time()).min();
-    let selection = args.select.resolve(start.unwrap_or_default())?;
+    let selection = show.select.resolve(start.unwrap_or_default())?;
     let stdout = std::io::stdout();
     let mut lines = Lines::new(stdout.lock());
-    let fields = args.fields || !args.schemas.is_empty();
-    let mut writer = Writer::new(&inputs, args.payload, fields, colors);
+    let mut writer = Writer::new(&inputs, show.payload, show.fields(), colors);
     if args.format == Format::Jsonl && writer.fields {
         let (from, by_time) = (selection.filter.from, args.order == Order::Time);
         writer.stacks = inputs.iter().map(|input| Joiner::new(input, from, by_time)).collect();
@@ -85,6 +106,7 @@ pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
         }
         Format::Csv => {
             lines.text.extend_from_slice(csv::HEADER.as_bytes());
+            lines.text.extend_from_slice(if show.payload { b",payload" } else { b"" });
             lines.end()?;
         }
         Format::Xml => lines.text.extend_from_slice(xml::HEAD.as_bytes()),
@@ -93,6 +115,9 @@ pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
 
     let mut left = args.limit.unwrap_or(u64::MAX);
     let mut each = |found: &Found<'_>, names: &mut Names| -> Flow {
+        if left == 0 {
+            return Ok(ControlFlow::Continue(()));
+        }
         match args.format {
             Format::Jsonl => writer.object(&mut lines.text, found, names),
             Format::Text => writer.row(&mut lines.text, found, names),
@@ -102,15 +127,15 @@ pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
         left -= 1;
         Ok(if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     };
-    let outcome = if args.limit == Some(0) {
-        Ok(Outcome::Clean)
-    } else {
-        walk(&inputs, args.order, &selection, &mut Names::default(), &mut each)
-    };
+    let outcome = walk(&inputs, args.order, &selection, &mut Names::default(), &mut each);
     if args.format == Format::Xml {
         lines.text.extend_from_slice(xml::TAIL.as_bytes());
     }
     lines.flush()?;
+    // Behind the limit there may be some.
+    if outcome.is_ok() && (left > 0 || args.limit == Some(0)) {
+        selection.complain_of_unseen();
+    }
     outcome
 }
 
@@ -127,6 +152,8 @@ pub(crate) struct Writer<'i> {
     json: JsonFields,
     heads: Heads,
     csv: Csv,
+    /// Scratch.
+    hex: Vec<u8>,
     /// One for each input, where fields are wanted.
     stacks: Vec<Joiner<'i>>,
 }
@@ -145,6 +172,7 @@ impl<'i> Writer<'i> {
             json: JsonFields::default(),
             heads: Heads::default(),
             csv: Csv::default(),
+            hex: Vec::new(),
             stacks: Vec::new(),
         }
     }
@@ -163,7 +191,7 @@ impl<'i> Writer<'i> {
     /// One JSON object, without its line end.
     pub(crate) fn object(&mut self, out: &mut Vec<u8>, found: &Found<'_>, names: &mut Names) {
         let view = &found.view;
-        let extras = extras_of(view, names);
+        let extras = self.extras_of(view, names);
         out.extend_from_slice(b"{\"buffer\":");
         json::optional(out, self.place(found));
         out.extend_from_slice(b",\"lane\":");
@@ -198,15 +226,33 @@ impl<'i> Writer<'i> {
             out.extend_from_slice(loss::object(&loss, clock).to_string().as_bytes());
         }
         if self.fields {
-            self.decoded(out, found, extras.names);
+            self.decoded(out, found, extras.names, names);
         } else {
-            name_keys(out, view, &extras, names);
+            let event = || self.inputs[found.file].given().describe(view);
+            let mut write = |out: &mut Vec<u8>| event_names(out, &event(), view, names);
+            if extras.names {
+                write(out);
+            } else {
+                out.extend_from_slice(self.heads.names(found.file, write));
+            }
         }
         if self.many_files {
             json::key(out, "file");
             json::string(out, &self.inputs[found.file].name);
         }
         out.push(b'}');
+    }
+
+    /// What the items of an event say; nothing else has items.
+    fn extras_of<'a>(&mut self, view: &RecordView<'a>, names: &mut Names) -> Extras<'a> {
+        if !matches!(view.header(), RecordHeader::Event(_)) {
+            return Extras::default();
+        }
+        let extras = Extras::of(view);
+        if names.learn(view, &extras) {
+            self.heads.forget_names();
+        }
+        extras
     }
 
     /// Which buffer of the file holds a record; of a part of a log that is found by its position,
@@ -220,7 +266,13 @@ impl<'i> Writer<'i> {
     }
 
     /// `provider_name`, `name`, `fields`, and what no field took.
-    fn decoded(&mut self, out: &mut Vec<u8>, found: &Found<'_>, own_names: bool) {
+    fn decoded(
+        &mut self,
+        out: &mut Vec<u8>,
+        found: &Found<'_>,
+        own_names: bool,
+        names: &mut Names,
+    ) {
         let view = &found.view;
         let decoder = self.inputs[found.file].decoder();
         let event = decoder.describe(view);
@@ -235,9 +287,9 @@ impl<'i> Writer<'i> {
             json::string(out, name);
         }
         if own_names {
-            event_names(out, &event);
+            event_names(out, &event, view, names);
         } else {
-            let names = self.heads.names(found.file, |text| event_names(text, &event));
+            let names = self.heads.names(found.file, |out| event_names(out, &event, view, names));
             out.extend_from_slice(names);
         }
         // Of a manifest event the fields say the same in fewer words.
@@ -273,9 +325,16 @@ impl<'i> Writer<'i> {
             process_name: view.process_id().and_then(|pid| decoder.process_name(pid, ticks)),
             timer_resolution: input.trace.logfile().timer_resolution(),
         };
-        match format {
-            Format::Csv => self.csv.row(out, &entry),
-            _ => xml::event(out, &entry),
+        if format == Format::Xml {
+            return xml::event(out, &entry);
+        }
+        self.csv.row(out, &entry);
+        if self.payload {
+            // Digits need no quotes.
+            out.push(b',');
+            self.hex.clear();
+            json::hex_bytes(&mut self.hex, view.payload());
+            out.extend(self.hex.iter().filter(|byte| **byte != b'"'));
         }
     }
 
@@ -304,8 +363,10 @@ impl<'i> Writer<'i> {
     /// One line of columns, without its end.
     pub(crate) fn row(&mut self, out: &mut Vec<u8>, found: &Found<'_>, names: &mut Names) {
         let view = &found.view;
-        let extras = extras_of(view, names);
-        let decoded = self.fields.then(|| self.inputs[found.file].decoder().describe(view));
+        self.extras_of(view, names);
+        let input = &self.inputs[found.file];
+        let decoder = if self.fields { input.decoder() } else { input.given() };
+        let described = decoder.describe(view);
         self.times.push(out, found.time);
         let number = |n: Option<u32>| {
             n.map_or("-".to_owned(), |n| match n {
@@ -316,19 +377,15 @@ impl<'i> Writer<'i> {
         let level = view.level().filter(|level| *level != 0);
         let level_text = format!("{:8}", level.map_or("", text::level));
         let provider = match view.provider() {
-            Some(guid) => {
-                let own = decoded.as_ref().and_then(Description::provider_name);
-                match own.or_else(|| names.provider(guid)) {
-                    Some(name) => escaped(name).to_string(),
-                    None => guid.to_string(),
-                }
-            }
+            Some(guid) => match described.provider_name().or_else(|| names.provider(guid)) {
+                Some(name) => escaped(name).to_string(),
+                None => guid.to_string(),
+            },
             None => "-".to_owned(),
         };
-        let clock = self.inputs[found.file].trace.clock();
-        let own = decoded.as_ref().and_then(Description::name);
-        let event = match (LossRecord::of(view), own.or(extras.event)) {
-            (Some(loss), _) => loss::describe(&loss, clock),
+        let own = described.name().filter(|name| !name.is_empty());
+        let event = match (LossRecord::of(view), own) {
+            (Some(loss), _) => loss::describe(&loss, input.trace.clock()),
             (None, Some(name)) => escaped(name).to_string(),
             (None, None) => names::kind(view),
         };
@@ -344,8 +401,8 @@ impl<'i> Writer<'i> {
             event,
             text::size(view.payload().len() as u64),
         );
-        if let Some(event) = &decoded {
-            text_of_fields(out, event);
+        if self.fields {
+            text_of_fields(out, &described);
         }
         if self.payload {
             out.extend_from_slice(b"  ");
@@ -358,8 +415,17 @@ impl<'i> Writer<'i> {
 }
 
 /// `provider_name` and `name`.
-fn event_names(out: &mut Vec<u8>, event: &Description<'_>) {
-    if let Some(name) = event.provider_name() {
+fn event_names(
+    out: &mut Vec<u8>,
+    event: &Description<'_>,
+    view: &RecordView<'_>,
+    names: &mut Names,
+) {
+    let name = match (event.provider_name(), view.provider()) {
+        (None, Some(guid)) => names.provider(guid),
+        (own, _) => own,
+    };
+    if let Some(name) = name {
         json::key(out, "provider_name");
         json::string(out, name);
     }
@@ -393,16 +459,6 @@ fn text_of_fields(out: &mut Vec<u8>, event: &Description<'_>) {
     if let Some(error) = walked.and_then(|walked| walked.error) {
         let _ = write!(out, "  ({error})");
     }
-}
-
-/// What the items of an event say; nothing else has items.
-fn extras_of<'a>(view: &RecordView<'a>, names: &mut Names) -> Extras<'a> {
-    if !matches!(view.header(), RecordHeader::Event(_)) {
-        return Extras::default();
-    }
-    let extras = Extras::of(view);
-    names.learn(view, &extras);
-    extras
 }
 
 /// `len`, `crc32` and on request the bytes.
@@ -461,16 +517,4 @@ fn stack(out: &mut Vec<u8>, addresses: impl Iterator<Item = u64>) {
         json::hex_string(out, address);
     }
     out.push(b']');
-}
-
-/// Names that need no schema.
-fn name_keys(out: &mut Vec<u8>, view: &RecordView<'_>, extras: &Extras<'_>, names: &mut Names) {
-    if let Some(name) = view.provider().and_then(|guid| names.provider(guid)) {
-        json::key(out, "provider_name");
-        json::string(out, name);
-    }
-    if let Some(name) = extras.event {
-        json::key(out, "name");
-        json::string(out, name);
-    }
 }

@@ -99,6 +99,11 @@ impl Heads {
         &place.head
     }
 
+    /// The names that were kept hold no longer.
+    pub(crate) fn forget_names(&mut self) {
+        self.places.iter_mut().for_each(|place| place.names = None);
+    }
+
     /// `,"provider_name":...,"name":...` of the record whose head was asked for last, which is of
     /// this file; `write` makes the text the first time. Only for records that carry no names of
     /// their own.

@@ -4,6 +4,7 @@
 //! die of it.
 
 use crate::outcome::{Failure, complain};
+use crate::text;
 use etlring::codec::RawRecord;
 use etlring::reader::{FileOrBytes, OpenError, OpenOptions, RingState, Trace};
 use etlring::schema::Decoder;
@@ -42,6 +43,11 @@ impl Input {
     /// What is known behind it: what was given, and what it taught if anybody asked.
     pub(crate) fn into_decoder(self) -> Decoder {
         self.learned.into_inner().map_or(self.given, |learned| learned.decoder)
+    }
+
+    /// What the user gave, and what is built in: for names that need no look at the whole file.
+    pub(crate) fn given(&self) -> &Decoder {
+        &self.given
     }
 
     /// What its records mean. The first call reads the file once: a schema may lie behind the
@@ -91,7 +97,7 @@ impl Input {
 
 /// Opens `path`; `-` is standard input, read to its end.
 pub(crate) fn open(path: &Path) -> Result<Input, Failure> {
-    let name = path.display().to_string();
+    let name = text::path(path);
     let trace = if name == "-" { read_stdin() } else { OpenOptions::new().open_any(path) };
     match trace {
         Ok(trace) => {

@@ -1,17 +1,18 @@
-//! Names of providers and events: built in, of kernel groups, and found in the file.
+//! Names of providers: built in, of kernel groups, and found in the file; and what else the items of
+//! an event say.
 
 use etlring::codec::{RecordHeader, RecordView};
 use etlring::format::{ExtType, Guid};
 use etlring::schema::provider_name;
+use etlring::schema::tracelogging::ProviderTraits;
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// What a record's extended items say.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Extras<'a> {
     /// Name of the provider, from its traits.
-    pub(crate) provider: Option<&'a str>,
-    /// Name of the event, from its schema.
-    pub(crate) event: Option<&'a str>,
+    pub(crate) provider: Option<Cow<'a, str>>,
     /// Whether it has any name of its own.
     pub(crate) names: bool,
     /// The activity that this one came from.
@@ -44,12 +45,9 @@ impl<'a> Extras<'a> {
             match item.ext_type {
                 ExtType::PROV_TRAITS => {
                     extras.names = true;
-                    extras.provider = item.data.get(2..).and_then(terminated);
+                    extras.provider = ProviderTraits::parse(item.data).map(|traits| traits.name());
                 }
-                ExtType::EVENT_SCHEMA_TL => {
-                    extras.names = true;
-                    extras.event = event_name(item.data);
-                }
+                ExtType::EVENT_SCHEMA_TL => extras.names = true,
                 ExtType::RELATED_ACTIVITYID => extras.related = item.guid(),
                 ExtType::STACK_TRACE32 => extras.stack = stack(item.data, 4),
                 ExtType::STACK_TRACE64 => extras.stack = stack(item.data, 8),
@@ -65,18 +63,6 @@ fn stack(data: &[u8], width: usize) -> Option<Stack<'_>> {
     Some(Stack { addresses: data.get(8..)?, width })
 }
 
-/// The event's name behind size and tag; each tag byte but the last has bit 7 set.
-fn event_name(schema: &[u8]) -> Option<&str> {
-    let tag = schema.get(2..)?;
-    let behind = tag.iter().position(|byte| byte & 0x80 == 0)? + 1;
-    terminated(&tag[behind..])
-}
-
-fn terminated(bytes: &[u8]) -> Option<&str> {
-    let end = bytes.iter().position(|byte| *byte == 0)?;
-    std::str::from_utf8(&bytes[..end]).ok()
-}
-
 /// Provider names, those found in the file included.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
@@ -86,12 +72,15 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// Remembers the name that a record tells of its provider.
-    pub(crate) fn learn(&mut self, record: &RecordView<'_>, extras: &Extras<'_>) {
-        let (Some(guid), Some(name)) = (record.provider(), extras.provider) else { return };
-        if !name.is_empty() && self.found.get(&guid).is_none_or(|known| **known != *name) {
-            self.found.insert(guid, name.into());
+    /// Remembers the name that a record tells of its provider; says whether it is new.
+    pub(crate) fn learn(&mut self, record: &RecordView<'_>, extras: &Extras<'_>) -> bool {
+        let (Some(guid), Some(name)) = (record.provider(), &extras.provider) else { return false };
+        let is_new =
+            !name.is_empty() && self.found.get(&guid).is_none_or(|known| **known != **name);
+        if is_new {
+            self.found.insert(guid, name.as_ref().into());
         }
+        is_new
     }
 
     /// The name of a provider, class or group.
@@ -124,18 +113,5 @@ pub(crate) fn kind(record: &RecordView<'_>) -> String {
         RecordHeader::Message(message) => format!("message {}", message.number()),
         RecordHeader::Unknown => "unknown header".to_owned(),
         _ => format!("type {}{version}", record.opcode().unwrap_or(0)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_events_are_behind_their_tags() {
-        assert_eq!(event_name(b"\x0a\x00\x00Start\x00"), Some("Start"));
-        assert_eq!(event_name(b"\x0a\x00\x81\x82\x03Stop\x00"), Some("Stop"));
-        assert_eq!(event_name(b"\x0a\x00\x81"), None);
-        assert_eq!(event_name(b""), None);
     }
 }

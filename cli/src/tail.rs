@@ -1,13 +1,12 @@
 //! `etlring tail`: follows a log while another process writes it.
 
-use crate::dump::Writer;
+use crate::dump::{ShowArgs, Writer};
 use crate::input::{Input, explain};
 use crate::json::Lines;
 use crate::names::Names;
 use crate::outcome::{Failure, Outcome, complain};
-use crate::schemas::SchemaArgs;
-use crate::select::{SelectArgs, Selection};
-use crate::text::Colors;
+use crate::select::Selection;
+use crate::text::{self, Colors};
 use crate::walk::{Flow, Found, Order, walk};
 use clap::ValueEnum;
 use clap::builder::RangedU64ValueParser;
@@ -23,9 +22,12 @@ use std::time::Duration;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: etlring tail --level 3 service.etl\n\n\
 Ends when the session that writes the log has ended, or with Ctrl-C. Events that are not flushed \
-yet come from the ring beside the log. Events of one look are in time order.")]
+yet come from the ring beside the log. Events of one look are in time order.\n\n\
+Of several files that a session writes one after the other, FILE alone is followed. An event of \
+it may be missing if its buffer was begun in the file before, which has the rest: follow that one \
+too.")]
 pub(crate) struct Args {
-    /// Log file; a row of files is followed to the end of the one that is named
+    /// Log file; of several that one session writes, the one that is named is followed to its end
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// How each event is written
@@ -37,16 +39,8 @@ pub(crate) struct Args {
     /// Milliseconds between two looks
     #[arg(long, default_value_t = 50, value_name = "MS", value_parser = RangedU64ValueParser::<u64>::new().range(1..=3_600_000))]
     interval: u64,
-    /// Decode the fields of events; given schemas imply it
-    #[arg(long)]
-    fields: bool,
-    /// Write payloads as hex
-    #[arg(long)]
-    payload: bool,
     #[command(flatten)]
-    schemas: SchemaArgs,
-    #[command(flatten)]
-    select: SelectArgs,
+    show: ShowArgs,
 }
 
 /// How events are written.
@@ -60,7 +54,7 @@ enum Format {
 
 /// Runs `tail`.
 pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
-    let name = args.file.display().to_string();
+    let name = text::path(&args.file);
     let mut follow = Follow::open(&args.file).map_err(|error| match error {
         OpenError::Unsupported(what) => Failure::new(format_args!(
             "{name}: not supported: {what}; it does not grow: read it with etlring dump"
@@ -71,10 +65,10 @@ pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
     let mut tail = Tail {
         args,
         colors,
-        fields: args.fields || !args.schemas.is_empty(),
-        selection: args.select.resolve(follow.logfile().start_time())?,
+        fields: args.show.fields(),
+        selection: args.show.select.resolve(follow.logfile().start_time())?,
         names: Names::default(),
-        decoder: args.schemas.load()?,
+        decoder: args.show.schemas.load()?,
         lines: Lines::new(stdout.lock()),
         backlog: Some(VecDeque::new()),
         outcome: Outcome::Clean,
@@ -155,7 +149,7 @@ impl Tail<'_> {
     fn events(&mut self, news: News) -> Result<(), Failure> {
         let given = std::mem::take(&mut self.decoder);
         let inputs = [Input::part(self.name.clone(), news.into_trace(), given)];
-        let mut writer = Writer::of_part(&inputs, self.args.payload, self.fields, self.colors);
+        let mut writer = Writer::of_part(&inputs, self.args.show.payload, self.fields, self.colors);
         let (args, lines, backlog) = (self.args, &mut self.lines, &mut self.backlog);
         let mut line = Vec::new();
         let mut each = |found: &Found<'_>, names: &mut Names| -> Flow {
