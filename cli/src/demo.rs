@@ -1,19 +1,23 @@
 //! `etlring demo`: records from several threads, stops, replays the file, and balances the account.
 
+use crate::json;
 use crate::outcome::{Failure, Outcome};
-use crate::text::{count, escaped, size};
+use crate::text::{self, count, counted, escaped, size};
 use clap::builder::RangedU64ValueParser;
 use etlring::format::{Guid, LOST_EVENT_GUID};
 use etlring::reader::Trace;
 use etlring::session::{ClassicEvent, Session, SessionStats};
-use serde_json::json;
 use std::fmt::Write as _;
 use std::io::Write;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Class of the events that the demo records.
 const CLASS: Guid = Guid::from_u128(0xb4a1_5c0e_7d2f_4f6b_9a51_0c3e_6d58_e7d1);
+
+/// Bytes of payload of the largest event: its size is a number of 16 bits.
+const MOST_PAYLOAD: u32 = 65_535 - 48;
 
 /// Arguments of `demo`.
 #[derive(Debug, clap::Args)]
@@ -30,7 +34,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1_000_000, value_parser = RangedU64ValueParser::<u64>::new().range(1..=1_000_000_000_000))]
     events: u64,
     /// Bytes of payload of each event
-    #[arg(long, default_value_t = 28, value_name = "BYTES", value_parser = RangedU64ValueParser::<usize>::new().range(8..=65_487))]
+    #[arg(long, default_value_t = 28, value_name = "BYTES", value_parser = RangedU64ValueParser::<usize>::new().range(8..=MOST_PAYLOAD.into()))]
     payload: usize,
     /// Bytes of a buffer
     #[arg(long, default_value_t = 65_536, value_name = "BYTES")]
@@ -63,11 +67,24 @@ struct Report {
 /// What the demo's logs are known by.
 const SESSION: &str = "etlring demo";
 
+/// Bytes before the payload of an event: the header of the buffer and that of the event.
+const HEADERS: u32 = 72 + 48;
+/// Sizes of buffers that a session takes.
+const BUFFER_SIZES: RangeInclusive<u32> = 4096..=16 << 20;
+
 /// Runs `demo`.
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
+    // What is wrong with the size itself the session says.
+    let most = args.buffer_size.saturating_sub(HEADERS).min(MOST_PAYLOAD);
+    if BUFFER_SIZES.contains(&args.buffer_size) && args.payload > most as usize {
+        return Err(Failure::new(format!(
+            "--payload is {} bytes, must be 8 to {most} with --buffer-size {}; no event would fit",
+            args.payload, args.buffer_size
+        )));
+    }
     let path = match &args.out {
         Some(path) if is_another_log(path) => {
-            let name = path.display();
+            let name = text::path(path);
             return Err(Failure::new(format!(
                 "{name}: is another log; name a file for the demo's"
             )));
@@ -197,8 +214,8 @@ impl Report {
     }
 
     fn json(&self, args: &Args, path: &Path) -> String {
-        let out = args.out.as_ref().map(|_| path.display().to_string());
-        let report = json!({
+        let out = args.out.as_ref().map(|_| text::path(path));
+        let report = serde_json::json!({
             "attempted": self.stats.attempted(),
             "accepted": self.stats.events_accepted,
             "lost": self.stats.lost.total(),
@@ -214,7 +231,7 @@ impl Report {
             "lanes": self.stats.lanes,
             "file": out,
         });
-        format!("{report}\n")
+        json::short_report(&report)
     }
 
     fn text(&self, args: &Args, path: &Path) -> String {
@@ -225,7 +242,11 @@ impl Report {
         let percent = 100.0 * self.stats.lost.total() as f64 / self.stats.attempted().max(1) as f64;
         line(
             "attempted",
-            format!("{:>15} events by {} threads", count(self.stats.attempted()), args.threads),
+            format!(
+                "{:>15} events by {}",
+                count(self.stats.attempted()),
+                counted(args.threads.into(), "thread")
+            ),
         );
         line("accepted", format!("{:>15}", count(self.stats.events_accepted)));
         line("lost", format!("{:>15} ({percent:.1} %)", count(self.stats.lost.total())));
@@ -240,14 +261,14 @@ impl Report {
         line("caller", format!("{:>15.1} ns per event", self.ns_per_event));
         line("log", format!("{:>15} at {:.0} MB/s", size(self.bytes), self.megabytes_per_second()));
         if args.out.is_some() {
-            let shown = escaped(&path.display().to_string()).to_string();
+            let shown = escaped(&text::path(path)).to_string();
             let _ = writeln!(text, "\nwritten to {shown}; next: etlring info {shown}");
         }
         if self.loss_records != 0 {
             let _ = writeln!(
                 text,
-                "\n{} records in the log say where events were lost",
-                count(self.loss_records)
+                "\nwhere events were lost: {} in the log",
+                counted(self.loss_records, "record")
             );
         }
         text

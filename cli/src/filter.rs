@@ -42,11 +42,19 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let input = &inputs[0];
     let selection = args.select.resolve(input.trace.logfile().start_time())?;
     let mut names = Names::default();
+    // It is kept without being asked for; a provider that is its own is there.
+    if let Some(Ok(header)) = input.trace.records().next() {
+        let _ = header
+            .view()
+            .map(|view| selection.takes(&view, input.trace.time(&header), &mut names, input));
+    }
     let keep = Keep { metadata: !args.no_metadata };
-    make(&inputs, &[&args.file], &args.output, args.json, |out| {
+    let made = make(&inputs, &[&args.file], &args.output, args.json, |out| {
         edit::filter(&input.trace, out, keep, |_, view, time| {
             selection.takes(view, time, &mut names, input)
         })
         .map_err(|error| explain(error, &inputs, &args.output))
-    })
+    })?;
+    selection.complain_of_unseen();
+    Ok(made)
 }

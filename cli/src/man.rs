@@ -1,9 +1,12 @@
 //! `etlring man`: the manual pages, one for the command and one for each subcommand.
 
 use crate::outcome::{Failure, Outcome};
-use clap::CommandFactory;
-use std::io::Write;
-use std::path::PathBuf;
+use crate::text;
+use clap::{Command, CommandFactory};
+use clap_mangen::Man;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 /// Arguments of `man`.
 #[derive(Debug, clap::Args)]
@@ -16,18 +19,45 @@ pub(crate) struct Args {
 
 /// Runs `man`.
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
-    let command = crate::Cli::command();
+    let mut command = crate::Cli::command().disable_help_subcommand(true);
+    command.build();
     let Some(directory) = &args.out else {
-        let mut page = Vec::new();
-        clap_mangen::Man::new(command).render(&mut page)?;
-        std::io::stdout().write_all(&page)?;
+        std::io::stdout().write_all(&page(&Man::new(command), EXIT_STATUS)?)?;
         return Ok(Outcome::Clean);
     };
-    clap_mangen::generate_to(command, directory).map_err(|error| {
-        Failure::new(format_args!(
-            "cannot write pages into {}: {error}; name a directory that exists",
-            directory.display()
-        ))
-    })?;
+    let pages = command.get_subcommands().filter(|one| !one.is_hide_set());
+    let pages = pages.map(|one| (one.clone(), EXAMPLES)).collect::<Vec<_>>();
+    for (command, heading) in pages.into_iter().chain([(command, EXIT_STATUS)]) {
+        write(directory, command, heading).map_err(|error| {
+            Failure::new(format_args!(
+                "cannot write pages into {}: {error}; name a directory that exists",
+                text::path(directory)
+            ))
+        })?;
+    }
     Ok(Outcome::Clean)
+}
+
+/// What stands behind the options of the command, and of a subcommand.
+const EXIT_STATUS: &str = "EXIT STATUS";
+const EXAMPLES: &str = "EXAMPLES";
+
+/// A page whose last section has a name.
+fn page(man: &Man, heading: &str) -> io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    man.render(&mut page)?;
+    let text = String::from_utf8_lossy(&page);
+    Ok(text.replace("\n.SH EXTRA\n", &format!("\n.SH \"{heading}\"\n")).into_bytes())
+}
+
+/// Writes a page, which takes the place of an older one; a link by its name is not followed.
+fn write(directory: &Path, command: Command, heading: &str) -> io::Result<()> {
+    let man = Man::new(command);
+    let path = directory.join(man.get_filename());
+    let page = page(&man, heading)?;
+    match fs::symlink_metadata(&path) {
+        Ok(found) if found.is_file() || found.is_symlink() => fs::remove_file(&path)?,
+        _ => {}
+    }
+    fs::OpenOptions::new().write(true).create_new(true).open(path)?.write_all(&page)
 }

@@ -2,12 +2,13 @@
 
 use crate::input::Input;
 use crate::names::{Extras, Names};
-use crate::outcome::Failure;
+use crate::outcome::{Failure, complain};
 use clap::Args;
 use etlring::codec::RecordView;
 use etlring::format::{FileTime, Guid};
 use etlring::reader::Filter;
 use etlring::schema::{Shape, Value, Visitor, providers_named};
+use std::cell::Cell;
 
 /// Which records to take; all conditions must hold.
 #[derive(Args, Clone, Debug, Default)]
@@ -56,7 +57,8 @@ struct OpenSelectArgs {
     /// Activity id
     #[arg(long, value_name = "GUID", value_parser = guid)]
     activity: Option<Guid>,
-    /// At this time or later: RFC 3339 in UTC, or seconds from the start of the log
+    /// At this time or later: RFC 3339, in UTC if it names no zone, or seconds from the start of the
+    /// log
     #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
     from: Option<Moment>,
     /// Text in the name of the provider or event or in a field, in any case of letters
@@ -85,11 +87,43 @@ impl Moment {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Selection {
     pub(crate) filter: Filter,
-    /// Providers that are known by name only; the file may tell their GUIDs.
-    names: Vec<String>,
-    guids: Vec<Guid>,
+    providers: Vec<Wanted>,
+    /// Whether one of them is a name; the file may tell its GUID.
+    names: bool,
     text: Option<String>,
     nothing_to_check: bool,
+    /// Providers of which no record was seen.
+    unseen: Cell<usize>,
+}
+
+/// A provider as the user names it.
+#[derive(Clone, Debug)]
+struct Wanted {
+    text: String,
+    guids: Vec<Guid>,
+    is_name: bool,
+    /// Whether any record is of it, wanted or not.
+    seen: Cell<bool>,
+}
+
+impl Wanted {
+    fn new(text: &str) -> Self {
+        let seen = Cell::new(false);
+        match text.parse() {
+            Ok(guid) => Self { text: text.into(), guids: vec![guid], is_name: false, seen },
+            Err(_) => {
+                let guids = providers_named(text).collect();
+                Self { text: text.into(), guids, is_name: true, seen }
+            }
+        }
+    }
+
+    /// Whether a record of this provider, and of these names, is of it. An image load is of the
+    /// class Image in a group of another name; both are right.
+    fn is(&self, guid: Option<Guid>, names: [&str; 2]) -> bool {
+        guid.is_some_and(|guid| self.guids.contains(&guid))
+            || self.is_name && names.iter().any(|name| self.text.eq_ignore_ascii_case(name))
+    }
 }
 
 impl SelectArgs {
@@ -114,23 +148,19 @@ impl UntilSelectArgs {
 
 impl OpenSelectArgs {
     fn resolve(&self, start: FileTime, to: Option<Moment>) -> Result<Selection, Failure> {
-        let mut selection = Selection::default();
-        for provider in &self.provider {
-            match provider.parse() {
-                Ok(guid) => selection.guids.push(guid),
-                Err(_) => {
-                    selection.guids.extend(providers_named(provider));
-                    selection.names.push(provider.to_ascii_lowercase());
-                }
-            }
-        }
+        let providers: Vec<_> = self.provider.iter().map(|text| Wanted::new(text)).collect();
+        let mut selection = Selection {
+            names: providers.iter().any(|wanted| wanted.is_name),
+            unseen: Cell::new(providers.len()),
+            ..Selection::default()
+        };
         selection.text = self.text.as_ref().map(|text| text.to_lowercase());
         selection.filter = Filter {
             // With names to learn from the file, providers are compared here and not there.
-            providers: if selection.names.is_empty() {
-                selection.guids.clone()
-            } else {
+            providers: if selection.names {
                 Vec::new()
+            } else {
+                providers.iter().flat_map(|wanted| wanted.guids.iter().copied()).collect()
             },
             ids: self.id.clone(),
             level: self.level,
@@ -141,6 +171,7 @@ impl OpenSelectArgs {
             from: self.from.map(|moment| moment.resolve(start)),
             to: to.map(|moment| moment.resolve(start)),
         };
+        selection.providers = providers;
         selection.nothing_to_check = selection.filter.is_empty() && !selection.by_name();
         if selection.filter.from.zip(selection.filter.to).is_some_and(|(from, to)| from > to) {
             return Err(Failure::new("--from lies after the end; give the earlier time first"));
@@ -151,7 +182,31 @@ impl OpenSelectArgs {
 
 impl Selection {
     fn by_name(&self) -> bool {
-        !self.names.is_empty() || self.text.is_some()
+        self.names || self.text.is_some()
+    }
+
+    /// Says which providers no record was of: a name may be misspelt.
+    pub(crate) fn complain_of_unseen(&self) {
+        for wanted in self.providers.iter().filter(|wanted| !wanted.seen.get()) {
+            complain(format_args!(
+                "--provider {}: no event is of it; etlring stats lists the providers of a log",
+                wanted.text
+            ));
+        }
+    }
+
+    /// Marks the providers that a record is of.
+    fn see(&self, record: &RecordView<'_>, names: &mut Names, input: &Input) {
+        let guid = record.provider();
+        let event = self.names.then(|| input.decoder().describe(record));
+        let own = event.as_ref().and_then(|event| event.provider_name()).unwrap_or_default();
+        let name = guid.and_then(|guid| names.provider(guid)).unwrap_or_default();
+        for wanted in &self.providers {
+            if !wanted.seen.get() && wanted.is(guid, [name, own]) {
+                wanted.seen.set(true);
+                self.unseen.set(self.unseen.get().saturating_sub(1));
+            }
+        }
     }
 
     /// Whether a record is wanted.
@@ -165,6 +220,9 @@ impl Selection {
         if self.nothing_to_check {
             return true;
         }
+        if self.unseen.get() > 0 {
+            self.see(record, names, input);
+        }
         if !self.filter.matches(record, time) {
             return false;
         }
@@ -177,13 +235,9 @@ impl Selection {
         let event = input.decoder().describe(record);
         let guid = record.provider();
         let name = guid.and_then(|guid| names.provider(guid)).unwrap_or_default();
-        // An image load is of the class Image in a group of another name; both are right.
         let own = event.provider_name().unwrap_or_default();
-        let is_named =
-            |wanted: &String| wanted.eq_ignore_ascii_case(name) || wanted.eq_ignore_ascii_case(own);
-        let by_provider = self.names.is_empty()
-            || guid.is_some_and(|guid| self.guids.contains(&guid))
-            || self.names.iter().any(is_named);
+        let by_provider = self.providers.is_empty()
+            || self.providers.iter().any(|wanted| wanted.is(guid, [name, own]));
         let by_text = || {
             self.text.as_ref().is_none_or(|text| {
                 let known = [name, own, event.name().unwrap_or_default()];
@@ -233,12 +287,24 @@ fn mask(text: &str) -> Result<u64, String> {
 }
 
 pub(crate) fn moment(text: &str) -> Result<Moment, String> {
-    if let Ok(stamp) = text.parse::<jiff::Timestamp>() {
-        return Ok(Moment::At(FileTime::from_unix_nanos(stamp.as_nanosecond())));
+    if let Some(units) = seconds(text) {
+        return Ok(Moment::After(units));
     }
-    seconds(text).map(Moment::After).ok_or_else(|| {
-        "neither RFC 3339 such as 2020-02-18T11:28:30.5Z nor seconds such as 12.5".to_owned()
-    })
+    let stamp = text.parse::<jiff::Timestamp>().ok().or_else(|| without_zone(text));
+    stamp.map(|stamp| Moment::At(FileTime::from_unix_nanos(stamp.as_nanosecond()))).ok_or_else(
+        || "neither RFC 3339 such as 2020-02-18T11:28:30.5Z nor seconds such as 12.5".to_owned(),
+    )
+}
+
+/// A time of the day, or a day, that says no zone: all that this command prints is UTC.
+fn without_zone(text: &str) -> Option<jiff::Timestamp> {
+    // The parser passes over an offset.
+    let (_, time) = text.split_once(['T', 't', ' ']).unwrap_or_default();
+    if !time.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.')) {
+        return None;
+    }
+    let civil = text.parse::<jiff::civil::DateTime>().ok()?;
+    jiff::tz::Offset::UTC.to_timestamp(civil).ok()
 }
 
 /// Decimal seconds in units of 100 ns, exactly; further digits are cut.
@@ -268,7 +334,21 @@ mod tests {
             moment("1970-01-01T00:00:00.0000001Z"),
             Ok(Moment::At(FileTime(116_444_736_000_000_001)))
         );
-        assert!(moment("yesterday").is_err() && moment("").is_err() && moment("1e5").is_err());
+        for wrong in ["yesterday", "", "1e5", "2020-02-18T11:28:30+99:99", "2020-02-30", "11:28"] {
+            assert!(moment(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_time_without_a_zone_is_utc() {
+        let expected = moment("2020-02-18T11:28:30.5Z");
+        assert!(matches!(expected, Ok(Moment::At(_))));
+        for text in ["2020-02-18T11:28:30.5", "2020-02-18 11:28:30.50", "2020-02-18t11:28:30.5"] {
+            assert_eq!(moment(text), expected, "{text}");
+        }
+        assert_eq!(moment("2020-02-18T13:28:30.5+02:00"), expected);
+        assert_eq!(moment("2020-02-18T11:28"), moment("2020-02-18T11:28:00Z"));
+        assert_eq!(moment("2020-02-18"), moment("2020-02-18T00:00:00Z"));
     }
 
     #[test]

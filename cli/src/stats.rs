@@ -1,12 +1,13 @@
 //! `etlring stats`: how many events and bytes, from whom, when, and what was lost.
 
 use crate::input::{Input, open_with};
+use crate::json::report;
 use crate::loss::Losses;
 use crate::names::{Extras, Names, kind};
 use crate::outcome::{Failure, Outcome};
 use crate::schemas::SchemaArgs;
 use crate::select::SelectArgs;
-use crate::text::{self, count, escaped, size, span};
+use crate::text::{self, count, counted, escaped, size, span};
 use crate::walk::{Flow, Found, Order, walk};
 use etlring::codec::RecordView;
 use etlring::format::{FileTime, Guid};
@@ -52,11 +53,9 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let outcome = walk(&inputs, Order::File, &selection, &mut names, |found, names| {
         stats.add(found, &inputs, names)
     })?;
-    let report = if args.json {
-        format!("{:#}\n", stats.json(&inputs, &mut names))
-    } else {
-        stats.text(&mut names)
-    };
+    selection.complain_of_unseen();
+    let report =
+        if args.json { report(&stats.json(&inputs, &mut names)) } else { stats.text(&mut names) };
     std::io::stdout().write_all(report.as_bytes())?;
     Ok(outcome)
 }
@@ -190,7 +189,7 @@ impl Stats {
     }
 
     fn text(&self, names: &mut Names) -> String {
-        let mut out = format!("{} events, {}", count(self.all.events), size(self.all.bytes));
+        let mut out = format!("{}, {}", counted(self.all.events, "event"), size(self.all.bytes));
         if let Some((first, last)) = self.span {
             let lasted = last.0.saturating_sub(first.0);
             let (first, last) = (text::time(first), text::time(last));

@@ -27,6 +27,7 @@ pub const MOST_BYTES: usize = 32 << 20;
 pub struct Folded {
     counts: HashMap<Box<[u8]>, u64>,
     bytes: usize,
+    counted: u64,
     line: Vec<u8>,
 }
 
@@ -104,7 +105,14 @@ impl Folded {
         }
     }
 
+    /// Events that were counted so far.
+    #[must_use]
+    pub fn counted(&self) -> u64 {
+        self.counted
+    }
+
     fn count(&mut self, out: &mut Vec<u8>) {
+        self.counted = self.counted.saturating_add(1);
         if let Some(count) = self.counts.get_mut(&*self.line) {
             *count += 1;
             return;

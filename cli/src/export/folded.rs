@@ -1,7 +1,7 @@
 //! `export --to folded`: stacks for flame graphs.
 
 use super::{Job, with_entry};
-use crate::outcome::{Failure, Outcome};
+use crate::outcome::{Failure, Outcome, complain};
 use crate::stacks::Joiner;
 use etlring::export::folded::{Folded, is_sample};
 use etlring::schema::images::Images;
@@ -25,5 +25,15 @@ pub(super) fn run(job: &mut Job<'_>, chosen: bool) -> Result<Outcome, Failure> {
         });
     })?;
     folded.finish(&mut job.out.bytes);
+    if folded.counted() == 0 {
+        let none = match chosen {
+            true => "none of the chosen events has a stack",
+            false => {
+                "no samples of the profiler among its events; --provider and --id choose others \
+                 that have stacks"
+            }
+        };
+        complain(format_args!("{}: {none}", input.name));
+    }
     Ok(outcome)
 }

@@ -4,6 +4,7 @@ use super::{Args, entries};
 use crate::input::Input;
 use crate::outcome::{Failure, Outcome, complain};
 use crate::select::Selection;
+use crate::text;
 use etlring::export::freb::{Options, document, file_name};
 use etlring::export::requests::{FailureRules, Request, Requests, StatusRanges};
 use std::fs::{self, OpenOptions};
@@ -75,7 +76,8 @@ pub(super) fn run(
     requests.finish(&mut done);
     result?;
     let outcome = outcome?;
-    let name = directory.display();
+    selection.complain_of_unseen();
+    let name = text::path(directory);
     match seen {
         0 => complain("the log has no events of requests; nothing was written"),
         _ => complain(format_args!("{written} of {seen} requests written to {name}")),
@@ -89,7 +91,7 @@ fn write(directory: &Path, number: u64, document: &[u8]) -> Result<(), Failure> 
     let file = OpenOptions::new().write(true).create_new(true).open(&path);
     file.and_then(|mut file| file.write_all(document)).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => {
-            let name = path.display();
+            let name = text::path(&path);
             Failure::new(format!("{name} is there already; name an empty directory with -o"))
         }
         _ => unwritable(&path, &error),
@@ -98,5 +100,5 @@ fn write(directory: &Path, number: u64, document: &[u8]) -> Result<(), Failure> 
 
 /// Why the output cannot be written.
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(format!("{}: {error}; name another place with -o", path.display()))
+    Failure::new(format!("{}: {error}; name another place with -o", text::path(path)))
 }

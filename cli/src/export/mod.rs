@@ -14,6 +14,7 @@ use crate::outcome::{Failure, Outcome};
 use crate::output::{self, OutputArgs};
 use crate::schemas::SchemaArgs;
 use crate::select::{Selection, UntilSelectArgs};
+use crate::text;
 use crate::walk::{Found, Order, walk};
 use clap::ValueEnum;
 use etlring::export::Entry;
@@ -76,6 +77,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
         let mut job = Job { inputs: &inputs, selection, out };
         let outcome = write(&mut job)?;
         job.out.finish()?;
+        job.selection.complain_of_unseen();
         Ok(outcome)
     };
     match args.to {
@@ -166,7 +168,7 @@ struct Output {
 impl Output {
     fn create(args: &Args) -> Result<Self, Failure> {
         let path = &*args.output.output;
-        let name = path.display().to_string();
+        let name = text::path(path);
         let ring = ring_path(&args.file);
         let file = if name == "-" {
             None

@@ -1,6 +1,7 @@
 //! The command as scripts meet it: output, exit status, one line on stderr.
 
 mod bridge;
+mod contract;
 mod edit;
 mod export;
 mod fields;
@@ -268,6 +269,11 @@ fn demo_refuses_what_cannot_be_recorded() {
     for (options, reason) in [
         (&["--threads", "0"][..], "1..=1024"),
         (&["--payload", "7"], "8..=65487"),
+        (
+            &["--payload", "65417"],
+            "--payload is 65417 bytes, must be 8 to 65416 with --buffer-size",
+        ),
+        (&["--payload", "3977", "--buffer-size", "4096"], "must be 8 to 3976"),
         (&["--buffer-size", "1000"], "buffer_size is 1000 bytes, must be 4096 to 16777216"),
         (&["--buffers", "1"], "maximum_buffers is 1 buffers, must be 2 to 1048576"),
         (&["--out", "/nonexistent/demo.etl"], "cannot create /nonexistent/demo.etl"),
