@@ -69,6 +69,8 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     };
     let mut paths = vec![args.file.as_path()];
     paths.extend(args.key.as_deref());
+    let schemas = args.schemas.paths();
+    paths.extend(schemas.iter().map(PathBuf::as_path));
     make(&inputs, &paths, &args.output, args.json, |out| {
         edit::anonymize(&input.trace, out, input.decoder(), &what, &mut replace)
             .map_err(|error| explain(error, &inputs, &args.output))

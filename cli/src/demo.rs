@@ -105,6 +105,10 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
 
 /// Whether a log lies there that no demo has made: it is not the demo's to replace.
 fn is_another_log(path: &Path) -> bool {
+    // A pipe by that name would be waited for.
+    if !std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file()) {
+        return false;
+    }
     let trace = Trace::open(path);
     trace.is_ok_and(|trace| trace.logfile().session_name().to_string() != SESSION)
 }

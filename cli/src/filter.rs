@@ -49,7 +49,10 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
             .map(|view| selection.takes(&view, input.trace.time(&header), &mut names, input));
     }
     let keep = Keep { metadata: !args.no_metadata };
-    let made = make(&inputs, &[&args.file], &args.output, args.json, |out| {
+    let schemas = args.schemas.paths();
+    let mut paths = vec![args.file.as_path()];
+    paths.extend(schemas.iter().map(PathBuf::as_path));
+    let made = make(&inputs, &paths, &args.output, args.json, |out| {
         edit::filter(&input.trace, out, keep, |_, view, time| {
             selection.takes(view, time, &mut names, input)
         })

@@ -6,6 +6,7 @@
 
 use crate::outcome::Failure;
 use crate::text;
+use etlring::reader::ring_path;
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -81,7 +82,11 @@ impl OutputArgs {
         if !there.is_file() {
             return Err(refuse(path, "it is no regular file", "name another place"));
         }
-        if inputs.iter().any(|input| is_same_file(input, path, &there)) {
+        // What lies beside a log is read with it.
+        let is_input = |input: &&Path| {
+            is_same_file(input, path, &there) || is_same_file(&ring_path(input), path, &there)
+        };
+        if inputs.iter().any(is_input) {
             return Err(refuse(path, "it is an input", "name another file"));
         }
         if !self.force {

@@ -28,6 +28,12 @@ pub(crate) struct SchemaArgs {
     tmf: Vec<PathBuf>,
 }
 
+/// Extensions of the files that are taken from a directory.
+const MANIFESTS: &[&str] = &["man"];
+const BINARIES: &[&str] = &["dll", "exe", "sys"];
+const MOFS: &[&str] = &["mof"];
+const TMFS: &[&str] = &["tmf"];
+
 /// Bytes of a file that is read as a schema; the largest of Windows have 3 MB.
 const MOST_BYTES: u64 = 64 << 20;
 
@@ -38,17 +44,29 @@ impl SchemaArgs {
         none.iter().all(|paths| paths.is_empty())
     }
 
-    /// What was named.
-    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
-        let all = [&self.manifest, &self.binary, &self.mof, &self.tmf];
-        all.into_iter().flatten().map(PathBuf::as_path)
+    /// The files that are read.
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        let all: [(_, &[&str]); 4] = [
+            (&self.manifest, MANIFESTS),
+            (&self.binary, BINARIES),
+            (&self.mof, MOFS),
+            (&self.tmf, TMFS),
+        ];
+        let named = all.into_iter().flat_map(|(paths, extensions)| {
+            // What cannot be listed was refused before.
+            paths.iter().flat_map(move |path| files(path, extensions).unwrap_or_default())
+        });
+        let mut paths: Vec<_> = named.collect();
+        let texts: Vec<_> = paths.iter().filter_map(|path| texts_beside(path)).collect();
+        paths.extend(texts);
+        paths
     }
 
     /// A decoder that knows them.
     pub(crate) fn load(&self) -> Result<Decoder, Failure> {
         let mut decoder = Decoder::new();
         for path in &self.manifest {
-            for file in files(path, &["man"])? {
+            for file in files(path, MANIFESTS)? {
                 let text = read(&file)?;
                 let name = text::path(&file);
                 match decoder.add_manifest(&text) {
@@ -65,7 +83,7 @@ impl SchemaArgs {
             add_binaries(path, &mut decoder)?;
         }
         for path in &self.mof {
-            for file in files(path, &["mof"])? {
+            for file in files(path, MOFS)? {
                 let name = text::path(&file);
                 match decoder.add_mof(&read(&file)?) {
                     Ok(0) => complain(format_args!("{name}: describes no events")),
@@ -78,7 +96,7 @@ impl SchemaArgs {
             }
         }
         for path in &self.tmf {
-            for file in files(path, &["tmf"])? {
+            for file in files(path, TMFS)? {
                 if decoder.add_tmf(&read(&file)?) == 0 {
                     complain(format_args!("{}: describes no messages", text::path(&file)));
                 }
@@ -92,7 +110,7 @@ impl SchemaArgs {
 fn add_binaries(path: &Path, decoder: &mut Decoder) -> Result<(), Failure> {
     let many = path.is_dir();
     let mut described = 0;
-    for file in files(path, &["dll", "exe", "sys"])? {
+    for file in files(path, BINARIES)? {
         match add_binary(&file, decoder) {
             Ok(count) => described += count,
             // One file of many must not keep the others from being used.

@@ -7,7 +7,7 @@ use crate::select::Selection;
 use crate::text;
 use etlring::export::freb::{Options, document, file_name};
 use etlring::export::requests::{FailureRules, Request, Requests, StatusRanges};
-use std::fs::{self, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -55,7 +55,7 @@ pub(super) fn run(
     if directory.as_os_str() == "-" {
         return Err(Failure::new("documents need a directory; name one with -o"));
     }
-    fs::create_dir_all(directory).map_err(|error| unwritable(directory, &error))?;
+    make_directory(directory).map_err(|error| unwritable(directory, &error))?;
     let most_bytes = (args.freb.max_size as usize).saturating_mul(1024);
     let options = Options { computer: args.freb.computer.clone(), most_bytes };
     let rules = args.freb.rules();
@@ -85,10 +85,25 @@ pub(super) fn run(
     Ok(outcome)
 }
 
+/// Makes the directory, for nobody else's eyes, unless it is there; a link is not followed.
+fn make_directory(directory: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(directory).is_ok_and(|found| found.is_symlink()) {
+        return Err(io::Error::new(ErrorKind::NotADirectory, "it is a symbolic link"));
+    }
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(directory)
+}
+
 /// Writes a document that is not there yet.
 fn write(directory: &Path, number: u64, document: &[u8]) -> Result<(), Failure> {
     let path = directory.join(file_name(number));
-    let file = OpenOptions::new().write(true).create_new(true).open(&path);
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(&path);
     file.and_then(|mut file| file.write_all(document)).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => {
             let name = text::path(&path);

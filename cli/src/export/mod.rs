@@ -18,7 +18,6 @@ use crate::text;
 use crate::walk::{Found, Order, walk};
 use clap::ValueEnum;
 use etlring::export::Entry;
-use etlring::reader::ring_path;
 use etlring::schema::Description;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -169,12 +168,12 @@ impl Output {
     fn create(args: &Args) -> Result<Self, Failure> {
         let path = &*args.output.output;
         let name = text::path(path);
-        let ring = ring_path(&args.file);
         let file = if name == "-" {
             None
         } else {
-            let mut inputs = vec![&*args.file, &*ring];
-            inputs.extend(args.schemas.paths());
+            let schemas = args.schemas.paths();
+            let mut inputs = vec![&*args.file];
+            inputs.extend(schemas.iter().map(PathBuf::as_path));
             Some(args.output.create(&inputs)?)
         };
         Ok(Self { bytes: Vec::with_capacity(2 * DRAIN_BYTES), file, name })

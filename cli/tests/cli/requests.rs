@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// A log of two requests, one of which has an error.
-fn record(path: &Path) {
+pub(crate) fn record(path: &Path) {
     let session = Session::builder("cli requests").log_file(path).start().unwrap();
     session.enable_provider(guids::WWW_SERVER, &Enable::new()).unwrap();
     let server = HttpServer::new();
