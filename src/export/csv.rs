@@ -3,6 +3,10 @@
 //! A cell with a comma, quote or line end stands in quotes, quotes in it are doubled (RFC 4180;
 //! lines end with LF). What a record does not have is an empty cell. Fields are one cell that holds
 //! their JSON object, since each event has its own.
+//!
+//! A text that a spreadsheet would take for a formula (its first character is `=`, `+`, `-` or `@`,
+//! also as wide as a Chinese character) has an apostrophe before it: programs that show the file do
+//! not run what somebody put into a name.
 
 use crate::export::{Entry, fields::JsonFields, json, text::escaped};
 use crate::format::Guid;
@@ -71,7 +75,11 @@ impl Csv {
     /// A cell of text that others chose.
     fn text(&mut self, out: &mut Vec<u8>, text: Option<&str>) {
         self.cell.clear();
-        let _ = write!(self.cell, "{}", escaped(text.unwrap_or_default()));
+        let text = text.unwrap_or_default();
+        if is_formula(text) {
+            self.cell.push(b'\'');
+        }
+        let _ = write!(self.cell, "{}", escaped(text));
         if self.cell.iter().any(|byte| matches!(byte, b',' | b'"')) {
             quoted(out, &self.cell);
         } else {
@@ -79,6 +87,12 @@ impl Csv {
             out.push(b',');
         }
     }
+}
+
+/// Whether a spreadsheet may take a text for a formula; some pass over blanks before it.
+fn is_formula(text: &str) -> bool {
+    const FIRST: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+    text.trim_start().starts_with(FIRST)
 }
 
 fn number(out: &mut Vec<u8>, number: Option<u64>) {

@@ -45,6 +45,10 @@ nice cargo run --quiet --release --locked --features tracing --example tracing_l
     -- "$WORK/tracing.etl" >/dev/null
 nice "$PYTHON" tests/conformance/agree.py "$BIN" "$WORK"
 nice "$PYTHON" tests/conformance/exports.py "$BIN"
+# Names and texts that mean harm, in a file whose name does too.
+hostile=$WORK/$'=x\e[2J\xc2\x9b\n".etl'
+nice cargo run --quiet --release --locked --example hostile_texts -- "$hostile" >/dev/null
+nice "$PYTHON" tests/conformance/injection.py "$BIN" "$hostile" "$WORK"
 mkdir "$WORK/edit"
 nice "$PYTHON" tests/conformance/edit.py "$BIN" "$WORK/edit"
 

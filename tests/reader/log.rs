@@ -24,6 +24,11 @@ impl Log {
 
     /// The same with another log file mode.
     pub(crate) fn with_mode(buffer_size: usize, mode: u32) -> Self {
+        Self::named(buffer_size, mode, "test", "test.etl")
+    }
+
+    /// The same with other names of the session and of the log file.
+    pub(crate) fn named(buffer_size: usize, mode: u32, session: &str, file: &str) -> Self {
         let mut log = Self { bytes: Vec::new(), buffer_size };
         let mut header = LogfileHeader64::new_zeroed();
         header.buffer_size = U32::new(u32::try_from(buffer_size).unwrap());
@@ -37,7 +42,7 @@ impl Log {
         record.version = 2;
         record.system_time = START_TICKS.into();
         let mut space = vec![0; buffer_size];
-        let size = encode::logfile64(&mut space, &record, &header, "test", "test.etl").unwrap();
+        let size = encode::logfile64(&mut space, &record, &header, session, file).unwrap();
         space.truncate(size);
         log.buffer_of(0, 0, 0, BufferType::HEADER, &[space]);
         log

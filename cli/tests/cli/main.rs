@@ -5,8 +5,10 @@ mod contract;
 mod edit;
 mod export;
 mod fields;
+mod injection;
 #[path = "../../../tests/common/intact.rs"]
 mod intact;
+mod outputs;
 mod recover;
 mod requests;
 mod tail;

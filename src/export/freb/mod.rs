@@ -7,8 +7,8 @@
 //!   </failedRequest>
 //! ```
 //!
-//! Lines end in CR LF. Text that a document cannot hold is written as `\u{1b}`; a lone CR or LF as
-//! a character reference, so that no value changes where lines do.
+//! Lines end in CR LF. Text that a document cannot hold, or that steers a terminal, is written as
+//! `\u{1b}`; a lone CR or LF as a character reference, so that no value changes where lines do.
 //!
 //! What a log does not say is empty: the user of the token. The computer is named by the
 //! caller.
@@ -17,6 +17,7 @@
 //! spec/18-iis.md.
 
 use crate::export::requests::{Failure, ItemKind, Request, RequestEvent, RequestItem, braced};
+use crate::export::text::is_unsafe;
 use crate::format::{FileTime, Guid};
 use crate::schema::Value;
 use crate::schema::iis::AREAS;
@@ -301,7 +302,7 @@ fn escaped_for(text: &str, is_attribute: bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether a character cannot stand in a document as it is.
+/// Whether a character cannot stand in a document as it is, or would steer what shows it.
 fn is_special(c: char) -> bool {
-    c < ' ' || matches!(c, '<' | '>' | '&' | '"' | '\u{fffe}' | '\u{ffff}')
+    is_unsafe(c) || matches!(c, '<' | '>' | '&' | '"' | '\u{fffe}' | '\u{ffff}')
 }
