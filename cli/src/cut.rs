@@ -23,7 +23,8 @@ pub(crate) struct Args {
     file: PathBuf,
     #[command(flatten)]
     output: OutputArgs,
-    /// From this time on: RFC 3339, in UTC if it names no zone, or seconds from the start of the log
+    /// From this time on: RFC 3339, in UTC if it names no zone, or seconds from the start of the
+    /// log
     #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
     from: Option<Moment>,
     /// Before this time

@@ -37,8 +37,8 @@ pub(crate) struct Args {
     /// Which order events come in
     #[arg(long, value_enum, default_value = "time", value_name = "ORDER")]
     order: Order,
-    /// Stop after this many events and do not look for damage behind them; 0 shows none and looks at
-    /// all
+    /// Stop after this many events and do not look for damage behind them; 0 shows none and looks
+    /// at all
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
     #[command(flatten)]

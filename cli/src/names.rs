@@ -1,5 +1,5 @@
-//! Names of providers: built in, of kernel groups, and found in the file; and what else the items of
-//! an event say.
+//! Names of providers: built in, of kernel groups, and found in the file; and what else the items
+//! of an event say.
 
 use etlring::codec::{RecordHeader, RecordView};
 use etlring::format::{ExtType, Guid};

@@ -57,8 +57,8 @@ struct OpenSelectArgs {
     /// Activity id
     #[arg(long, value_name = "GUID", value_parser = guid)]
     activity: Option<Guid>,
-    /// At this time or later: RFC 3339, in UTC if it names no zone, or seconds from the start of the
-    /// log
+    /// At this time or later: RFC 3339, in UTC if it names no zone, or seconds from the start of
+    /// the log
     #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
     from: Option<Moment>,
     /// Text in the name of the provider or event or in a field, in any case of letters

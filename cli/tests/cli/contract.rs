@@ -32,7 +32,7 @@ fn stdout(output: &Output) -> String {
 fn damaged_records_are_status_1_where_nothing_of_them_is_shown() {
     let (_directory, path) = log();
     let mut bytes = fs::read(&path).unwrap();
-    // No checksum tells of it, as in files from Windows; the third buffer's first record has no end.
+    // No checksum tells of it, as in files from Windows: the first record of a buffer has no end.
     bytes[3 * 4096 + 0x38..3 * 4096 + 0x48].fill(0);
     bytes[3 * 4096 + 72..3 * 4096 + 74].fill(0xFF);
     fs::write(&path, bytes).unwrap();

@@ -1,7 +1,7 @@
 //! A log whose names and texts mean harm, through every output of the command.
 //!
-//! Each output is read by a parser that is not ours, says what was in the log, and holds no character
-//! that does something instead of showing something.
+//! Each output is read by a parser that is not ours, says what was in the log, and holds no
+//! character that does something instead of showing something.
 
 #[path = "../../../tests/common/pcapng.rs"]
 mod capture;
