@@ -310,6 +310,66 @@ def attacks(data):
                     seed("edit", bytes(bad), MOST_FILE)
 
 
+def described(items, payload):
+    """An event with these extended items: pairs of type and data."""
+    head = struct.pack("<BBBBHHIIQ", 0, 0, 19, 0xC0, 1 if items else 0, 0, 34, 12, 1000)
+    head += b"\7" * 16 + struct.pack("<HBBBBHQ", 1, 0, 0, 4, 0, 1, 0) + bytes(24)
+    chain = b""
+    for number, (kind, data) in enumerate(items):
+        more = number + 1 < len(items)
+        total = (8 + len(data) + 7) & ~7
+        chain += (struct.pack("<4H", total, kind, more, len(data)) + data).ljust(total, b"\0")
+    return struct.pack("<H", len(head + chain + payload)) + (head + chain + payload)[2:]
+
+
+def outline(fields):
+    """A TraceLogging schema of these fields."""
+    return struct.pack("<HB", 3 + 6 + len(fields), 0) + b"Event\0" + fields
+
+
+def record_attacks():
+    """The attacks on records of tests/hostile/attack.rs: sizes, items, stacks, texts, nesting."""
+    stack = bytes(range(1, 41))
+    good = described([(6, stack), (11, outline(b"a\0\x08b\0\x01"))], bytes(range(8)))
+    bad = []
+    places = {0: "<H", 2: "<H", 4: "<H", 16: "<Q", 80: "<H", 82: "<H", 84: "<H", 86: "<H", 128: "<H"}
+    for at, width in places.items():
+        for value in (0, 1, 7, 8, 9, 47, 48, 79, 80, 81, len(good) + 1, 0x7FFF, 0xFFFF):
+            record = bytearray(good)
+            struct.pack_into(width, record, at, value)
+            bad.append(bytes(record))
+    for length in (0, 7, 8, 9, 11, 12, 15, 17, 20, 23):
+        bad += [described([(kind, stack[:length])], b"") for kind in (5, 6, 17, 18)]
+    texts = (b"", b"a", b"a\0b", b"\x00\xd8", b"\x00\xdc\x00\xd8", b"\xff\xffab", b"\3\0abcd\xf0\x9f")
+    for fields in (b"a\0\1b\0\1", b"a\0\2b\0\2", b"a\0\x16b\0\x16", b"a\0\x25\xff\xff", b"a"):
+        bad += [described([(11, outline(fields))], text) for text in texts]
+    nested = (
+        b"s\0\x98\x7f" * 900,
+        b"s\0\xd8\1" * 900,
+        b"s\0\xb8\1\xff\xff" * 9 + b"n\0\0",
+        b"n\0\x20\xff\xff" * 200,
+        b"s\0\x98\x7fa\0\4b\0\4",
+        b"a\0\x61\xff\xffxx",
+    )
+    bad += [described([(11, outline(fields))], b"\xff" * 64) for fields in nested]
+    # Items without data, each saying that another one follows.
+    bad.append(described([(1, bytes(16))], b"")[:80] + struct.pack("<4H", 8, 1, 1, 0) * 400)
+    for record in bad:
+        padded = record + bytes(-len(record) % 8)
+        for target in ("records", "schema", "export"):
+            seed(target, padded + good)
+        seed("items", record[80:])
+        tracelogging(record)
+    for header, at in ((20, 0), (20, 4), (2, 4), (17, 4), (1, 4)):
+        for size in (0, 1, 7, 8, 9, 23, 31, 47, 48, 49, 0x7FFF, 0xFFFF):
+            record = bytearray(96)
+            record[2:4] = header, 0xC0
+            struct.pack_into("<H", record, at, size)
+            seed("records", bytes(record))
+    seed("manifest", b"<a>" * (MOST // 3))
+    seed("manifest", b"<a>" + b"<b/>" * (MOST // 4 - 2) + b"</a>")
+
+
 def log_file(data):
     """Seeds from a log file and from what its first buffers hold."""
     seed("reader", data, MOST_FILE)
@@ -341,6 +401,7 @@ def main():
             with path.open("rb") as file:
                 log_file(file.read(8 << 20))
     exports()
+    record_attacks()
     programs()
     manifests()
     program()

@@ -1,10 +1,13 @@
 //! Length fields, chains, counts, nesting, times: each wrong in each way.
 
-use crate::everything;
 use crate::log::{Log, classic, untimed};
+use crate::{Count, everything};
 use etlring::codec::encode::{self, Item};
+use etlring::codec::{RecordView, Records};
 use etlring::format::{EventHeader, ExtType, PerfInfoTraceHeader};
+use etlring::reader::Trace;
 use etlring::schema::Decoder;
+use etlring::schema::stacks::{StackKeys, Stacks};
 use zerocopy::FromZeros;
 
 const SIZE: usize = 4096;
@@ -20,6 +23,10 @@ fn event(ticks: u64, items: &[Item<'_>], payload: &[u8]) -> Vec<u8> {
     let size = encode::event(&mut out, &header, 64, items, payload).unwrap();
     out.truncate(size);
     out
+}
+
+fn view(record: &[u8]) -> RecordView<'_> {
+    RecordView::parse(Records::new(record).next().unwrap().unwrap()).unwrap()
 }
 
 fn item(ext_type: ExtType, data: &[u8]) -> Item<'_> {
@@ -112,6 +119,7 @@ fn every_number_at_every_edge() {
         fields.extend([
             ("BufferSize", buffer, U32, 4),
             ("SavedOffset", buffer + 0x04, U32, 4),
+            ("CurrentOffset", buffer + 0x08, U32, 4),
             ("ReferenceCount", buffer + 0x0C, U32, 4),
             ("TimeStamp", buffer + 0x10, U64, 8),
             ("SequenceNumber", buffer + 0x18, U64, 8),
@@ -220,6 +228,151 @@ fn a_manifest_nested_a_million_deep() {
 #[test]
 fn a_decoder_without_manifests_is_one() {
     assert_eq!(Decoder::new().refused(), 0);
+}
+
+/// Goal: no byte of a header of a record is believed.
+/// Method: each byte of one record of each kind, at five values; flags of pointers to GUIDs, sizes of
+/// either place and the bits of the marker are among them.
+#[test]
+fn every_byte_of_every_kind_of_header() {
+    let good = base().bytes;
+    let trace = Trace::from_slice(&good).unwrap();
+    let mut records = trace.records();
+    let mut places = Vec::new();
+    while let Some(record) = records.next() {
+        let record = record.unwrap();
+        let header = record.raw().bytes.len() - record.view().unwrap().payload().len();
+        let start = usize::try_from(record.position()).unwrap();
+        places.extend(start..start + header.min(96));
+    }
+    let mut cases = 0;
+    for at in places {
+        for value in [0, 1, 0x7F, 0x80, 0xFF] {
+            let mut bad = good.clone();
+            bad[at] = value;
+            everything(&bad);
+            cases += 1;
+        }
+    }
+    println!("headers of records: {cases} cases, 0 panics");
+}
+
+/// A stack of addresses is a match id and whole pointers; whatever is left over is no address.
+#[test]
+fn stacks_of_no_whole_number_of_pointers() {
+    for length in 0..40usize {
+        let data: Vec<u8> = (1..).take(length).collect();
+        for (ext_type, width) in [(ExtType::STACK_TRACE32, 4), (ExtType::STACK_TRACE64, 8)] {
+            let record = event(2_000, &[item(ext_type, &data)], &[]);
+            let keys = StackKeys::new();
+            let view = view(&record);
+            let mut stacks = Stacks::new(&keys);
+            let found = stacks.of(&view, &Decoder::new()).map_or(0, |stack| stack.addresses.len());
+            assert_eq!(found, length.saturating_sub(8) / width, "{length} bytes");
+            let mut log = Log::new(SIZE);
+            log.buffer(0, 1, 2_000, &[record]);
+            assert_eq!(everything(&log.bytes), Some(2));
+        }
+    }
+}
+
+/// Texts without an end, of half a character, of halves that are alone.
+#[test]
+fn strings_that_do_not_end() {
+    let unicode = schema(b"a\0\x01b\0\x01");
+    let bytes = schema(b"a\0\x02b\0\x02");
+    let counted = schema(b"a\0\x16b\0\x16");
+    let fixed = schema(b"a\0\x25\xFF\xFFb\0\x25\x03\0");
+    let payloads: [&[u8]; 8] = [
+        b"",
+        b"a",
+        b"a\0b",
+        b"\x00\xD8",
+        b"\x00\xDC\x00\xD8",
+        b"\x00\xD8\0\0\x00",
+        b"\xFF\xFFab",
+        b"\x03\0abcd\xF0\x9F",
+    ];
+    let mut log = Log::new(1 << 16);
+    let mut records = Vec::new();
+    for schema in [&unicode, &bytes, &counted, &fixed] {
+        for payload in payloads {
+            let record = event(2_000, &[item(ExtType::EVENT_SCHEMA_TL, schema)], payload);
+            let mut count = Count::default();
+            let view = view(&record);
+            let decoder = Decoder::new();
+            let walked = decoder.describe(&view).walk(&mut count).unwrap();
+            assert!(payload.ends_with(walked.rest), "{payload:?}");
+            records.push(record);
+        }
+    }
+    // Names without an end, too: then there is no schema, and nothing is lost.
+    let mut endless = schema(b"a");
+    endless.truncate(5);
+    records.push(event(2_000, &[item(ExtType::EVENT_SCHEMA_TL, &endless)], b"rest"));
+    log.buffer(0, 1, 2_000, &records);
+    assert_eq!(everything(&log.bytes), Some(1 + records.len() as u64));
+    // The names in the logfile header: their ends, then one half of a character.
+    let names = LOGFILE + 280;
+    for (at, with) in [(names, 0xFF), (names + 8, b'x'), (names + 1, 0xD8), (names + 2, 0)] {
+        let mut bad = log.bytes.clone();
+        bad[at..at + 4].fill(with);
+        assert!(everything(&bad).is_none_or(|found| found <= 1 + records.len() as u64));
+    }
+}
+
+/// A structure that claims more members than there are, and one that claims those behind it.
+#[test]
+fn structures_of_more_members_than_there_are() {
+    for members in [0u8, 1, 2, 3, 0x7F] {
+        let fields = [&b"s\0\x98"[..], &[members], b"a\0\x04b\0\x04"].concat();
+        let schema = schema(&fields);
+        let record = event(2_000, &[item(ExtType::EVENT_SCHEMA_TL, &schema)], &[1, 2]);
+        let view = view(&record);
+        let mut count = Count::default();
+        let decoder = Decoder::new();
+        let walked = decoder.describe(&view).walk(&mut count).unwrap();
+        assert_eq!(walked.error.is_some(), members > 2, "{members}");
+        assert!(count.0 >= 3, "{members}: what is there is shown");
+    }
+}
+
+/// Files that end within the header, or right behind it.
+#[test]
+fn files_of_no_bytes_and_of_few() {
+    let good = base().bytes;
+    let first = 72 + 32 + 280;
+    for end in (0..first + 64).chain(SIZE - 8..SIZE + 160) {
+        let found = everything(&good[..end]);
+        assert!(found.is_none() || end >= first, "{end} bytes are a log");
+    }
+}
+
+/// Streams that say more or less than they hold.
+#[test]
+fn compressed_buffers_of_bogus_size() {
+    let mut log = Log::with_mode(SIZE, 0x0400_0001);
+    let at = log.compressed(0, 1, 2_000, &[classic(2_000, 1, 400), classic(2_001, 2, 400)]);
+    log.compressed(0, 2, 2_002, &[classic(2_002, 3, 40)]);
+    assert_eq!(everything(&log.bytes), Some(4));
+    let mut cases = 0;
+    for place in [at, at + 0x04, at + 0x30] {
+        for value in U32 {
+            let mut bad = log.bytes.clone();
+            bad[place..place + 4].copy_from_slice(&value.to_le_bytes()[..4]);
+            everything(&bad);
+            cases += 1;
+        }
+    }
+    for flags in [0u8, 0x20, 0x40, 0x60, 0xFF] {
+        for buffer in [0, at] {
+            let mut bad = log.bytes.clone();
+            bad[buffer + 0x34] = flags;
+            everything(&bad);
+            cases += 1;
+        }
+    }
+    println!("compressed: {cases} cases, 0 panics");
 }
 
 #[test]
