@@ -249,7 +249,7 @@ fn json_of(args: &Args, ring: Option<&Path>, report: &Recovered) -> serde_json::
         .collect();
     serde_json::json!({
         "file": text::path(&args.file),
-        "ring": ring.map(|path| text::path(path)),
+        "ring": ring.map(text::path),
         "output": text::path(&args.output.output),
         "records": report.records,
         "buffers": report.buffers,

@@ -128,7 +128,7 @@ fn add_binary(file: &Path, decoder: &mut Decoder) -> Result<usize, Failure> {
     let texts = texts_beside(file).map(|texts| read(&texts)).transpose()?;
     let described = decoder.add_binary(&read(file)?, texts.as_deref());
     let help = "give a DLL or program with a WEVT_TEMPLATE resource";
-    described.map_err(|error| Failure::new(format!("{}: {error}; {help}", text::path(&file))))
+    described.map_err(|error| Failure::new(format!("{}: {error}; {help}", text::path(file))))
 }
 
 /// The file of texts that belongs to `name.dll`: `name.dll.mui`, beside it or in `en-US`.

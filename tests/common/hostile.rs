@@ -41,7 +41,7 @@ pub(crate) const TEXTS: &[&str] = &[
 /// The same with a character that ends names, where a text may have it.
 const NUL: &str = "a\0\u{1b}b";
 
-pub(crate) const PROVIDER: Guid = Guid::from_u128(0x7a11_c0de_0000_4000_8000_00000000_0bad);
+pub(crate) const PROVIDER: Guid = Guid::from_u128(0x7a11c0de_0000_4000_8000_000000000bad);
 const PKTMON: Guid = Guid::from_u128(0x4d4f80d9_c8bd_4d73_bb5b_19c90402c5ac);
 /// The area of requests' events in general.
 const GENERAL: Guid = Guid::from_u128(0xd42cf7ef_de92_473e_8b6c_621ea663113a);
