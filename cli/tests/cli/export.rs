@@ -5,6 +5,7 @@ use etlring::format::{EventDescriptor, Guid};
 use etlring::session::{Event, Session};
 use serde_json::Value;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 fn export(file: &str, format: &str, more: &[&str]) -> Vec<u8> {
     let args = [&["export", file, "--to", format, "-o", "-"], more].concat();
@@ -16,7 +17,10 @@ fn export(file: &str, format: &str, more: &[&str]) -> Vec<u8> {
 /// A log of the library's own session: a span with an event in it.
 fn recorded(path: &Path) {
     let provider = Guid::from_u128(0x5a5c36d4_6d1f_4a0e_8c39_3a1f0d7e42aa);
-    let session = Session::builder("export").log_file(path).start().unwrap();
+    // A name is one session's, and tests run side by side.
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let name = format!("export {}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let session = Session::builder(&name).log_file(path).start().unwrap();
     let handle = session.handle();
     for (id, opcode) in [(1, 1), (2, 0), (3, 2)] {
         let mut descriptor = EventDescriptor::new(id, 4);

@@ -7,10 +7,14 @@ use etlring::provider::Enable;
 use etlring::session::Session;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A log of two requests, one of which has an error.
 pub(crate) fn record(path: &Path) {
-    let session = Session::builder("cli requests").log_file(path).start().unwrap();
+    // A name is one session's, and tests run side by side.
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let name = format!("cli requests {}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let session = Session::builder(&name).log_file(path).start().unwrap();
     session.enable_provider(guids::WWW_SERVER, &Enable::new()).unwrap();
     let server = HttpServer::new();
     for (number, level) in [(1, 2), (2, 4)] {
