@@ -8,6 +8,7 @@
 mod allocations;
 mod attack;
 mod bounds;
+mod corpus;
 #[path = "../reader/log.rs"]
 #[allow(dead_code)]
 mod log;
