@@ -42,8 +42,8 @@ const MOST_AT_ONCE: usize = 64;
 
 const STACK_WALK: Group = Group(0x18);
 const STACK: u8 = 32;
-/// In no file that was seen; believed to say of a key that is made what the next two say of one that
-/// is given up or left.
+/// In no file that was seen; believed to say of a key that is made what the next two say of one
+/// that is given up or left.
 const KEY_CREATE: u8 = 34;
 const KEY_RUNDOWN: u8 = 36;
 const KEY_KERNEL: u8 = 37;

@@ -25,8 +25,8 @@
 //! a gap.
 //!
 //! A session holds a shared `flock` on its ring, or on its circular log, from before its header is
-//! there until it has finished the log. Who can lock it alone, and finds the log still unfinished afterwards, knows
-//! that its process is dead.
+//! there until it has finished the log. Who can lock it alone, and finds the log still unfinished
+//! afterwards, knows that its process is dead.
 //!
 //! Cost of a poll: 72 bytes for each place of the ring and for each buffer in use, and what is
 //! new. Memory: what is new, at most [`MOST_BYTES`] of the log and once the ring.
