@@ -20,6 +20,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # The default session
+//!
+//! [`default_session`] is the session that a program has without code of its own, if the variable
+//! `ETLRING_SESSION` of its environment asks for one: `etlring start` sets it.
+//!
 //! # Who may
 //!
 //! The same user, and root. The directory has mode 0700 and the socket 0600, and the session asks
@@ -44,18 +49,23 @@
 #[cfg(unix)]
 mod answers;
 mod client;
+mod default;
 mod error;
 pub mod message;
 #[cfg(unix)]
 mod place;
 #[cfg(unix)]
 mod server;
+mod settings;
 mod status;
 #[cfg(unix)]
 mod wire;
 
 pub use client::{Client, Found, list, remove_dead};
+pub(crate) use default::at_first_provider;
+pub use default::{DefaultError, VARIABLE, default_session};
 pub use error::{DeadSession, DirectoryFault, OutsideError};
+pub use settings::{Settings, SettingsError, WantedProvider};
 pub use status::{EnabledProvider, SessionStatus};
 
 use crate::session::{Door, SessionBuilder, SessionError};

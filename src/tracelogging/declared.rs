@@ -1,6 +1,7 @@
 //! Providers that are declared once and events that are written where they happen.
 
 use crate::format::{EventDescriptor, Guid};
+use crate::outside;
 use crate::provider::{Provider, Watch, activity};
 use crate::session::{Body, Discarded};
 use crate::tracelogging::{CHANNEL, Fields, Level, ProviderMeta};
@@ -53,6 +54,9 @@ impl Place {
 #[inline]
 pub fn registered<P: Declared>() -> &'static Provider {
     let place = P::place();
+    if place.provider.get().is_none() {
+        outside::at_first_provider();
+    }
     place
         .provider
         .get_or_init(|| Provider::register_watched(P::GUID, P::META.name, &P::place().watch))
