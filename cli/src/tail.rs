@@ -1,4 +1,4 @@
-//! `etlring tail`: follows a log while another process writes it.
+//! `etlring tail`: follows a log, or a session by its name, while another process writes it.
 
 use crate::dump::Writer;
 use crate::input::{Input, explain};
@@ -7,16 +7,20 @@ use crate::names::Names;
 use crate::outcome::{Failure, Outcome, complain};
 use crate::schemas::SchemaArgs;
 use crate::select::{SelectArgs, Selection};
+use crate::sessions;
 use crate::text::Colors;
 use crate::walk::{Flow, Found, Order, walk};
 use clap::ValueEnum;
 use clap::builder::RangedU64ValueParser;
+use etlring::format::LogFileMode;
+use etlring::outside::{self, Client, OutsideError};
 use etlring::reader::{Follow, Following, News, OpenError};
 use etlring::schema::Decoder;
 use std::collections::VecDeque;
+use std::fs;
 use std::io::{Stdout, StdoutLock};
 use std::ops::{ControlFlow, RangeInclusive};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Arguments of `tail`.
@@ -25,8 +29,9 @@ use std::time::Duration;
 Ends when the session that writes the log has ended, or with Ctrl-C. Events that are not flushed \
 yet come from the ring beside the log. Events of one look are in time order.")]
 pub(crate) struct Args {
-    /// Log file; a row of files is followed to the end of the one that is named
-    #[arg(value_name = "FILE")]
+    /// Log file, or a running session where no file has its name; a row of files is followed to the
+    /// end of the one that is named, that of a session to the end of the session
+    #[arg(value_name = "FILE|SESSION")]
     file: PathBuf,
     /// How each event is written
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
@@ -60,13 +65,13 @@ enum Format {
 
 /// Runs `tail`.
 pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
-    let name = args.file.display().to_string();
-    let mut follow = Follow::open(&args.file).map_err(|error| match error {
-        OpenError::Unsupported(what) => Failure::new(format_args!(
-            "{name}: not supported: {what}; it does not grow: read it with etlring dump"
-        )),
-        _ => Failure::new(explain(&name, &error)),
-    })?;
+    let session = session(&args.file)?;
+    let mut path = match &session {
+        Some(session) => log_of(session)?,
+        None => args.file.clone(),
+    };
+    let name = path.display().to_string();
+    let mut follow = open(&path)?;
     let stdout: Stdout = std::io::stdout();
     let mut tail = Tail {
         args,
@@ -97,7 +102,14 @@ pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
         }
         tail.show(news)?;
         match state {
-            Following::Finished => return Ok(tail.outcome),
+            Following::Finished => match session.as_ref().and_then(|s| next_log(s, &path)) {
+                Some(next) => {
+                    follow = open(&next)?;
+                    tail.name = next.display().to_string();
+                    path = next;
+                }
+                None => return Ok(tail.outcome),
+            },
             Following::Abandoned => {
                 complain(format_args!(
                     "{0}: its process ended without finishing it; all that was committed is \
@@ -114,6 +126,55 @@ pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
             _ => std::thread::sleep(Duration::from_millis(args.interval)),
         }
     }
+}
+
+/// The running session of that name, where no file has it.
+fn session(name: &Path) -> Result<Option<Client>, Failure> {
+    let text = name.to_str().filter(|text| !text.contains(['/', '\\']));
+    let (Err(error), Some(text)) = (fs::symlink_metadata(name), text) else { return Ok(None) };
+    match outside::connect(text) {
+        Ok(session) => Ok(Some(session)),
+        Err(OutsideError::NotFound(_) | OutsideError::Name(_)) => Err(Failure::new(format_args!(
+            "{}: {error}, nor is a session of that name running; etlring list shows those that are",
+            name.display()
+        ))),
+        // Where sessions cannot be reached it was meant as a file.
+        Err(OutsideError::Unsupported) => Ok(None),
+        Err(error) => Err(sessions::explain(&error)),
+    }
+}
+
+/// The log that a session writes.
+fn log_of(session: &Client) -> Result<PathBuf, Failure> {
+    let status = session.query().map_err(|error| sessions::explain(&error))?;
+    let name = session.name();
+    match status.properties.log_file {
+        Some(log) => Ok(log),
+        None if status.properties.mode.has(LogFileMode::BUFFERING) => {
+            Err(Failure::new(format_args!(
+                "{name} keeps its events in memory; etlring snapshot {name} FILE copies them"
+            )))
+        }
+        None => Err(Failure::new(format_args!(
+            "{name} writes no log file at this moment; only a consumer in its process sees its events"
+        ))),
+    }
+}
+
+/// The log that a session has gone on in; `None` if it has ended, too.
+fn next_log(session: &Client, path: &Path) -> Option<PathBuf> {
+    let next = session.query().ok()?.properties.log_file?;
+    Some(next).filter(|next| next != path)
+}
+
+fn open(path: &Path) -> Result<Follow, Failure> {
+    let name = path.display().to_string();
+    Follow::open(path).map_err(|error| match error {
+        OpenError::Unsupported(what) => Failure::new(format_args!(
+            "{name}: not supported: {what}; it does not grow: read it with etlring dump"
+        )),
+        _ => Failure::new(explain(&name, &error)),
+    })
 }
 
 struct Tail<'a> {

@@ -148,7 +148,10 @@ impl Server {
             let wants = if caller.output.is_empty() { PollFlags::IN } else { PollFlags::OUT };
             polled.push(PollFd::new(&caller.stream, wants));
         }
-        let timeout = Timespec { tv_sec: ROUND.as_secs().cast_signed(), tv_nsec: 0 };
+        // What has come already the system does not tell again.
+        let waiting = self.callers.iter().any(Caller::has_request);
+        let seconds = if waiting { 0 } else { ROUND.as_secs().cast_signed() };
+        let timeout = Timespec { tv_sec: seconds, tv_nsec: 0 };
         match poll(&mut polled, Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
@@ -156,7 +159,9 @@ impl Server {
         let is_ready = |fd: &PollFd<'_>| !fd.revents().is_empty();
         Ok(Ready {
             listener: listens && is_ready(&polled[1]),
-            callers: polled[2..].iter().map(is_ready).collect(),
+            callers: std::iter::zip(&polled[2..], &self.callers)
+                .map(|(fd, caller)| is_ready(fd) || caller.has_request())
+                .collect(),
         })
     }
 
@@ -288,11 +293,16 @@ impl Caller {
         Reply::Answer(Answer::Refused(win32::INVALID_PARAMETER, error.to_string()))
     }
 
+    /// Whether a request, or what is none, came with the last one and can be answered now.
+    fn has_request(&self) -> bool {
+        let head = || Head::of(&self.input, MOST_REQUEST);
+        self.output.is_empty() && !self.last && matches!(head(), Ok(Some(_)) | Err(_))
+    }
+
     /// Reads what is there, up to one request; `false` if the caller has hung up.
     fn read(&mut self) -> io::Result<bool> {
         const MOST: usize = MOST_REQUEST as usize + crate::outside::message::HEAD;
-        // What came with the last request may be a whole one.
-        if matches!(Head::of(&self.input, MOST_REQUEST), Ok(Some(_)) | Err(_)) {
+        if self.has_request() {
             return Ok(true);
         }
         let have = self.input.len();

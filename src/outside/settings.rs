@@ -13,6 +13,7 @@ use crate::provider::{Enable, guid_of_name};
 use crate::session::{FileMode, Session, SessionBuilder};
 use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// Most bytes of a line.
@@ -239,6 +240,14 @@ const MODES: &[(&str, FileMode)] = &[
 ];
 
 /// `PROVIDER[,level=N][,any=MASK][,all=MASK]`.
+impl FromStr for WantedProvider {
+    type Err = SettingsError;
+
+    fn from_str(text: &str) -> Result<Self, SettingsError> {
+        wanted(text)
+    }
+}
+
 fn wanted(value: &str) -> Result<WantedProvider, SettingsError> {
     let wrong = || SettingsError::Value("enable".to_owned(), value.to_owned());
     let mut parts = split(value, ',')?.into_iter();

@@ -3,6 +3,9 @@
 #![allow(missing_docs)]
 
 mod control;
+mod hostile;
+mod messages;
+mod places;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

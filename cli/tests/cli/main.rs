@@ -8,6 +8,8 @@ mod fields;
 mod intact;
 mod recover;
 mod requests;
+#[cfg(unix)]
+mod sessions;
 mod tail;
 
 use serde_json::Value;
