@@ -21,7 +21,7 @@ use std::fs;
 use std::io::{Stdout, StdoutLock};
 use std::ops::{ControlFlow, RangeInclusive};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Arguments of `tail`.
 #[derive(Debug, clap::Args)]
@@ -161,10 +161,35 @@ fn log_of(session: &Client) -> Result<PathBuf, Failure> {
     }
 }
 
-/// The log that a session has gone on in; `None` if it has ended, too.
+/// The log that a session has gone on in; `None` if it has ended, too, or has no other one.
 fn next_log(session: &Client, path: &Path) -> Option<PathBuf> {
-    let next = session.query().ok()?.properties.log_file?;
-    Some(next).filter(|next| next != path)
+    /// A session tells its next log, or is gone, a moment after it has finished one.
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
+        let log = session.query().ok()?.properties.log_file;
+        if let Some(next) = log.filter(|next| next != path) {
+            // Of numbered files some may lie between the two.
+            return Some(numbered_after(path, &next).filter(|p| p.is_file()).unwrap_or(next));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    None
+}
+
+/// The name that comes after `path`, where `next` is one of a higher number of the same pattern.
+fn numbered_after(path: &Path, next: &Path) -> Option<PathBuf> {
+    let (path, next) = (path.to_str()?, next.to_str()?);
+    let same = std::iter::zip(path.chars(), next.chars()).take_while(|(a, b)| a == b);
+    let same: usize = same.map(|(c, _)| c.len_utf8()).sum();
+    let start = path[..same].trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let number = |text: &str| -> Option<(u32, usize)> {
+        let digits = text[start..].find(|c: char| !c.is_ascii_digit())?;
+        Some((text[start..start + digits].parse().ok()?, start + digits))
+    };
+    let ((from, end), (to, next_end)) = (number(path)?, number(next)?);
+    let same_pattern = path[end..] == next[next_end..] && from < to;
+    same_pattern.then(|| format!("{}{}{}", &path[..start], from + 1, &path[end..]).into())
 }
 
 fn open(path: &Path) -> Result<Follow, Failure> {
@@ -258,4 +283,22 @@ fn describe(gap: &RangeInclusive<i64>) -> String {
         return format!("buffer {} passed unseen, or a part of it", gap.start());
     }
     format!("buffers {} to {} passed unseen, or parts of them", gap.start(), gap.end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn between_two_numbered_files_lie_others() {
+        let after = |path: &str, next: &str| numbered_after(Path::new(path), Path::new(next));
+        assert_eq!(after("/a/b-1.etl", "/a/b-4.etl"), Some("/a/b-2.etl".into()));
+        assert_eq!(after("/a/b-9.etl", "/a/b-10.etl"), Some("/a/b-10.etl".into()));
+        assert_eq!(after("/a/b-19.etl", "/a/b-21.etl"), Some("/a/b-20.etl".into()));
+        assert_eq!(after("/a/b2-1.etl", "/a/b2-3.etl"), Some("/a/b2-2.etl".into()));
+        for (path, next) in [("/a/b-4.etl", "/a/b-1.etl"), ("/a/b.etl", "/a/c.etl"), ("b-1", "b-2")]
+        {
+            assert_eq!(after(path, next), None);
+        }
+    }
 }

@@ -178,6 +178,8 @@ impl Place {
             Err(error) => return Err(error),
         };
         match flock(&file, FlockOperation::NonBlockingLockShared) {
+            // Its session has just ended, and removed it.
+            Ok(()) if !is_at(&file, &path) => Ok(None),
             Ok(()) => {
                 let entry = read_entry(&mut file, &path);
                 // The lock goes with the file.

@@ -125,8 +125,6 @@ impl Server {
             if ready.listener {
                 self.let_in();
             }
-            let now = Instant::now();
-            self.callers.retain(|caller| now.duration_since(caller.since) < PATIENCE);
             self.describe();
         }
         // Whoever had the session stop is told how it went.
@@ -165,13 +163,16 @@ impl Server {
         })
     }
 
-    /// Gives each caller that is ready its turn.
+    /// Gives each caller that is ready its turn, and lets those go who have kept still for too long:
+    /// by now, as what a request takes is not the time of those who wait behind it.
     fn serve(&mut self, ready: &[bool]) {
+        let now = Instant::now();
         let mut ready = ready.iter();
         let callers = std::mem::take(&mut self.callers);
         for mut caller in callers {
             let turn = match ready.next() {
                 Some(true) => caller.turn(&self.served),
+                _ if now.duration_since(caller.since) >= PATIENCE => Turn::Goes,
                 _ => Turn::Stays,
             };
             match turn {

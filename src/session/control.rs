@@ -527,6 +527,7 @@ impl Controller {
     }
 
     /// The log file as the settings name it, made or not.
+    #[cfg(unix)]
     pub(crate) fn configured_log_file(&self) -> Option<PathBuf> {
         let name = &self.inner.config.log_file_name;
         Some(PathBuf::from(name)).filter(|_| !name.is_empty())

@@ -73,6 +73,7 @@ pub use append::AppendError;
 pub use clock::Clock;
 pub use config::{ConfigError, FileMode, SequenceMode, SessionBuilder, SyncMode, WhenFull};
 pub use control::{ControlError, Controller, SessionProperties, Update};
+#[cfg(unix)]
 pub(crate) use control::{Weak as WeakController, io_code, win32};
 pub use controller::{Session, SessionError};
 pub use directory::{all, find};

@@ -53,13 +53,17 @@ impl Place {
 /// The registered provider.
 #[inline]
 pub fn registered<P: Declared>() -> &'static Provider {
+    P::place().provider.get().unwrap_or_else(register::<P>)
+}
+
+#[cold]
+fn register<P: Declared>() -> &'static Provider {
+    // Before the place is locked: what it starts may come here again.
+    outside::at_first_provider();
     let place = P::place();
-    if place.provider.get().is_none() {
-        outside::at_first_provider();
-    }
-    place
-        .provider
-        .get_or_init(|| Provider::register_watched(P::GUID, P::META.name, &P::place().watch))
+    place.provider.get_or_init(|| {
+        Provider::register_watched(P::GUID, P::META.name, &P::place().watch)
+    })
 }
 
 /// What an event's descriptor may have beside its level. Used through [`event!`](crate::event!).
