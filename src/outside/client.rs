@@ -150,7 +150,7 @@ fn absolute(path: &Path) -> Result<std::path::PathBuf, OutsideError> {
     let path =
         std::path::absolute(path).map_err(OutsideError::io(format!("take {shown} as a path")))?;
     if path.as_os_str().len() > crate::outside::message::MOST_PATH {
-        let error = std::io::Error::from(std::io::ErrorKind::InvalidFilename);
+        let error = std::io::Error::from(std::io::ErrorKind::InvalidInput);
         return Err(OutsideError::io(format!("take {shown} as a path"))(error));
     }
     Ok(path)

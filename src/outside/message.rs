@@ -291,7 +291,7 @@ impl Entry {
     pub fn encode(&self) -> Vec<u8> {
         Writer::new(kind::ENTRY)
             .u32(self.process_id)
-            .u64(self.start_time.0.cast_unsigned())
+            .i64(self.start_time.0)
             .text(&self.name)
             .path(self.log_file.as_deref())
             .finish()
@@ -309,7 +309,7 @@ impl Entry {
         }
         let entry = Self {
             process_id: fields.u32()?,
-            start_time: FileTime(fields.u64()?.cast_signed()),
+            start_time: FileTime(fields.i64()?),
             name: fields.text()?,
             log_file: fields.path()?,
         };
@@ -354,6 +354,10 @@ impl Writer {
     }
 
     fn u64(self, value: u64) -> Self {
+        self.raw(&value.to_le_bytes())
+    }
+
+    fn i64(self, value: i64) -> Self {
         self.raw(&value.to_le_bytes())
     }
 
@@ -420,7 +424,7 @@ impl Writer {
             .u32(stats.buffer_size)
             .u32(stats.lanes)
             .u64(nanos(properties.flush_interval))
-            .u64(properties.start_time.0.cast_unsigned())
+            .i64(properties.start_time.0)
             .u64(properties.real_time_buffers_lost);
         let lost = &stats.lost;
         for count in [
@@ -516,6 +520,10 @@ impl<'a> Fields<'a> {
 
     fn u64(&mut self) -> Result<u64, MessageError> {
         Ok(u64::from_le_bytes(self.array()?))
+    }
+
+    fn i64(&mut self) -> Result<i64, MessageError> {
+        Ok(i64::from_le_bytes(self.array()?))
     }
 
     fn guid(&mut self) -> Result<Guid, MessageError> {
@@ -624,7 +632,7 @@ impl<'a> Fields<'a> {
         let (buffers_free, buffers_total) = (self.u32()?, self.u32()?);
         let (size_of_buffer, lanes) = (self.u32()?, self.u32()?);
         let flush_interval = Duration::from_nanos(self.u64()?);
-        let start_time = FileTime(self.u64()?.cast_signed());
+        let start_time = FileTime(self.i64()?);
         let real_time_buffers_lost = self.u64()?;
         let stats = SessionStats {
             events_accepted: self.u64()?,

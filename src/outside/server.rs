@@ -37,7 +37,7 @@ const MOST_CALLERS: usize = 64;
 const LET_IN: usize = 16;
 /// How long a caller may take for a request, and for reading its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often the lock file is compared with what the session does, and how long a listener that
+/// One second: how often the lock file is compared with what the session does, and how long a listener that
 /// fails is left alone.
 const ROUND: Duration = Duration::from_secs(1);
 
@@ -148,8 +148,7 @@ impl Server {
         }
         // What has come already the system does not tell again.
         let waiting = self.callers.iter().any(Caller::has_request);
-        let seconds = if waiting { 0 } else { ROUND.as_secs().cast_signed() };
-        let timeout = Timespec { tv_sec: seconds, tv_nsec: 0 };
+        let timeout = Timespec { tv_sec: i64::from(!waiting), tv_nsec: 0 };
         match poll(&mut polled, Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),

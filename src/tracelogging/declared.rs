@@ -61,9 +61,9 @@ fn register<P: Declared>() -> &'static Provider {
     // Before the place is locked: what it starts may come here again.
     outside::at_first_provider();
     let place = P::place();
-    place.provider.get_or_init(|| {
-        Provider::register_watched(P::GUID, P::META.name, &P::place().watch)
-    })
+    place
+        .provider
+        .get_or_init(|| Provider::register_watched(P::GUID, P::META.name, &P::place().watch))
 }
 
 /// What an event's descriptor may have beside its level. Used through [`event!`](crate::event!).

@@ -99,7 +99,6 @@ pub(crate) fn disable(args: &DisableArgs) -> Result<Outcome, Failure> {
 /// Arguments of `update`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: etlring update web --flush-ms 100")]
-#[group(id = "settings", required = true, multiple = true, args = ["flush_ms", "buffers", "log"])]
 pub(crate) struct UpdateArgs {
     /// Name of the session
     #[arg(value_name = "NAME")]
@@ -117,6 +116,9 @@ pub(crate) struct UpdateArgs {
 
 /// Runs `update`.
 pub(crate) fn update(args: &UpdateArgs) -> Result<Outcome, Failure> {
+    if args.flush_ms.is_none() && args.buffers.is_none() && args.log.is_none() {
+        return Err(Failure::new("nothing to change; give --flush-ms, --buffers or --log"));
+    }
     let mut update = Update::new();
     if let Some(ms) = args.flush_ms {
         update = update.flush_interval(Duration::from_millis(ms));

@@ -25,8 +25,8 @@ fn role_program() {
             std::process::abort();
         }
         for _ in 0..line.parse::<u64>().unwrap() {
-            etlring::event!(Started, Level::INFO, "Counted", number = written);
-            etlring::event!(Started, Level::VERBOSE, "Chatted", number = written);
+            etlring::event!(Started, Level::INFO, "Counted", number: u64 = written);
+            etlring::event!(Started, Level::VERBOSE, "Chatted", number: u64 = written);
             written += 1;
         }
         println!("written {written}");
