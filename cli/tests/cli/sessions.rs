@@ -324,6 +324,25 @@ fn a_dead_session_is_listed_with_what_recovers_it() {
 }
 
 #[test]
+fn a_start_outlives_its_program_whatever_ends_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let mut program = start(directory, &["ended", "--enable", "Example-Started,level=4"]);
+    program.write(5);
+    let signal = |signal: &str| {
+        let pid = program.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    };
+    // A terminal sends this one to both, so it is not handed on.
+    signal("-INT");
+    signal("-TERM");
+    let (status, told) = program.ended();
+    assert_eq!((status, &*told), (Some(128 + 15), ""));
+    assert_eq!(events(directory, "ended.etl"), counted(0..5));
+    assert_eq!(json(directory, &["info", "ended.etl", "--json"])["finished"], true);
+}
+
+#[test]
 fn a_command_is_passed_on_whole() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
