@@ -156,7 +156,7 @@ fn log_of(session: &Client) -> Result<PathBuf, Failure> {
             )))
         }
         None => Err(Failure::new(format_args!(
-            "{name} writes no log file at this moment; only a consumer in its process sees its events"
+            "{name} writes no log file at this moment; a consumer in its process sees its events"
         ))),
     }
 }

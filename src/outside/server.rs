@@ -37,8 +37,8 @@ const MOST_CALLERS: usize = 64;
 const LET_IN: usize = 16;
 /// How long a caller may take for a request, and for reading its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// One second: how often the lock file is compared with what the session does, and how long a listener that
-/// fails is left alone.
+/// How long a listener that fails is left alone. As long as that, too, one wait for callers takes at
+/// most: then the lock file is compared with what the session does.
 const ROUND: Duration = Duration::from_secs(1);
 
 /// A door that is open, until it is dropped.
@@ -162,8 +162,8 @@ impl Server {
         })
     }
 
-    /// Gives each caller that is ready its turn, and lets those go who have kept still for too long:
-    /// by now, as what a request takes is not the time of those who wait behind it.
+    /// Gives each caller that is ready its turn, and lets those go who have kept still for too long
+    /// by now: what a request takes is not the time of those who wait behind it.
     fn serve(&mut self, ready: &[bool]) {
         let now = Instant::now();
         let mut ready = ready.iter();

@@ -1,4 +1,4 @@
-//! `etlring flush`, `snapshot`, `enable`, `disable`, `update`, `stop`: what a session is told to do.
+//! `etlring flush`, `snapshot`, `enable`, `disable`, `update`, `stop`: what a session is told.
 
 use crate::outcome::{Failure, Outcome, complain};
 use crate::sessions::{EnableArgs, ProviderArg, connect, explain, provider, query};
