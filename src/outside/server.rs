@@ -37,8 +37,8 @@ const MOST_CALLERS: usize = 64;
 const LET_IN: usize = 16;
 /// How long a caller may take for a request, and for reading its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a listener that fails is left alone. As long as that, too, one wait for callers takes at
-/// most: then the lock file is compared with what the session does.
+/// How long a listener that fails is left alone. One wait for callers takes as long at most, too:
+/// then the lock file is compared with what the session does.
 const ROUND: Duration = Duration::from_secs(1);
 
 /// A door that is open, until it is dropped.
