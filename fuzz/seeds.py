@@ -386,6 +386,20 @@ def log_file(data):
             seed("compress", buffer[72:filled], MOST_FILE)
 
 
+def control():
+    """The examples of the chapter on control, and a line of settings."""
+    chapter = (ROOT / "spec" / "19-control.md").read_text(encoding="utf-8")
+    for example in re.findall(r"```text\n# (?:[a-z]+)\n(.*?)```", chapter, re.DOTALL):
+        out = bytearray()
+        for line in example.splitlines():
+            match = LINE.match(line.split("#")[0])
+            out.extend(bytes.fromhex(match[2]))
+        seed("control", bytes(out))
+    status = bytes(74 + 94) + b"\1\0w" + bytes(10)
+    seed("control", struct.pack("<HHI", 1, 0x8002, len(status)) + status)
+    seed("control", b"name=web;log=/x;mode=circular;max-size-mb=8;enable=P,level=4,any=0x10")
+
+
 def main():
     for path in sorted((ROOT / "spec" / "vectors").glob("*.hex")):
         data = vector(path)
@@ -406,6 +420,7 @@ def main():
     manifests()
     program()
     web_server()
+    control()
     for target in sorted((FUZZ / "corpus").glob("*")):
         print(f"{target.name}: {sum(1 for _ in target.iterdir())} seeds")
 

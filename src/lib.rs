@@ -39,6 +39,7 @@
 //! | [`iis`] | tracing as modules of IIS know it | - |
 //! | [`mod@provider`] | who logs, and which sessions want to know | - |
 //! | [`tracelogging`] | events that describe themselves: [`event!`] | - |
+//! | [`outside`] | sessions of other processes: found, controlled | - |
 //! | [`session`] | record: sessions, lanes, the flusher, live consumers | - |
 //! | [`sink`] | where full buffers go: a file, memory | - |
 //! | [`reader`] | replay: files opened, indexed, read in file order and by time | - |
@@ -66,6 +67,8 @@ pub mod format;
 pub mod iis;
 #[cfg(feature = "std")]
 pub mod message;
+#[cfg(feature = "std")]
+pub mod outside;
 #[cfg(feature = "std")]
 pub mod provider;
 #[cfg(feature = "std")]

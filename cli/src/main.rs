@@ -10,6 +10,7 @@
 //! | [`walk`] | records in the order asked for, damage on stderr |
 //! | [`names`] | of providers and events; [`stacks`] the stacks of events |
 //! | [`text`] | times, sizes, escapes, colour; [`json`] the same for JSON |
+//! | [`sessions`] | sessions of other processes |
 //! | [`loss`] | the records that say what was lost where |
 
 mod anonymize;
@@ -35,6 +36,7 @@ mod recompress;
 mod recover;
 mod schemas;
 mod select;
+mod sessions;
 mod stacks;
 mod stats;
 mod tail;
@@ -74,8 +76,26 @@ enum Command {
     Verify(verify::Args),
     /// Make a finished log of a torn, killed or unfinished one, and of its ring
     Recover(recover::Args),
-    /// Follow a log that is being written
+    /// Follow a log that is being written, or a running session
     Tail(tail::Args),
+    /// Run a command with a session prepared for it
+    Start(sessions::start::Args),
+    /// The sessions that are running, and what dead ones have left
+    List(sessions::list::Args),
+    /// What a running session is, and how it fares
+    Query(sessions::query::Args),
+    /// Bring what a running session holds to its log
+    Flush(sessions::steer::FlushArgs),
+    /// Copy the ring of a running session to a log
+    Snapshot(sessions::steer::SnapshotArgs),
+    /// Enable a provider for a running session
+    Enable(sessions::steer::EnableProviderArgs),
+    /// Disable a provider for a running session
+    Disable(sessions::steer::DisableArgs),
+    /// Change settings of a running session
+    Update(sessions::steer::UpdateArgs),
+    /// Stop a running session
+    Stop(sessions::steer::StopArgs),
     /// Write a log for another tool: Perfetto, Wireshark, flame graphs, OpenTelemetry
     Export(export::Args),
     /// Make a new log of some of a log's records
@@ -119,6 +139,15 @@ fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args),
         Command::Recover(args) => recover::run(&args),
         Command::Tail(args) => tail::run(&args, colors),
+        Command::Start(args) => sessions::start::run(&args),
+        Command::List(args) => sessions::list::run(&args),
+        Command::Query(args) => sessions::query::run(&args),
+        Command::Flush(args) => sessions::steer::flush(&args),
+        Command::Snapshot(args) => sessions::steer::snapshot(&args),
+        Command::Enable(args) => sessions::steer::enable(&args),
+        Command::Disable(args) => sessions::steer::disable(&args),
+        Command::Update(args) => sessions::steer::update(&args),
+        Command::Stop(args) => sessions::steer::stop(&args),
         Command::Export(args) => export::run(&args),
         Command::Filter(args) => filter::run(&args),
         Command::Cut(args) => cut::run(&args),

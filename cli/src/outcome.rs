@@ -11,6 +11,8 @@ pub(crate) enum Outcome {
     Clean,
     /// Done, but the input is damaged: status 1.
     Damaged,
+    /// What a command that was run ended with.
+    Status(u8),
 }
 
 /// Why a subcommand was not done: status 2.
@@ -45,6 +47,7 @@ impl Outcome {
         match result {
             Ok(Self::Clean) => ExitCode::SUCCESS,
             Ok(Self::Damaged) => ExitCode::from(1),
+            Ok(Self::Status(status)) => ExitCode::from(status),
             Err(Failure::Because(why)) => {
                 complain(why);
                 ExitCode::from(2)

@@ -36,6 +36,11 @@ pub(crate) struct Output {
 const TRIES: u32 = 100;
 
 impl OutputArgs {
+    /// A file that takes the place of what is there.
+    pub(crate) fn over(path: &Path) -> Self {
+        Self { output: path.to_owned(), force: true }
+    }
+
     /// Creates the unfinished file. `inputs` are files that are read for it.
     pub(crate) fn create(&self, inputs: &[&Path]) -> Result<Output, Failure> {
         let path = &self.output;

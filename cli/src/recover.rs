@@ -2,7 +2,7 @@
 
 use crate::json;
 use crate::outcome::{Failure, Outcome, complain};
-use crate::output::OutputArgs;
+use crate::output::{Output, OutputArgs};
 use crate::text::{self, count, counted, escaped};
 use etlring::reader::{
     Positioned, RecoverError, Recovered, Recovery, RingCopy, RingError, Salvage, Source, ring_path,
@@ -70,6 +70,39 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
         text_of(args, report)
     };
     io::stdout().write_all(text.as_bytes())?;
+    Ok(Outcome::of(damaged))
+}
+
+/// Puts a finished log in the place of one whose process has ended without finishing it, and of its
+/// ring. Says whether all of it was whole.
+pub(crate) fn finish(log: &Path) -> Result<Outcome, Failure> {
+    let args = Args {
+        file: log.to_owned(),
+        ring: None,
+        no_ring: false,
+        output: OutputArgs::over(log),
+        leave_out_torn: false,
+        json: false,
+    };
+    let ring = find_ring(&args).map(|path| (copy(&path), path));
+    let source = open_log(&args, ring.is_some())?;
+    let ring = match ring {
+        Some((Ok(ring), path)) => Some((path, ring)),
+        Some((Err(error), path)) if source.is_none() => {
+            return Err(Failure::new(format!("{}: {error}; {HELP}", text::path(&path))));
+        }
+        _ => None,
+    };
+    let (salvage, ring) = examine(&args, source.as_deref(), ring)?;
+    let report = salvage.report();
+    let damaged = !report.left_out.is_empty() || report.buffers_missing > 0;
+    tell(&args, report);
+    // The log is an input that is meant to go.
+    write_to(args.output.create(&[])?, &args, &salvage)?;
+    if let Some(ring) = ring {
+        // All that was in it is in the log; readers leave it alone.
+        let _ = fs::remove_file(ring);
+    }
     Ok(Outcome::of(damaged))
 }
 
@@ -177,7 +210,10 @@ fn examine<'s>(
 /// Makes the output.
 fn write(args: &Args, ring: Option<&Path>, salvage: &Salvage<'_>) -> Result<(), Failure> {
     let inputs: Vec<&Path> = [Some(args.file.as_path()), ring].into_iter().flatten().collect();
-    let output = args.output.create(&inputs)?;
+    write_to(args.output.create(&inputs)?, args, salvage)
+}
+
+fn write_to(output: Output, args: &Args, salvage: &Salvage<'_>) -> Result<(), Failure> {
     let written = output.file().and_then(|file| {
         let mut out = BufWriter::with_capacity(1 << 20, file);
         salvage.write(&mut out)

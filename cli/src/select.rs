@@ -277,7 +277,7 @@ fn guid(text: &str) -> Result<Guid, String> {
     text.parse().map_err(|error: etlring::format::ParseGuidError| error.to_string())
 }
 
-fn mask(text: &str) -> Result<u64, String> {
+pub(crate) fn mask(text: &str) -> Result<u64, String> {
     let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
     match digits {
         Some(hex) => u64::from_str_radix(hex, 16),

@@ -1,4 +1,4 @@
-//! `etlring tail`: follows a log while another process writes it.
+//! `etlring tail`: follows a log, or a session by its name, while another process writes it.
 
 use crate::dump::{ShowArgs, Writer};
 use crate::input::{Input, explain};
@@ -6,17 +6,21 @@ use crate::json::Lines;
 use crate::names::Names;
 use crate::outcome::{Failure, Outcome, complain};
 use crate::select::Selection;
+use crate::sessions;
 use crate::text::{self, Colors};
 use crate::walk::{Flow, Found, Order, walk};
 use clap::ValueEnum;
 use clap::builder::RangedU64ValueParser;
+use etlring::format::LogFileMode;
+use etlring::outside::{self, Client, OutsideError};
 use etlring::reader::{Follow, Following, News, OpenError};
 use etlring::schema::Decoder;
 use std::collections::VecDeque;
+use std::fs;
 use std::io::{Stdout, StdoutLock};
 use std::ops::{ControlFlow, RangeInclusive};
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Arguments of `tail`.
 #[derive(Debug, clap::Args)]
@@ -27,8 +31,9 @@ Of several files that a session writes one after the other, FILE alone is follow
 it may be missing if its buffer was begun in the file before, which has the rest: follow that one \
 too.")]
 pub(crate) struct Args {
-    /// Log file; of several that one session writes, the one that is named is followed to its end
-    #[arg(value_name = "FILE")]
+    /// Log file, or a running session where no file has its name; a row of files is followed to the
+    /// end of the one that is named, that of a session to the end of the session
+    #[arg(value_name = "FILE|SESSION")]
     file: PathBuf,
     /// How each event is written
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
@@ -54,13 +59,13 @@ enum Format {
 
 /// Runs `tail`.
 pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
-    let name = text::path(&args.file);
-    let mut follow = Follow::open(&args.file).map_err(|error| match error {
-        OpenError::Unsupported(what) => Failure::new(format_args!(
-            "{name}: not supported: {what}; it does not grow: read it with etlring dump"
-        )),
-        _ => Failure::new(explain(&name, &error)),
-    })?;
+    let session = session(&args.file)?;
+    let mut path = match &session {
+        Some(session) => log_of(session)?,
+        None => args.file.clone(),
+    };
+    let name = text::path(&path);
+    let mut follow = open(&path)?;
     let stdout: Stdout = std::io::stdout();
     let mut tail = Tail {
         args,
@@ -91,7 +96,14 @@ pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
         }
         tail.show(news)?;
         match state {
-            Following::Finished => return Ok(tail.outcome),
+            Following::Finished => match session.as_ref().and_then(|s| next_log(s, &path)) {
+                Some(next) => {
+                    follow = open(&next)?;
+                    tail.name = text::path(&next);
+                    path = next;
+                }
+                None => return Ok(tail.outcome),
+            },
             Following::Abandoned => {
                 complain(format_args!(
                     "{0}: its process ended without finishing it; all that was committed is \
@@ -108,6 +120,80 @@ pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
             _ => std::thread::sleep(Duration::from_millis(args.interval)),
         }
     }
+}
+
+/// The running session of that name, where no file has it.
+fn session(name: &Path) -> Result<Option<Client>, Failure> {
+    let text = name.to_str().filter(|text| !text.contains(['/', '\\']));
+    let (Err(error), Some(text)) = (fs::symlink_metadata(name), text) else { return Ok(None) };
+    match outside::connect(text) {
+        Ok(session) => Ok(Some(session)),
+        Err(OutsideError::NotFound(_) | OutsideError::Name(_)) => Err(Failure::new(format_args!(
+            "{}: {error}, nor is a session of that name running; etlring list shows those that are",
+            text::path(name)
+        ))),
+        // Where sessions cannot be reached it was meant as a file.
+        Err(OutsideError::Unsupported) => Ok(None),
+        Err(error) => Err(sessions::explain(&error)),
+    }
+}
+
+/// The log that a session writes.
+fn log_of(session: &Client) -> Result<PathBuf, Failure> {
+    let status = session.query().map_err(|error| sessions::explain(&error))?;
+    let name = session.name();
+    match status.properties.log_file {
+        Some(log) => Ok(log),
+        None if status.properties.mode.has(LogFileMode::BUFFERING) => {
+            Err(Failure::new(format_args!(
+                "{name} keeps its events in memory; etlring snapshot {name} FILE copies them"
+            )))
+        }
+        None => Err(Failure::new(format_args!(
+            "{name} writes no log file at this moment; a consumer in its process sees its events"
+        ))),
+    }
+}
+
+/// The log that a session has gone on in; `None` if it has ended, too, or has no other one.
+fn next_log(session: &Client, path: &Path) -> Option<PathBuf> {
+    /// A session tells its next log, or is gone, a moment after it has finished one.
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
+        let log = session.query().ok()?.properties.log_file;
+        if let Some(next) = log.filter(|next| next != path) {
+            // Of numbered files some may lie between the two.
+            return Some(numbered_after(path, &next).filter(|p| p.is_file()).unwrap_or(next));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    None
+}
+
+/// The name that comes after `path`, where `next` is one of a higher number of the same pattern.
+fn numbered_after(path: &Path, next: &Path) -> Option<PathBuf> {
+    let (path, next) = (path.to_str()?, next.to_str()?);
+    let same = std::iter::zip(path.chars(), next.chars()).take_while(|(a, b)| a == b);
+    let same: usize = same.map(|(c, _)| c.len_utf8()).sum();
+    let start = path[..same].trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let number = |text: &str| -> Option<(u32, usize)> {
+        let digits = text[start..].find(|c: char| !c.is_ascii_digit())?;
+        Some((text[start..start + digits].parse().ok()?, start + digits))
+    };
+    let ((from, end), (to, next_end)) = (number(path)?, number(next)?);
+    let same_pattern = path[end..] == next[next_end..] && from < to;
+    same_pattern.then(|| format!("{}{}{}", &path[..start], from + 1, &path[end..]).into())
+}
+
+fn open(path: &Path) -> Result<Follow, Failure> {
+    let name = text::path(path);
+    Follow::open(path).map_err(|error| match error {
+        OpenError::Unsupported(what) => Failure::new(format_args!(
+            "{name}: not supported: {what}; it does not grow: read it with etlring dump"
+        )),
+        _ => Failure::new(explain(&name, &error)),
+    })
 }
 
 struct Tail<'a> {
@@ -191,4 +277,22 @@ fn describe(gap: &RangeInclusive<i64>) -> String {
         return format!("buffer {} passed unseen, or a part of it", gap.start());
     }
     format!("buffers {} to {} passed unseen, or parts of them", gap.start(), gap.end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn between_two_numbered_files_lie_others() {
+        let after = |path: &str, next: &str| numbered_after(Path::new(path), Path::new(next));
+        assert_eq!(after("/a/b-1.etl", "/a/b-4.etl"), Some("/a/b-2.etl".into()));
+        assert_eq!(after("/a/b-9.etl", "/a/b-10.etl"), Some("/a/b-10.etl".into()));
+        assert_eq!(after("/a/b-19.etl", "/a/b-21.etl"), Some("/a/b-20.etl".into()));
+        assert_eq!(after("/a/b2-1.etl", "/a/b2-3.etl"), Some("/a/b2-2.etl".into()));
+        for (path, next) in [("/a/b-4.etl", "/a/b-1.etl"), ("/a/b.etl", "/a/c.etl"), ("b-1", "b-2")]
+        {
+            assert_eq!(after(path, next), None);
+        }
+    }
 }

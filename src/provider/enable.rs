@@ -12,11 +12,11 @@ pub const MAX_FILTER: usize = 1024;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "enables nothing until it is given to a session"]
 pub struct Enable {
-    pub(super) level: u8,
-    pub(super) any: u64,
-    pub(super) all: u64,
-    pub(super) properties: Properties,
-    pub(super) filter: Vec<u8>,
+    pub(crate) level: u8,
+    pub(crate) any: u64,
+    pub(crate) all: u64,
+    pub(crate) properties: Properties,
+    pub(crate) filter: Vec<u8>,
 }
 
 impl Enable {
@@ -51,7 +51,7 @@ impl Enable {
         Self { filter: bytes.into(), ..self }
     }
 
-    pub(super) fn check(&self) -> Result<(), ControlError> {
+    pub(crate) fn check(&self) -> Result<(), ControlError> {
         let unknown = self.properties.0 & !Properties::SUPPORTED.0;
         if unknown != 0 {
             return Err(ControlError::Properties(unknown));

@@ -70,12 +70,14 @@
 pub mod activity;
 mod control;
 mod enable;
+mod name;
 mod process;
 mod registration;
 mod registry;
 mod write;
 
 pub use enable::{Enable, MAX_FILTER, MAX_SESSIONS, Properties};
+pub use name::{guid_of_ascii_name, guid_of_name};
 pub use registration::{Change, Control, Provider};
 pub(crate) use registry::Watch;
 pub use registry::{ProviderInfo, all};

@@ -11,6 +11,7 @@ use crate::session::{
     clock::Clock,
     controller::{Session, SessionError},
     directory::Claim,
+    door::TakeName,
     lane::HEADER_BYTES,
 };
 use crate::sink::{
@@ -120,6 +121,7 @@ const MAX_BUFFERS: u32 = 1 << 20;
 /// | [`real_time`](Self::real_time) | no | not with [`FileMode::Append`], nor a ring that is overwritten |
 /// | [`memory_ring`](Self::memory_ring) | no | instead of a log file or a sink |
 /// | [`one_lane`](Self::one_lane) | no | |
+/// | [`controllable`](Self::controllable) | no | Unix |
 /// | [`when_full`](Self::when_full) | discard | [`WhenFull`], up to 1 h |
 #[must_use = "a builder makes a session only when it is started"]
 pub struct SessionBuilder {
@@ -145,6 +147,7 @@ pub struct SessionBuilder {
     ring_file: Option<bool>,
     when_full: WhenFull,
     real_time: bool,
+    behind: Option<TakeName>,
 }
 
 /// A size as the logfile header tells it.
@@ -263,6 +266,7 @@ impl SessionBuilder {
             ring_file: None,
             when_full: WhenFull::default(),
             real_time: false,
+            behind: None,
         }
     }
 
@@ -393,12 +397,18 @@ impl SessionBuilder {
         Self { real_time: true, ..self }
     }
 
+    /// Has the session reached from outside, through a door that is made so.
+    pub(crate) fn behind(self, take: TakeName) -> Self {
+        Self { behind: Some(take), ..self }
+    }
+
     /// Starts the session.
     ///
     /// # Errors
     ///
     /// [`SessionError::Config`] names the setting that is wrong and its range;
-    /// [`SessionError::NameInUse`] if a running session of the process has the name;
+    /// [`SessionError::NameInUse`] if a running session of the process has the name, or a
+    /// controllable one of the user and this is to be one, too;
     /// [`SessionError::Append`] says why the session cannot go on with the log that is there;
     /// [`SessionError::Io`] if the file, the memory or the flusher thread cannot be made.
     pub fn start(mut self) -> Result<Session, SessionError> {
@@ -406,8 +416,9 @@ impl SessionBuilder {
         // Before the log is touched: it may be that of the session that has the name.
         let in_use = || SessionError::NameInUse(self.name.clone());
         let claim = Claim::new(&self.name).ok_or_else(in_use)?;
+        let door = self.behind.map(|take| take(&self.name)).transpose()?;
         let log_file = self.log_file.take();
-        match (config.ring, self.sink.take(), log_file) {
+        let session = match (config.ring, self.sink.take(), log_file) {
             (RingConfig::Recorder | RingConfig::Circular, _, path) => {
                 Session::start_ring(config, path, claim)
             }
@@ -419,7 +430,11 @@ impl SessionBuilder {
             (_, None, None) => {
                 Session::start(config, Target::Other(Box::new(NullSink)), None, claim)
             }
+        }?;
+        if let Some(door) = door {
+            session.open(door)?;
         }
+        Ok(session)
     }
 
     fn file_sink(&mut self, path: PathBuf, config: &Config) -> Result<FileSink, SessionError> {
@@ -727,6 +742,7 @@ impl fmt::Debug for SessionBuilder {
             .field("ring_file", &self.ring_file)
             .field("when_full", &self.when_full)
             .field("real_time", &self.real_time)
+            .field("controllable", &self.behind.is_some())
             .finish_non_exhaustive()
     }
 }

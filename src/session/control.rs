@@ -20,7 +20,7 @@ use std::fmt;
 use std::io;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ struct Inner {
     config: Config,
     /// The session's name, until the session has ended.
     claim: Mutex<Option<Claim>>,
+    /// Lets callers from outside in, as long as it is there.
+    door: Mutex<Option<Box<dyn fmt::Debug + Send>>>,
 }
 
 /// A controller that does not keep the session's memory.
@@ -109,12 +111,12 @@ pub struct SessionProperties {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "an update changes a session only when it is given to it"]
 pub struct Update {
-    flush_interval: Option<Duration>,
-    log_file: Option<PathBuf>,
-    maximum_buffers: Option<u32>,
-    minimum_buffers: Option<u32>,
-    buffer_size: Option<u32>,
-    clock: Option<Clock>,
+    pub(crate) flush_interval: Option<Duration>,
+    pub(crate) log_file: Option<PathBuf>,
+    pub(crate) maximum_buffers: Option<u32>,
+    pub(crate) minimum_buffers: Option<u32>,
+    pub(crate) buffer_size: Option<u32>,
+    pub(crate) clock: Option<Clock>,
 }
 
 impl Update {
@@ -289,11 +291,12 @@ impl Controller {
         claim: Claim,
     ) -> Self {
         let claim = Mutex::new(Some(claim));
-        let inner = Inner { handle, shared, flusher, id, started, config, claim };
+        let door = Mutex::new(None);
+        let inner = Inner { handle, shared, flusher, id, started, config, claim, door };
         let controller = Self { inner: Arc::new(inner) };
         controller.with_claim(|claim| {
             if let Some(claim) = claim {
-                claim.publish(Weak(Arc::downgrade(&controller.inner)));
+                claim.publish(controller.downgrade());
             }
         });
         controller
@@ -508,8 +511,31 @@ impl Controller {
         self.inner.shared.desk.at_end(at_end)
     }
 
+    /// Lets callers in until the session has ended.
+    pub(crate) fn set_door(&self, open: Box<dyn fmt::Debug + Send>) {
+        *self.door() = Some(open);
+    }
+
+    fn door(&self) -> MutexGuard<'_, Option<Box<dyn fmt::Debug + Send>>> {
+        // It is there or not, whoever panicked.
+        self.inner.door.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A controller that does not keep the session's memory.
+    pub(crate) fn downgrade(&self) -> Weak {
+        Weak(Arc::downgrade(&self.inner))
+    }
+
+    /// The log file as the settings name it, made or not.
+    #[cfg(unix)]
+    pub(crate) fn configured_log_file(&self) -> Option<PathBuf> {
+        let name = &self.inner.config.log_file_name;
+        Some(PathBuf::from(name)).filter(|_| !name.is_empty())
+    }
+
     /// Frees the name: the log is complete.
     pub(crate) fn ended(&self) {
+        *self.door() = None;
         self.with_claim(|claim| *claim = None);
     }
 }

@@ -6,6 +6,7 @@ use crate::session::{
     config::{Config, ConfigError, RingConfig, SessionBuilder},
     control::{Controller, config_code, io_code, win32},
     directory::Claim,
+    door::Door,
     flusher::Flusher,
     header::Header,
     keeper::Keeper,
@@ -71,7 +72,8 @@ pub struct Session {
 pub enum SessionError {
     /// A setting is wrong.
     Config(ConfigError),
-    /// A running session of this process has the name, in whatever case of its letters.
+    /// A running session of this process, or a [controllable](SessionBuilder::controllable) one of
+    /// this user, has the name, in whatever case of its letters.
     NameInUse(String),
     /// The session cannot go on with the log that is there.
     Append(AppendError),
@@ -284,6 +286,13 @@ impl Session {
             let what = "a snapshot is made of a memory ring or a circular log";
             io::Error::new(io::ErrorKind::Unsupported, what)
         })
+    }
+
+    /// Lets callers from outside in.
+    pub(crate) fn open(&self, door: Box<dyn Door>) -> Result<(), SessionError> {
+        let open = door.open(&self.controller, self.snapshots.as_ref());
+        self.controller.set_door(open.map_err(failed("listen to callers".to_owned()))?);
+        Ok(())
     }
 
     /// Controls this session from another thread or owner.

@@ -50,6 +50,7 @@ mod control;
 mod controller;
 mod desk;
 mod directory;
+mod door;
 mod flusher;
 mod header;
 mod keeper;
@@ -72,14 +73,18 @@ pub use append::AppendError;
 pub use clock::Clock;
 pub use config::{ConfigError, FileMode, SequenceMode, SessionBuilder, SyncMode, WhenFull};
 pub use control::{ControlError, Controller, SessionProperties, Update};
+#[cfg(unix)]
+pub(crate) use control::{Weak as WeakController, io_code, win32};
 pub use controller::{Session, SessionError};
 pub use directory::{all, find};
+pub(crate) use door::Door;
 pub use lane::Reservation;
 #[cfg(loom)]
 #[doc(hidden)]
 pub use lane::model;
 pub use live::{Consumer, Delivery, LiveBuffer, Missed, NoDelivery};
 pub use snapshot::SnapshotStats;
+pub(crate) use snapshot::Snapshots;
 pub use stats::{Discarded, EventsLost, LossCause, SessionStats};
 pub(crate) use writer::{Body, Stamp};
 pub use writer::{ClassicEvent, Event, SessionHandle};

@@ -1,6 +1,7 @@
 //! Providers that are declared once and events that are written where they happen.
 
 use crate::format::{EventDescriptor, Guid};
+use crate::outside;
 use crate::provider::{Provider, Watch, activity};
 use crate::session::{Body, Discarded};
 use crate::tracelogging::{CHANNEL, Fields, Level, ProviderMeta};
@@ -52,6 +53,13 @@ impl Place {
 /// The registered provider.
 #[inline]
 pub fn registered<P: Declared>() -> &'static Provider {
+    P::place().provider.get().unwrap_or_else(register::<P>)
+}
+
+#[cold]
+fn register<P: Declared>() -> &'static Provider {
+    // Before the place is locked: what it starts may come here again.
+    outside::at_first_provider();
     let place = P::place();
     place
         .provider

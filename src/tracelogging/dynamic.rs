@@ -1,6 +1,7 @@
 //! Providers and events whose names are only known at run time.
 
 use crate::format::{EventDescriptor, ExtType, Guid};
+use crate::outside;
 use crate::provider::{Change, Provider, activity};
 use crate::session::{Body, Discarded};
 use crate::tracelogging::{
@@ -54,6 +55,7 @@ impl DynamicProvider {
     fn new(name: &str, register: impl FnOnce(&str) -> Provider) -> Self {
         /// Longest name: a record must have room for more than that.
         const MOST: usize = 4096;
+        outside::at_first_provider();
         let name = cut(until_nul(name), MOST);
         let meta = ProviderMeta { name, group: None };
         let mut item = vec![0; provider_item_size(&meta)];

@@ -31,8 +31,8 @@ mod dynamic;
 mod field;
 mod macros;
 mod metadata;
-mod name;
 
+pub use crate::provider::{guid_of_ascii_name, guid_of_name};
 pub use declared::{Declared, Options, registered};
 #[doc(hidden)]
 pub use declared::{Place, typed, write};
@@ -45,7 +45,6 @@ pub use field::{Fields, Values};
 #[cfg(feature = "tracing")]
 pub(crate) use field::{types, without_raw};
 pub use metadata::{EventMeta, FieldMeta, ProviderMeta, items, items_size, provider_item_size};
-pub use name::{guid_of_ascii_name, guid_of_name};
 
 /// The channel of self-describing events.
 pub const CHANNEL: u8 = 11;

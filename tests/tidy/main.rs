@@ -21,13 +21,17 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("edit", &["reader", "schema", "codec", "format", "error"]),
     ("export", &["schema", "codec", "format", "error"]),
     ("provider", &["session", "sink", "codec", "format", "error"]),
-    ("tracelogging", &["provider", "session", "sink", "codec", "format", "error"]),
+    ("outside", &["provider", "session", "sink", "codec", "format", "error"]),
+    ("tracelogging", &["outside", "provider", "session", "sink", "codec", "format", "error"]),
     ("message", &["provider", "session", "sink", "codec", "format", "error"]),
     (
         "iis",
         &["message", "provider", "session", "sink", "export", "schema", "codec", "format", "error"],
     ),
-    ("bridge", &["tracelogging", "provider", "session", "sink", "codec", "format", "error"]),
+    (
+        "bridge",
+        &["tracelogging", "outside", "provider", "session", "sink", "codec", "format", "error"],
+    ),
 ];
 
 /// The only places for `unsafe`: the lane's memory, the clock, the map, the C ABI.

@@ -11,6 +11,8 @@ mod intact;
 mod outputs;
 mod recover;
 mod requests;
+#[cfg(unix)]
+mod sessions;
 mod tail;
 
 use serde_json::Value;
