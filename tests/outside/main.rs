@@ -2,6 +2,7 @@
 #![cfg(unix)]
 #![allow(missing_docs)]
 
+mod attach;
 mod control;
 mod hostile;
 mod messages;
