@@ -7,6 +7,7 @@ mod control;
 mod hostile;
 mod messages;
 mod places;
+mod rogue;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
