@@ -199,6 +199,7 @@ mod joining {
     use crate::outside::client::Way;
     use crate::outside::error::OutsideError;
     use crate::outside::message::{Answer, Request};
+    use crate::outside::wire;
     use crate::provider;
     use crate::session::{
         Claim, Clock, Controller, FRAMES, Frames, Link, Refusal, Session, SessionError, Setting,
@@ -222,6 +223,10 @@ mod joining {
             let in_use = || SessionError::NameInUse(self.name.clone());
             let claim = Claim::new(&self.name).ok_or_else(in_use).map_err(AttachError::Session)?;
             let way = Way::to(&self.name)?;
+            if way.owner() != wire::user() {
+                // Root may look at the sessions of others, but its files are not theirs.
+                return Err(OutsideError::Denied(self.name).into());
+            }
             let stream = ask(&way, &self.name)?;
             let before = [Source::of(Clock::PerformanceCounter).now(), monotonic()];
             let link = Arc::new(Link::new(stream).map_err(AttachError::Connection)?);

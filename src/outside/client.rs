@@ -205,6 +205,11 @@ mod way {
             self.place.path()
         }
 
+        /// Whose sessions lie there.
+        pub(in crate::outside) fn owner(&self) -> u32 {
+            self.place.owner()
+        }
+
         /// A connection to the session, or why there is none.
         pub(in crate::outside) fn open(
             &self,

@@ -432,7 +432,7 @@ impl Writer {
             .u64(nanos(properties.flush_interval))
             .i64(properties.start_time.0)
             .u64(properties.real_time_buffers_lost);
-        let (lost, damage) = (&stats.lost, &stats.attached.damage);
+        let (lost, damage) = (&stats.lost, &properties.attached.damage);
         for count in [
             stats.events_accepted,
             lost.no_free_buffer,
@@ -445,9 +445,9 @@ impl Writer {
             stats.events_after_stop,
             stats.buffers_written,
             stats.buffers_lost,
-            stats.attached.processes.into(),
-            stats.attached.detached,
-            stats.attached.died,
+            properties.attached.processes.into(),
+            properties.attached.detached,
+            properties.attached.died,
             damage.messages,
             damage.headers,
             damage.lanes,
@@ -691,8 +691,8 @@ impl<'a> Fields<'a> {
             buffer_size: size_of_buffer,
             lanes,
             ring_file,
-            attached: self.attached()?,
         };
+        let attached = self.attached()?;
         let name = self.text()?;
         let log_file = self.path()?;
         let sink_error = Some(self.short_text(MOST_ERROR)?).filter(|text| !text.is_empty());
@@ -724,6 +724,7 @@ impl<'a> Fields<'a> {
             flusher_thread_id,
             consumers,
             real_time_buffers_lost,
+            attached,
             stats,
         };
         Ok(SessionStatus { process_id, properties, sink_error, providers, providers_enabled })

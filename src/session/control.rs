@@ -20,7 +20,7 @@ use crate::session::{
     live::Consumer,
     setting::Setting,
     shared::Shared,
-    stats::SessionStats,
+    stats::{AttachStats, SessionStats},
     writer::SessionHandle,
 };
 use std::fmt;
@@ -105,6 +105,8 @@ pub struct SessionProperties {
     /// Pieces of buffers that consumers were too slow for, over all consumers
     /// (`RealTimeBuffersLost`).
     pub real_time_buffers_lost: u64,
+    /// Other processes that write into the session.
+    pub attached: AttachStats,
     /// What became of events and buffers (`NumberOfBuffers`, `FreeBuffers`, `EventsLost`,
     /// `BuffersWritten`, `LogBuffersLost`).
     pub stats: SessionStats,
@@ -358,8 +360,15 @@ impl Controller {
             flusher_thread_id: shared.desk.flusher_id(),
             consumers,
             real_time_buffers_lost,
+            attached: self.attached(),
             stats: self.inner.handle.query(),
         }
+    }
+
+    /// The processes that write into the session, and what was wrong with what they sent.
+    #[must_use]
+    pub fn attached(&self) -> AttachStats {
+        self.inner.shared.attached.stats()
     }
 
     /// Waits until everything committed before this call is in the log, and was given to consumers.

@@ -127,12 +127,10 @@ pub struct SessionStats {
     pub lanes: u32,
     /// Whether the buffers lie in a file, so that they survive a kill of the process.
     pub ring_file: bool,
-    /// Other processes that write into the session. What became of their events is in the counters
-    /// above; what they had not told of when they died is not.
-    pub attached: AttachStats,
 }
 
-/// The processes that are or were attached to a session.
+/// The processes that are or were attached to a session. What became of their events is in the
+/// session's [`SessionStats`]; what they had not told of when they died is not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AttachStats {
     /// Attached at this moment.

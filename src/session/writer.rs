@@ -332,7 +332,6 @@ impl SessionHandle {
         stats.events_disabled += others.events_disabled;
         stats.events_after_stop += others.events_after_stop;
         stats.lost.add(&others.lost);
-        stats.attached = others.attached;
         stats
     }
 

@@ -148,11 +148,12 @@ fn events_of_other_processes_are_in_the_log_once_each() {
             (accepted, lost) = (accepted + told[0], lost + told[1]);
             assert!(writer.wait().unwrap().success());
         }
-        until("their leaving", || session.query().attached.processes == 0);
+        until("their leaving", || session.attached().processes == 0);
+        let attached = session.attached();
         let stats = session.stop().unwrap();
         assert_eq!(stats.attempted(), 7 * EVENTS);
-        assert_eq!((stats.attached.detached, stats.attached.died), (3, 0));
-        assert_eq!(stats.attached.damage.total(), 0, "{stats:?}");
+        assert_eq!((attached.detached, attached.died), (3, 0));
+        assert_eq!(attached.damage.total(), 0, "{attached:?}");
         // Whatever the owner itself lost: the sums are told by the processes.
         let own = EVENTS - stats.events_accepted.saturating_sub(accepted);
         assert_eq!(stats.lost.total(), lost + own);
@@ -220,10 +221,11 @@ fn kills(directory: &Path, kills: u32, events: u64, life: Duration) {
         (accepted, lost) = (accepted + told[0], lost + told[1]);
         assert!(survivor.wait().unwrap().success());
     }
-    until("their leaving", || session.query().attached.processes == 0);
+    until("their leaving", || session.attached().processes == 0);
+    let attached = session.attached();
     let stats = session.stop().unwrap();
-    assert_eq!((stats.attached.detached, stats.attached.died), (3, u64::from(kills)));
-    assert_eq!(stats.attached.damage.total(), 0, "{stats:?}");
+    assert_eq!((attached.detached, attached.died), (3, u64::from(kills)));
+    assert_eq!(attached.damage.total(), 0, "{attached:?}");
     assert!(stats.events_accepted >= accepted && stats.lost.total() >= lost);
     check_whole(&log, &stats);
     let found = found(&log);
@@ -300,9 +302,11 @@ fn enabling_reaches_all_attached_processes() {
         outs.iter_mut().for_each(|out| drop(line(out, "enabled")));
         client.disable(PROVIDER).unwrap();
         outs.iter_mut().for_each(|out| drop(line(out, "disabled")));
-        assert_eq!(session.query().attached.processes, 8);
-        let stats = session.stop().unwrap();
-        assert_eq!((stats.attached.detached, stats.attached.died), (8, 0));
+        assert_eq!(session.attached().processes, 8);
+        let controller = session.controller();
+        session.stop().unwrap();
+        let attached = controller.attached();
+        assert_eq!((attached.detached, attached.died), (8, 0));
         for (child, out) in children.iter_mut().zip(&mut outs) {
             drop(child.0.stdin.take());
             assert_eq!(line(out, "stopped "), "0");

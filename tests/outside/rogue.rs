@@ -140,11 +140,12 @@ fn beside_an_honest_process(directory: &Path, rogue: impl FnOnce(&Session)) -> A
     let told = numbers(&line(&mut out, "done "));
     assert_eq!(told[0] + told[1], 2 * EVENTS);
     assert!(honest.wait().unwrap().success());
-    until("their leaving", || session.query().attached.processes == 0);
+    until("their leaving", || session.attached().processes == 0);
     session.flush().unwrap();
-    let stats = session.stop().unwrap();
+    let attached = session.attached();
+    session.stop().unwrap();
     check_one(&log, 1, told[0]);
-    stats.attached
+    attached
 }
 
 #[test]
@@ -164,7 +165,7 @@ fn bytes_that_are_no_messages_end_one_connection() {
                 // Read to its end: the owner has hung up.
                 let mut rest = Vec::new();
                 let _ = rogue.stream.read_to_end(&mut rest);
-                until("its leaving", || session.query().attached.died > round);
+                until("its leaving", || session.attached().died > round);
             }
         });
         assert_eq!((stats.died, stats.damage.messages, stats.damage.total()), (40, 40, 40));
@@ -176,7 +177,7 @@ fn damaged_buffers_are_left_out_and_counted() {
     alone("rogue::damaged_buffers_are_left_out_and_counted", |directory| {
         let mut dice = Dice(0xB0FF);
         let stats = beside_an_honest_process(directory, |session| {
-            let before = session.query().attached.damage;
+            let before = session.attached().damage;
             assert_eq!(before.total(), 0);
             let mut rogue = Rogue::attached(directory);
             let good = buffers(directory);
@@ -261,7 +262,7 @@ fn a_scribbled_ring_harms_nobody_else() {
                     ring.set_len(dice.next() % (BUFFERS * SIZE as u64)).unwrap();
                 }
                 drop(rogue);
-                until("its leaving", || session.query().attached.died > round);
+                until("its leaving", || session.attached().died > round);
             }
         });
         assert!(stats.damage.total() > 0, "{stats:?}");
@@ -295,7 +296,7 @@ fn what_is_no_ring_file_is_refused() {
                 rogue.stream.read_exact(&mut answer).unwrap();
                 // Refused for its ring file: message 2, reason 5.
                 assert_eq!(answer[..9], [8, 0, 0, 0, 2, 0, 0, 0, 5], "round {round}");
-                until("its damage", || session.query().attached.damage.rings > round);
+                until("its damage", || session.attached().damage.rings > round);
                 if round == 2 {
                     fs::remove_dir(&rogue.ring).unwrap();
                 } else if round > 0 {

@@ -3,7 +3,7 @@
 
 use crate::session::setting::{Counts, Setting};
 use crate::session::shared::Shared;
-use crate::session::stats::SessionStats;
+use crate::session::stats::{AttachStats, SessionStats};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -17,6 +17,11 @@ impl Hub {
     #[expect(clippy::unused_self, reason = "as where there is somebody")]
     pub(crate) fn sums(&self) -> SessionStats {
         SessionStats::default()
+    }
+
+    #[expect(clippy::unused_self, reason = "as where there is somebody")]
+    pub(crate) fn stats(&self) -> AttachStats {
+        AttachStats::default()
     }
 
     #[expect(clippy::unused_self, reason = "as where there is somebody")]

@@ -464,10 +464,15 @@ impl Hub {
         *count += 1;
     }
 
-    /// What has become of the processes and their events.
+    /// The processes, and what was wrong with what they sent.
+    pub(crate) fn stats(&self) -> AttachStats {
+        self.state().stats
+    }
+
+    /// What has become of their events.
     pub(crate) fn sums(&self) -> SessionStats {
         let state = self.state();
-        let mut sums = SessionStats { attached: state.stats, ..SessionStats::default() };
+        let mut sums = SessionStats::default();
         for one in state.members.iter().map(|member| &member.sums).chain([&state.past]) {
             let more = |sum: u64, count: u64| sum.saturating_add(count.min(LARGEST));
             sums.events_accepted = more(sums.events_accepted, one.accepted);
