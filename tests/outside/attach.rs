@@ -18,9 +18,9 @@ use std::process::{Child, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
 pub(crate) const CLASS: Guid = Guid::from_u128(0x8d2f_9c10_55aa_4c57_bd0e_6f1f_3a9a_77a7);
-const EVENT: ClassicEvent = ClassicEvent::new(CLASS, 10, 4);
+pub(crate) const EVENT: ClassicEvent = ClassicEvent::new(CLASS, 10, 4);
 const PROVIDER: Guid = Guid::from_u128(0x8d2f_9c10_55aa_4c57_bd0e_6f1f_3a9a_77a8);
-const NAME: &str = "shared";
+pub(crate) const NAME: &str = "shared";
 /// How long anything that must happen may take before a test gives up.
 const GIVE_UP: Duration = Duration::from_secs(120);
 
@@ -68,7 +68,7 @@ pub(crate) fn role(role: &str, directory: &Path, words: &[&str]) -> Child {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
 }
 
-fn words() -> Option<Vec<String>> {
+pub(crate) fn words() -> Option<Vec<String>> {
     let words = std::env::var("ETLRING_TEST_WORDS").ok()?;
     Some(words.split(' ').map(str::to_owned).collect())
 }

@@ -4,6 +4,7 @@
 
 mod attach;
 mod control;
+mod cost;
 mod hostile;
 mod messages;
 mod places;
