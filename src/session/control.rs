@@ -35,7 +35,7 @@ use std::time::Duration;
 const ATTACHED: Duration = Duration::from_secs(10);
 /// Lanes of one attached process: its threads that log at the same time.
 #[cfg(unix)]
-const MOST_LANES_OF_ONE: u32 = 256;
+const MOST_LANES_OF_ONE: u32 = 64;
 
 /// Controls a running session: cheap to clone, for any thread.
 ///
@@ -551,7 +551,8 @@ impl Controller {
     pub(crate) fn terms(&self, ring_base: PathBuf) -> Terms {
         let Inner { handle, shared, config, .. } = &*self.inner;
         let clock = handle.clock_source();
-        let place = Place { shared: Arc::clone(shared), flusher: self.inner.flusher.clone() };
+        let (ring, flusher) = (handle.ring(), self.inner.flusher.clone());
+        let place = Place { shared: Arc::clone(shared), ring, flusher };
         let interval = shared.desk.flush_interval().as_nanos();
         let welcome = Welcome {
             version: FRAMES,

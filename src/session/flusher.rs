@@ -298,8 +298,18 @@ impl Flusher {
 
     /// Takes buffers of quiet lanes back while few are free. Tells whether it took one.
     fn take_back_quiet(&mut self) -> bool {
-        let taken = self.lookout.quiet(&mut self.collector);
+        let mut taken = self.lookout.quiet(&mut self.collector);
         let worked = !taken.is_empty();
+        if worked && self.log.owner().is_some() {
+            // The owner numbers buffers as they come. What a lane gave up before it took the one
+            // that was now taken from it, and what went on under its number since, has been
+            // collected by now or is collected here.
+            self.collector.collect();
+            while let Some(sealed) = self.collector.next_full() {
+                taken.push(sealed);
+            }
+            taken.sort_by_key(|sealed| self.collector.sequence(sealed));
+        }
         for sealed in taken {
             self.write_sealed(sealed, BufferFlags::default());
         }

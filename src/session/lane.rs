@@ -515,9 +515,13 @@ impl Ring {
     /// A lane of the log for another process.
     #[cfg(unix)]
     pub(crate) fn take_lane_number(&self) -> Option<u16> {
-        let number = self.exchange.numbers.take()?;
-        self.exchange.numbers_used.fetch_max(number + 1, Ordering::Relaxed);
-        u16::try_from(number).ok()
+        self.exchange.numbers.take().and_then(|number| u16::try_from(number).ok())
+    }
+
+    /// Such a lane has records.
+    #[cfg(unix)]
+    pub(crate) fn use_lane_number(&self, number: u16) {
+        self.exchange.numbers_used.fetch_max(u32::from(number) + 1, Ordering::Relaxed);
     }
 
     /// Gives such a lane back: all of its buffers are in the log.

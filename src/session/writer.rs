@@ -284,6 +284,12 @@ impl SessionHandle {
         (self.ring.buffers(), self.ring.most_buffers())
     }
 
+    /// The session's ring.
+    #[cfg(unix)]
+    pub(crate) fn ring(&self) -> Arc<Ring> {
+        Arc::clone(&self.ring)
+    }
+
     /// How the session's clock is read.
     #[cfg(unix)]
     pub(crate) fn clock_source(&self) -> Source {

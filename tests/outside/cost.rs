@@ -41,13 +41,14 @@ fn under_valgrind(options: &[String], like: &Command) -> Child {
     let mut command = Command::new("valgrind");
     command.args(options).arg(like.get_program()).args(like.get_args());
     command.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap()
 }
 
 /// Instructions of the loop.
 fn instructions(directory: &Path, who: &str) -> u64 {
     let out = directory.join(format!("callgrind.{who}"));
     let options = [
+        "--quiet".to_owned(),
         "--tool=callgrind".to_owned(),
         "--toggle-collect=*counted_loop*".to_owned(),
         format!("--callgrind-out-file={}", out.display()),
@@ -71,7 +72,8 @@ fn an_event_costs_in_an_attached_process_what_it_costs_in_the_owner() {
     // Under valgrind, too, or it would read another clock.
     let mut like = again("attach::owning", directory.path());
     like.env("ETLRING_TEST_WORDS", "");
-    let mut owner = crate::Ending(under_valgrind(&["--tool=none".to_owned()], &like));
+    let mut owner =
+        crate::Ending(under_valgrind(&["--quiet".to_owned(), "--tool=none".to_owned()], &like));
     let mut out = BufReader::new(owner.0.stdout.take().unwrap());
     line(&mut out, "owning");
     let own = instructions(directory.path(), "own");

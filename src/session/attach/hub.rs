@@ -18,6 +18,7 @@ use crate::session::attach::{
     ledger::News,
     wire::{kind, number_frame},
 };
+use crate::session::lane::Ring;
 use crate::session::setting::{Counts, Setting};
 use crate::session::shared::Shared;
 use crate::session::stats::{AttachStats, EventsLost, SessionStats};
@@ -30,6 +31,9 @@ use std::time::{Duration, Instant};
 
 /// Processes that may be attached to one session at a time.
 const MOST_PROCESSES: usize = 64;
+/// Lanes that attached processes may have at a time, all together; the others are for the owner's
+/// own threads.
+const MOST_LANES: usize = 1536;
 /// Bytes of one process that wait for the flusher, unless a single buffer is larger.
 const INBOX_BYTES: usize = 1 << 20;
 /// Messages that wait for a process before it is given up: it reads none.
@@ -137,6 +141,8 @@ pub(crate) struct Arrived {
 pub(crate) struct Process {
     /// Unlike that of any other process that the session has had.
     pub(crate) id: u64,
+    /// The log's lanes that are its own, by its own numbers.
+    pub(crate) lanes: Vec<u16>,
     stream: UnixStream,
     outgoing: Mutex<Outgoing>,
     wake: Condvar,
@@ -222,18 +228,31 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a process in, which is not told anything yet.
-    pub(crate) fn admit(&self, stream: UnixStream) -> Result<Arc<Process>, NoRoom> {
+    /// Lets a process in, which is not told anything yet, with as many lanes as it may have of
+    /// `wanted`.
+    pub(crate) fn admit(
+        &self,
+        stream: UnixStream,
+        wanted: u32,
+        ring: &Ring,
+    ) -> Result<Arc<Process>, NoRoom> {
         let mut state = self.state();
         if state.ending || state.closed {
             return Err(NoRoom::Ending);
         }
-        if state.members.len() >= MOST_PROCESSES {
+        let taken: usize = state.members.iter().map(|member| member.process.lanes.len()).sum();
+        let wanted = (wanted as usize).min(MOST_LANES.saturating_sub(taken));
+        if state.members.len() >= MOST_PROCESSES || wanted == 0 {
+            return Err(NoRoom::Full);
+        }
+        let lanes: Vec<_> = (0..wanted).map_while(|_| ring.take_lane_number()).collect();
+        if lanes.is_empty() {
             return Err(NoRoom::Full);
         }
         state.last_id += 1;
         let process = Arc::new(Process {
             id: state.last_id,
+            lanes,
             stream,
             outgoing: Mutex::default(),
             wake: Condvar::new(),
@@ -524,11 +543,11 @@ impl Sums {
     }
 }
 
-/// What the threads of the processes have of the session: its counters and its hub, but neither its
-/// memory nor its name.
+/// What the threads of the processes have of the session.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) ring: Arc<Ring>,
     pub(crate) flusher: std::thread::Thread,
 }
 

@@ -1,28 +1,26 @@
 //! Where the buffers of attached processes come into the log: the flusher's side.
 //!
-//! A buffer gets what the log knows it by when it first comes: a number behind all that came before,
-//! and a lane that nobody else has. Numbers of one lane are in the order of its records, since its
-//! process sends no buffer before those that its lane gave up earlier. A lane is given back when its
-//! process has gone and all of it is in the log: whoever gets it next has later stamps and numbers.
+//! A buffer gets what the log knows it by when it first comes: a number behind all that came before.
+//! Numbers of one lane are in the order of its records, since its process sends no buffer before
+//! those that its lane gave up earlier.
+//!
+//! Its lanes a process gets when it is attached, and not when their first buffers come: these hold
+//! records of some time ago, when another thread may still have had the lane, and the stamps of a
+//! lane must not run backwards. They are given back when the process has gone and all of it is in
+//! the log: whoever gets one next has later stamps and numbers.
 
 use crate::codec::encode;
 use crate::format::{BufferFlags, BufferHeader};
-use crate::session::attach::hub::Arrived;
+use crate::session::attach::hub::{Arrived, Process};
 use crate::session::lane::Ring;
 use std::collections::HashMap;
 use zerocopy::IntoBytes;
-
-/// Lanes that attached processes may have at a time, all together; the others are for the owner's
-/// own threads.
-const MOST_LANES: usize = 1536;
 
 /// What the log knows of attached processes.
 #[derive(Debug)]
 pub(crate) struct Inlet {
     /// By process and its number of the buffer.
     slots: HashMap<(u64, i64), Slot>,
-    /// By process and its number of the lane.
-    lanes: HashMap<(u64, u16), u16>,
     /// Slots of the log that are not in use.
     free: Vec<usize>,
     /// The first slot that none was yet.
@@ -48,7 +46,6 @@ impl Inlet {
     pub(crate) fn new(slots: u32, logger_id: u16) -> Self {
         Self {
             slots: HashMap::new(),
-            lanes: HashMap::new(),
             free: Vec::new(),
             next: slots as usize,
             logger_id,
@@ -57,10 +54,11 @@ impl Inlet {
     }
 
     /// Puts a buffer together in `space` as the log has it, but for what is set when it is written;
-    /// gives its slot, a new one if need be. `None` if all lanes are taken.
+    /// gives its slot, a new one if need be. `None` if its process has no such lane.
     pub(crate) fn place(&mut self, ring: &Ring, arrived: &Arrived) -> Option<usize> {
         let (process, number) = (arrived.process.id, arrived.checked.sequence);
-        let lane = self.lane(ring, process, arrived.checked.lane)?;
+        let lane = *arrived.process.lanes.get(usize::from(arrived.checked.lane))?;
+        ring.use_lane_number(lane);
         let Self { slots, free, next, space, .. } = self;
         let slot = slots.entry((process, number)).or_insert_with(|| {
             let index = free.pop().unwrap_or_else(|| {
@@ -92,18 +90,6 @@ impl Inlet {
         }
     }
 
-    fn lane(&mut self, ring: &Ring, process: u64, lane: u16) -> Option<u16> {
-        if let Some(lane) = self.lanes.get(&(process, lane)) {
-            return Some(*lane);
-        }
-        if self.lanes.len() >= MOST_LANES {
-            return None;
-        }
-        let own = ring.take_lane_number()?;
-        self.lanes.insert((process, lane), own);
-        Some(own)
-    }
-
     /// The buffer does not come again.
     pub(crate) fn close(&mut self, process: u64, sequence: i64) {
         if let Some(slot) = self.slots.remove(&(process, sequence)) {
@@ -112,16 +98,11 @@ impl Inlet {
     }
 
     /// A process has gone: its lanes are given back, and its open buffers stay as they are.
-    pub(crate) fn leave(&mut self, ring: &Ring, process: u64) -> Vec<Slot> {
-        let open: Vec<_> = self.slots.keys().filter(|key| key.0 == process).copied().collect();
+    pub(crate) fn leave(&mut self, ring: &Ring, process: &Process) -> Vec<Slot> {
+        let open: Vec<_> = self.slots.keys().filter(|key| key.0 == process.id).copied().collect();
         let open = open.into_iter().filter_map(|key| self.slots.remove(&key)).collect::<Vec<_>>();
         self.free.extend(open.iter().map(|slot| slot.index));
-        self.lanes.retain(|(of, _), lane| {
-            if *of == process {
-                ring.give_lane_number(*lane);
-            }
-            *of != process
-        });
+        process.lanes.iter().for_each(|lane| ring.give_lane_number(*lane));
         open
     }
 }

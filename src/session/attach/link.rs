@@ -34,6 +34,9 @@ const LOOK: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) struct Link {
     stream: UnixStream,
+    /// The owner knows of the ring: it may be sent something. Until then this is the flusher's no
+    /// more than anybody's.
+    ready: AtomicBool,
     /// The owner has gone, and the connection with it.
     gone: AtomicBool,
     /// Buffers that the owner has in its log.
@@ -51,12 +54,19 @@ impl Link {
         stream.set_write_timeout(Some(LOOK))?;
         Ok(Self {
             stream,
+            ready: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             taken: AtomicU64::new(0),
             flush_wanted: AtomicU64::new(0),
             bye: Mutex::new(false),
             changed: Condvar::new(),
         })
+    }
+
+    /// The owner was told of the ring.
+    pub(crate) fn set_ready(&self) {
+        // Release pairs with the acquire in `flushed`: what was sent before was sent whole.
+        self.ready.store(true, Ordering::Release);
     }
 
     /// Whether the owner has gone.
@@ -175,6 +185,10 @@ impl Sender {
 
     /// A flush has ended, which the owner wanted under this number.
     pub(crate) fn flushed(&mut self, counts: &Counts, number: u64) -> io::Result<()> {
+        if !self.link.ready.load(Ordering::Acquire) {
+            // The session is only being started, and has no events.
+            return Ok(());
+        }
         self.send_held(false)?;
         self.send(&counts.frame())?;
         self.send(&wire::number_frame(kind::FLUSHED, number))

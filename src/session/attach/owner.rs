@@ -60,20 +60,22 @@ impl Terms {
 
     fn look_after(self, stream: UnixStream) -> io::Result<()> {
         stream.set_nonblocking(false)?;
-        // None of its events is older.
-        let start_ticks = self.clock.now();
         stream.set_write_timeout(Some(SETUP))?;
         if !self.takes_buffers {
             return refuse(&stream, Refusal::RING);
         }
         let hub = self.place.hub();
-        let process = match hub.admit(stream.try_clone()?) {
+        let lanes = self.welcome.lanes.min(self.welcome.most_buffers);
+        let process = match hub.admit(stream.try_clone()?, lanes, &self.place.ring) {
             Ok(process) => process,
             Err(NoRoom::Full) => return refuse(&stream, Refusal::FULL),
             Err(NoRoom::Ending) => return refuse(&stream, Refusal::ENDING),
         };
+        // None of its events is older, and its lanes were its own by then.
+        let start_ticks = self.clock.now();
         let settled = self.set_up(&process, &stream);
         let Ok((frames, orphan, buffers)) = settled else {
+            process.lanes.iter().for_each(|lane| self.place.ring.give_lane_number(*lane));
             hub.leave(&process, true);
             return settled.map(drop);
         };
@@ -91,7 +93,7 @@ impl Terms {
             })
         };
         let mut visit = Visit {
-            rules: self.rules(buffers, start_ticks),
+            rules: self.rules(&process, buffers, start_ticks),
             ledger: Ledger::new(buffers),
             place: &self.place,
             process: &process,
@@ -130,7 +132,7 @@ impl Terms {
         let most = u32::try_from(most).unwrap_or(u32::MAX).min(self.welcome.most_buffers).max(2);
         let welcome = Welcome {
             most_buffers: most,
-            lanes: self.welcome.lanes.min(most),
+            lanes: u32::try_from(process.lanes.len()).unwrap_or(u32::MAX),
             ticks: self.clock.now(),
             ring: path.as_os_str().as_bytes().to_vec(),
             ..self.welcome.clone()
@@ -164,10 +166,11 @@ impl Terms {
         Ok((frames.with_buffers(welcome.buffer_size), orphan, buffers))
     }
 
-    fn rules(&self, buffers: u32, start_ticks: u64) -> Rules {
+    fn rules(&self, process: &Process, buffers: u32, start_ticks: u64) -> Rules {
+        let lanes = u32::try_from(process.lanes.len()).unwrap_or(u32::MAX);
         Rules {
             buffer_size: self.welcome.buffer_size,
-            lanes: self.welcome.lanes.min(buffers),
+            lanes: lanes.min(buffers),
             clock: self.clock,
             start_ticks,
             slack: clock::frequency(self.clock) / 10,

@@ -29,7 +29,7 @@ mod here {
                     Item::Buffer(arrived) => self.write_arrived(&arrived),
                     Item::Gone(process) => {
                         let ring = Arc::clone(self.collector.ring());
-                        for slot in self.inlet.leave(&ring, process.id) {
+                        for slot in self.inlet.leave(&ring, &process) {
                             // What could not be written before gets its last try.
                             if let Some(mut bytes) = slot.unwritten {
                                 self.write_foreign(slot.index, &mut bytes, true);
