@@ -13,9 +13,9 @@ impl Session {
     /// [`controllable`](SessionBuilder::controllable).
     ///
     /// What comes of it is a session of this process: threads log through it as through any other,
-    /// at the same cost, and its providers are those of this process, enabled as the owner's session
-    /// says, now and from then on. Its events are in the owner's log. See spec/20-attach.md for what
-    /// becomes of them when one of the processes dies.
+    /// at the same cost, and its providers are those of this process, enabled as the owner's
+    /// session says, now and from then on. Its events are in the owner's log. See spec/20-attach.md
+    /// for what becomes of them when one of the processes dies.
     ///
     /// ```no_run
     /// use etlring::format::Guid;

@@ -1,6 +1,6 @@
 //! Sessions reached from outside: each test in a process of its own, with a directory of its own.
 #![cfg(unix)]
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::cast_possible_truncation)]
 
 mod attach;
 mod control;

@@ -1,9 +1,9 @@
 //! Whether the bytes that another process gave are a buffer.
 //!
 //! What is looked at is what a reader of the log relies on, and what would let one process harm the
-//! records of another: sizes, lane, the chain of records, their kinds, and stamps that run backwards
-//! or lie outside of the session. What a record says of itself (provider, thread, payload) is the
-//! process's own business.
+//! records of another: sizes, lane, the chain of records, their kinds, and stamps that run
+//! backwards or lie outside of the session. What a record says of itself (provider, thread,
+//! payload) is the process's own business.
 
 use crate::codec::{LossRecord, Lost, RecordHeader, RecordView, Records, checksum};
 use crate::format::{BufferFlags, BufferHeader, BufferState, BufferType};

@@ -1,8 +1,8 @@
 //! Where the buffers of attached processes come into the log: the flusher's side.
 //!
-//! A buffer gets what the log knows it by when it first comes: a number behind all that came before.
-//! Numbers of one lane are in the order of its records, since its process sends no buffer before
-//! those that its lane gave up earlier.
+//! A buffer gets what the log knows it by when it first comes: a number behind all that came
+//! before. Numbers of one lane are in the order of its records, since its process sends no buffer
+//! before those that its lane gave up earlier.
 //!
 //! Its lanes a process gets when it is attached, and not when their first buffers come: these hold
 //! records of some time ago, when another thread may still have had the lane, and the stamps of a

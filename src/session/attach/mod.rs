@@ -13,8 +13,8 @@
 //! Every process has a ring of its own, and no memory is shared that more than one of them may
 //! write. So an event costs in an attached process what it costs in the owner, since it is the same
 //! code; a process that is broken or hostile can spoil its own records and nobody else's; and one
-//! that is killed leaves its ring in a file, from which the owner takes what had not come. The price
-//! is that a buffer is copied once through a socket.
+//! that is killed leaves its ring in a file, from which the owner takes what had not come. The
+//! price is that a buffer is copied once through a socket.
 //!
 //! What is said over the connection, what is checked and who may change what is in
 //! spec/20-attach.md.
@@ -22,8 +22,8 @@
 //! # Where to read on
 //!
 //! `link` is the attached side, `owner` and `hub` are the other one; `check` and `ledger` are what
-//! stands between a hostile process and the log, `orphan` reads the ring of a dead one, `inlet` puts
-//! into the log what has passed.
+//! stands between a hostile process and the log, `orphan` reads the ring of a dead one, `inlet`
+//! puts into the log what has passed.
 
 mod check;
 pub(crate) mod hub;

@@ -1,8 +1,8 @@
 //! The ring of an attached process, read when the process has died.
 //!
-//! The file is the process's own, so anything may be in it, and it may be cut or written while it is
-//! read. It is never mapped: a map of a file that is cut ends the process that looks. It is opened
-//! once, when the process is attached, so that no name can be made to lead elsewhere later.
+//! The file is the process's own, so anything may be in it, and it may be cut or written while it
+//! is read. It is never mapped: a map of a file that is cut ends the process that looks. It is
+//! opened once, when the process is attached, so that no name can be made to lead elsewhere later.
 
 use crate::format::{BufferHeader, BufferState};
 use crate::session::lane::HEADER_BYTES;
