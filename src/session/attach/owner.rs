@@ -8,9 +8,9 @@
 //! ```
 //!
 //! Every byte that comes is looked at before anything is done with it: see `wire`, `check` and
-//! `ledger`. What is wrong is counted by what it is. A buffer that is wrong is left out and the next
-//! one is looked at; behind a frame that is none nothing can be found any more, so the connection
-//! ends, and the process is one that died.
+//! `ledger`. What is wrong is counted by what it is. A buffer that is wrong is left out and the
+//! next one is looked at; behind a frame that is none nothing can be found any more, so the
+//! connection ends, and the process is one that died.
 
 use crate::session::attach::{
     check::{Checked, Rules},
