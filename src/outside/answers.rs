@@ -2,6 +2,7 @@
 
 use crate::outside::message::{Answer, Entry, MOST_PROVIDERS, Request};
 use crate::outside::status::{EnabledProvider, SessionStatus};
+use crate::outside::wire::send_all;
 use crate::provider;
 use crate::session::{ControlError, Controller, Snapshots, WeakController, win32};
 use std::fmt;
@@ -9,13 +10,13 @@ use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 /// What a request leads to.
 pub(crate) enum Reply {
     Answer(Answer),
     /// The connection leaves the thread that answers, with whatever came behind the request. This
     /// is called on that thread, and must not keep it: it is for handing both to another one.
-    #[expect(dead_code, reason = "for requests that keep their connection")]
     HandOver(Box<dyn FnOnce(UnixStream, Vec<u8>) + Send>),
 }
 
@@ -27,6 +28,8 @@ pub(crate) struct Served {
     directory: PathBuf,
     /// What the session was at its start.
     entry: Entry,
+    /// What the names of ring files of attached processes start with.
+    ring_base: PathBuf,
 }
 
 impl fmt::Debug for Served {
@@ -36,7 +39,11 @@ impl fmt::Debug for Served {
 }
 
 impl Served {
-    pub(crate) fn new(session: &Controller, snapshots: Option<&Arc<Snapshots>>) -> Self {
+    pub(crate) fn new(
+        session: &Controller,
+        snapshots: Option<&Arc<Snapshots>>,
+        ring_base: PathBuf,
+    ) -> Self {
         let properties = session.properties();
         // Where there is none the paths stay as they are.
         let directory = std::env::current_dir().unwrap_or_default();
@@ -53,6 +60,7 @@ impl Served {
             snapshots: snapshots.map(Arc::downgrade),
             directory,
             entry,
+            ring_base,
         }
     }
 
@@ -117,10 +125,25 @@ impl From<io::Error> for Refusal {
 /// Does what `request` asks.
 pub(crate) fn reply(served: &Served, request: Request) -> Reply {
     let done = match served.session.upgrade() {
+        Some(session) if request == Request::Attach => return attach(served, &session),
         None => Err(Refusal::from(ControlError::Stopped)),
         Some(session) => answer(served, &session, request),
     };
     Reply::Answer(done.unwrap_or_else(|Refusal(code, why)| Answer::Refused(code, why)))
+}
+
+/// Lets a process in that is to log into the session: from here on it speaks to a thread of its own
+/// (spec/20-attach.md).
+fn attach(served: &Served, session: &Controller) -> Reply {
+    let terms = session.terms(served.ring_base.clone());
+    Reply::HandOver(Box::new(move |stream, rest| {
+        let until = Instant::now() + Duration::from_secs(1);
+        // A process that does not wait to be let in is none of ours.
+        if rest.is_empty() && send_all(&stream, &Answer::Done.encode(), until).is_ok() {
+            // Without a thread it sees the connection end.
+            let _ = terms.serve(stream);
+        }
+    }))
 }
 
 fn answer(served: &Served, session: &Controller, request: Request) -> Result<Answer, Refusal> {
@@ -131,6 +154,8 @@ fn answer(served: &Served, session: &Controller, request: Request) -> Result<Ans
         Request::Enable(provider, enable) => session.enable_provider(provider, &enable)?,
         Request::Disable(provider) => session.disable_provider(provider)?,
         Request::Update(update) => session.update(&update)?,
+        // Not reached: see `reply`.
+        Request::Attach => return Err(Refusal::from(ControlError::Stopped)),
         Request::Stop => {
             session.stop_session();
             return Ok(Answer::Status(Box::new(served.status(session))));

@@ -171,6 +171,9 @@ pub enum Found {
 }
 
 #[cfg(unix)]
+pub(in crate::outside) use way::Way;
+
+#[cfg(unix)]
 mod way {
     use super::{super::wire, Found};
     use crate::outside::error::{DeadSession, OutsideError};
@@ -184,21 +187,31 @@ mod way {
 
     /// The way to a session.
     #[derive(Clone, Debug)]
-    pub(super) struct Way {
+    pub(in crate::outside) struct Way {
         place: Place,
         key: Key,
     }
 
     impl Way {
-        pub(super) fn to(name: &str) -> Result<Self, OutsideError> {
+        pub(in crate::outside) fn to(name: &str) -> Result<Self, OutsideError> {
             let key = Key::new(name)?;
             let place = Place::to_look()?;
             let place = place.ok_or_else(|| OutsideError::NotFound(name.to_owned()))?;
             Ok(Self { place, key })
         }
 
+        /// The directory of sessions.
+        pub(in crate::outside) fn directory(&self) -> &std::path::Path {
+            self.place.path()
+        }
+
+        /// Whose sessions lie there.
+        pub(in crate::outside) fn owner(&self) -> u32 {
+            self.place.owner()
+        }
+
         /// A connection to the session, or why there is none.
-        pub(super) fn open(
+        pub(in crate::outside) fn open(
             &self,
             name: &str,
             until: Instant,
@@ -238,6 +251,27 @@ mod way {
             }
         }
 
+        /// What the session answers on a connection to it.
+        pub(in crate::outside) fn ask_on(
+            stream: &std::os::unix::net::UnixStream,
+            name: &str,
+            request: &Request,
+            until: Instant,
+        ) -> Result<Answer, OutsideError> {
+            // One that was refused at the door has an answer to read all the same.
+            let _ = wire::send_all(stream, &request.encode(), until);
+            let message = wire::read_answer(stream, until).map_err(|error| match error {
+                OutsideError::Io { error, .. } => match error.kind() {
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                        OutsideError::NoAnswer(name.to_owned())
+                    }
+                    _ => OutsideError::HungUp(name.to_owned()),
+                },
+                error => error,
+            })?;
+            Ok(Answer::decode(&message)?)
+        }
+
         pub(super) fn ask(
             &self,
             name: &str,
@@ -248,18 +282,7 @@ mod way {
             // Too far away to be counted is a day.
             let until = now.checked_add(patience).unwrap_or(now + Duration::from_secs(86_400));
             let stream = self.open(name, until)?;
-            // One that was refused at the door has an answer to read all the same.
-            let _ = wire::send_all(&stream, &request.encode(), until);
-            let message = wire::read_answer(&stream, until).map_err(|error| match error {
-                OutsideError::Io { error, .. } => match error.kind() {
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                        OutsideError::NoAnswer(name.to_owned())
-                    }
-                    _ => OutsideError::HungUp(name.to_owned()),
-                },
-                error => error,
-            })?;
-            Ok(Answer::decode(&message)?)
+            Self::ask_on(&stream, name, request, until)
         }
     }
 

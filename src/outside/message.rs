@@ -13,7 +13,9 @@
 use crate::format::{FileTime, Guid, LogFileMode};
 use crate::outside::status::{EnabledProvider, SessionStatus};
 use crate::provider::{Enable, MAX_FILTER, Properties};
-use crate::session::{Clock, EventsLost, SessionProperties, SessionStats, Update};
+use crate::session::{
+    AttachDamage, AttachStats, Clock, EventsLost, SessionProperties, SessionStats, Update,
+};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -56,6 +58,8 @@ pub enum Request {
     Update(Update),
     /// To end.
     Stop,
+    /// To let the caller log into it: the connection is then for that (spec/20-attach.md).
+    Attach,
 }
 
 /// What it says.
@@ -94,7 +98,7 @@ mod kind {
     pub(super) const DISABLE: u16 = 5;
     pub(super) const UPDATE: u16 = 6;
     pub(super) const STOP: u16 = 7;
-    // 16 to 31 and 0x8010 to 0x801F: for processes that attach themselves.
+    pub(super) const ATTACH: u16 = 16;
 
     pub(super) const DONE: u16 = 0x8000;
     pub(super) const REFUSED: u16 = 0x8001;
@@ -212,6 +216,7 @@ impl Request {
             Self::Disable(provider) => Writer::new(kind::DISABLE).raw(&provider.0),
             Self::Update(update) => Writer::new(kind::UPDATE).update(update),
             Self::Stop => Writer::new(kind::STOP),
+            Self::Attach => Writer::new(kind::ATTACH),
         }
         .finish()
     }
@@ -244,6 +249,7 @@ impl Request {
             kind::DISABLE => Self::Disable(fields.guid()?),
             kind::UPDATE => Self::Update(fields.update()?),
             kind::STOP => Self::Stop,
+            kind::ATTACH => Self::Attach,
             other => return Err(MessageFault::Kind(other).at(2)),
         };
         fields.end()?;
@@ -426,7 +432,7 @@ impl Writer {
             .u64(nanos(properties.flush_interval))
             .i64(properties.start_time.0)
             .u64(properties.real_time_buffers_lost);
-        let lost = &stats.lost;
+        let (lost, damage) = (&stats.lost, &properties.attached.damage);
         for count in [
             stats.events_accepted,
             lost.no_free_buffer,
@@ -439,6 +445,17 @@ impl Writer {
             stats.events_after_stop,
             stats.buffers_written,
             stats.buffers_lost,
+            properties.attached.processes.into(),
+            properties.attached.detached,
+            properties.attached.died,
+            damage.messages,
+            damage.headers,
+            damage.lanes,
+            damage.checksums,
+            damage.records,
+            damage.stamps,
+            damage.sequences,
+            damage.rings,
         ] {
             writer = writer.u64(count);
         }
@@ -618,6 +635,27 @@ impl<'a> Fields<'a> {
         if valid { Ok(update) } else { Err(MessageFault::Path.at(at)) }
     }
 
+    fn attached(&mut self) -> Result<AttachStats, MessageError> {
+        let (at, processes) = (self.at, self.u64()?);
+        let processes = u32::try_from(processes)
+            .map_err(|_| MessageFault::Value("processes", processes).at(at))?;
+        Ok(AttachStats {
+            processes,
+            detached: self.u64()?,
+            died: self.u64()?,
+            damage: AttachDamage {
+                messages: self.u64()?,
+                headers: self.u64()?,
+                lanes: self.u64()?,
+                checksums: self.u64()?,
+                records: self.u64()?,
+                stamps: self.u64()?,
+                sequences: self.u64()?,
+                rings: self.u64()?,
+            },
+        })
+    }
+
     fn status(&mut self) -> Result<SessionStatus, MessageError> {
         let process_id = self.u32()?;
         let id = self.u64()?;
@@ -654,6 +692,7 @@ impl<'a> Fields<'a> {
             lanes,
             ring_file,
         };
+        let attached = self.attached()?;
         let name = self.text()?;
         let log_file = self.path()?;
         let sink_error = Some(self.short_text(MOST_ERROR)?).filter(|text| !text.is_empty());
@@ -685,6 +724,7 @@ impl<'a> Fields<'a> {
             flusher_thread_id,
             consumers,
             real_time_buffers_lost,
+            attached,
             stats,
         };
         Ok(SessionStatus { process_id, properties, sink_error, providers, providers_enabled })

@@ -48,6 +48,7 @@
 
 #[cfg(unix)]
 mod answers;
+mod attach;
 mod client;
 mod default;
 mod error;
@@ -61,6 +62,7 @@ mod status;
 #[cfg(unix)]
 mod wire;
 
+pub use attach::{Attach, AttachError, AttachRefusal};
 pub use client::{Client, Found, list, remove_dead};
 pub(crate) use default::at_first_provider;
 pub use default::{DefaultError, VARIABLE, default_session};
@@ -126,7 +128,8 @@ mod closed {
             session: &Controller,
             snapshots: Option<&Arc<Snapshots>>,
         ) -> io::Result<Box<dyn Debug + Send>> {
-            let open = server::open(self.0, Served::new(session, snapshots))?;
+            let served = Served::new(session, snapshots, self.0.ring_base());
+            let open = server::open(self.0, served)?;
             Ok(Box::new(open))
         }
     }

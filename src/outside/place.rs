@@ -133,6 +133,11 @@ impl Place {
         }
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Whose sessions lie here.
     pub(crate) fn owner(&self) -> u32 {
         self.owner
@@ -265,6 +270,11 @@ impl Taken {
         fs::set_permissions(&self.socket_path, Permissions::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
         Ok(listener)
+    }
+
+    /// What the names of ring files of attached processes start with.
+    pub(crate) fn ring_base(&self) -> PathBuf {
+        self.lock_path.with_extension("")
     }
 
     /// Says what this session is, for those who find it dead.

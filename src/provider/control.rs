@@ -1,8 +1,26 @@
 //! What sessions ask of providers (`EnableTraceEx2`).
 
 use crate::format::Guid;
+#[cfg(unix)]
+use crate::provider::enable::Properties;
 use crate::provider::{enable::Enable, registry};
+#[cfg(unix)]
+use crate::session::Setting;
 use crate::session::{ControlError, Controller};
+
+/// Does in an attached process what its session's owner wants of a provider. What is refused stays
+/// as it was: nobody is there to be told.
+#[cfg(unix)]
+pub(crate) fn apply(session: &Controller, setting: Setting) {
+    let _ = match setting {
+        Setting::Enable { guid, level, any, all, properties, filter } => {
+            let properties = Properties(properties);
+            registry::enable(session, guid, &Enable { level, any, all, properties, filter })
+        }
+        Setting::Disable { guid } => registry::disable(session, guid),
+        Setting::Capture { guid } => registry::capture_state(session, guid),
+    };
+}
 
 /// Controlling providers. In `provider`, because sessions know nothing of them.
 impl Controller {
@@ -25,7 +43,7 @@ impl Controller {
     ///
     /// [`ControlError::Reentered`].
     pub fn disable_provider(&self, provider: Guid) -> Result<(), ControlError> {
-        registry::disable(self.id(), provider)
+        registry::disable(self, provider)
     }
 
     /// Asks a provider to log its state: tells its callbacks so.
@@ -34,6 +52,6 @@ impl Controller {
     ///
     /// [`ControlError::NotEnabled`] if this session has not enabled the provider.
     pub fn capture_state(&self, provider: Guid) -> Result<(), ControlError> {
-        registry::capture_state(self.id(), provider)
+        registry::capture_state(self, provider)
     }
 }

@@ -76,6 +76,8 @@ mod registration;
 mod registry;
 mod write;
 
+#[cfg(unix)]
+pub(crate) use control::apply;
 pub use enable::{Enable, MAX_FILTER, MAX_SESSIONS, Properties};
 pub use name::{guid_of_ascii_name, guid_of_name};
 pub use registration::{Change, Control, Provider};

@@ -9,7 +9,7 @@ use crate::provider::{
     enable::{Enable, MAX_SESSIONS, Properties, Rule},
     registration::{Change, Control},
 };
-use crate::session::{ControlError, Controller, SessionHandle};
+use crate::session::{ControlError, Controller, SessionHandle, Setting};
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -322,6 +322,10 @@ pub(super) fn enable(
     let old = provider.changed(&mut state);
     state.notify(Control::Enable, id, enable);
     drop(state);
+    // Under the registry's lock, so that processes are told in the order in which it was done.
+    let Enable { level, any, all, properties: Properties(properties), ref filter } = *enable;
+    let filter = filter.clone();
+    session.tell_attached(&Setting::Enable { guid, level, any, all, properties, filter });
     drop(locked);
     drop(old);
     provider.deliver();
@@ -329,11 +333,12 @@ pub(super) fn enable(
 }
 
 /// Disables a provider for a session.
-pub(super) fn disable(session: u64, guid: Guid) -> Result<(), ControlError> {
+pub(super) fn disable(session: &Controller, guid: Guid) -> Result<(), ControlError> {
     let Some(mut locked) = Locked::new() else { return Err(ControlError::Reentered) };
     let Some(provider) = locked.providers.by_guid.get(&guid).cloned() else { return Ok(()) };
-    let gone = provider.without(session);
+    let gone = provider.without(session.id());
     locked.forget_if_unused(&provider);
+    session.tell_attached(&Setting::Disable { guid });
     drop(locked);
     drop(gone);
     provider.deliver();
@@ -341,15 +346,16 @@ pub(super) fn disable(session: u64, guid: Guid) -> Result<(), ControlError> {
 }
 
 /// Has a provider log its state for a session.
-pub(super) fn capture_state(session: u64, guid: Guid) -> Result<(), ControlError> {
+pub(super) fn capture_state(session: &Controller, guid: Guid) -> Result<(), ControlError> {
     let Some(locked) = Locked::new() else { return Err(ControlError::Reentered) };
     let provider = locked.providers.by_guid.get(&guid).cloned().ok_or(ControlError::NotEnabled)?;
     let mut state = provider.state();
-    let enabled = state.enabled.iter().find(|enabled| enabled.session.id() == session);
+    let enabled = state.enabled.iter().find(|enabled| enabled.session.id() == session.id());
     let enabled = enabled.ok_or(ControlError::NotEnabled)?;
     let (id, enable) = (enabled.id(), enabled.enable.clone());
     state.notify(Control::CaptureState, id, &enable);
     drop(state);
+    session.tell_attached(&Setting::Capture { guid });
     drop(locked);
     provider.deliver();
     Ok(())

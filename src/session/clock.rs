@@ -49,6 +49,36 @@ impl Clock {
     }
 }
 
+/// Numbers of clocks and of ways to read them, for other processes.
+#[cfg(unix)]
+impl Clock {
+    pub(crate) fn number(self) -> u32 {
+        match self {
+            Self::PerformanceCounter => 1,
+            Self::SystemTime => 2,
+            Self::CpuCycles => 3,
+            Self::FlusherTick => 4,
+        }
+    }
+
+    pub(crate) fn of_number(number: u32) -> Option<Self> {
+        let all = [Self::PerformanceCounter, Self::SystemTime, Self::CpuCycles, Self::FlusherTick];
+        all.into_iter().find(|clock| clock.number() == number)
+    }
+}
+
+#[cfg(unix)]
+impl Source {
+    pub(crate) fn number(self) -> u32 {
+        match self {
+            Self::Counter => 1,
+            Self::Tick => 2,
+            Self::Monotonic => 3,
+            Self::SystemTime => 4,
+        }
+    }
+}
+
 /// How a session's clock is read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Source {

@@ -6,6 +6,8 @@ pub use error::ConfigError;
 
 use crate::codec::LogfileView;
 use crate::format::{LogFileMode, MAX_BUFFER_SIZE, MAX_LANES, MIN_BUFFER_SIZE};
+#[cfg(unix)]
+use crate::session::attach::Welcome;
 use crate::session::log::Target;
 use crate::session::{
     clock::Clock,
@@ -192,6 +194,9 @@ pub(crate) enum RingConfig {
     Recorder,
     /// In the log file itself; they stay until they are overwritten.
     Circular,
+    /// In a file of their own; they go to the process whose session this is.
+    #[cfg(unix)]
+    Attached,
 }
 
 /// Settings that passed every check.
@@ -214,6 +219,8 @@ pub(crate) struct Config {
     pub(crate) patience: Option<Duration>,
     /// Number of the session within the process; given at start.
     pub(crate) logger_id: u16,
+    /// Lanes that can hold a buffer at a time.
+    pub(crate) most_lanes: u16,
 }
 
 impl Config {
@@ -402,6 +409,26 @@ impl SessionBuilder {
         Self { behind: Some(take), ..self }
     }
 
+    /// Settings of a session that is another process's: those of its own that this process may
+    /// choose, and the owner's.
+    #[cfg(unix)]
+    pub(crate) fn attached(self, welcome: &Welcome) -> Result<Config, ConfigError> {
+        let sequence = [SequenceMode::None, SequenceMode::Local, SequenceMode::Global];
+        let builder = Self {
+            sink: Some(Box::new(NullSink)),
+            buffer_size: welcome.buffer_size,
+            sequence: sequence.get(usize::from(welcome.sequence)).copied().unwrap_or_default(),
+            ..self
+        };
+        let mut config = builder.check()?;
+        let most = u64::from(welcome.most_buffers);
+        range("maximum_buffers", config.maximum_buffers.into(), 2, most, "buffers")?;
+        config.ring = RingConfig::Attached;
+        config.logger_id = welcome.logger_id;
+        config.most_lanes = u16::try_from(welcome.lanes).unwrap_or(MAX_LANES);
+        Ok(config)
+    }
+
     /// Starts the session.
     ///
     /// # Errors
@@ -585,7 +612,7 @@ impl SessionBuilder {
         let usual = match ring {
             RingConfig::Memory | RingConfig::BesideLog { .. } => 32,
             // All of them will be used.
-            RingConfig::Recorder | RingConfig::Circular => RESIDENT_BYTES / size,
+            _ => RESIDENT_BYTES / size,
         };
         let minimum = self.minimum_buffers.unwrap_or(maximum.min(usual.max(1)));
         range("minimum_buffers", u64::from(minimum), 1, u64::from(maximum), "buffers")?;
@@ -650,6 +677,7 @@ impl SessionBuilder {
                 WhenFull::Block(patience) => Some(patience),
             },
             logger_id: 0,
+            most_lanes: MAX_LANES,
         })
     }
 
@@ -681,7 +709,7 @@ impl SessionBuilder {
                 RingConfig::Circular => {
                     return Err(ConfigError::Excludes("real_time", "FileMode::Circular"));
                 }
-                RingConfig::Memory | RingConfig::BesideLog { .. } => {}
+                _ => {}
             }
             if self.file_mode == FileMode::Append {
                 return Err(ConfigError::Excludes("real_time", "FileMode::Append"));
@@ -695,7 +723,7 @@ impl SessionBuilder {
                 RingConfig::Circular => {
                     return Err(ConfigError::Excludes("WhenFull::Block", "FileMode::Circular"));
                 }
-                RingConfig::Memory | RingConfig::BesideLog { .. } => {}
+                _ => {}
             }
             let ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
             range("when_full", ms, 1, 3_600_000, "ms")?;

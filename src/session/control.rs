@@ -5,6 +5,12 @@
 
 use crate::codec::LogfileView;
 use crate::format::{FileTime, LogFileMode};
+#[cfg(unix)]
+use crate::session::{
+    attach::{FRAMES, Place, Terms, Welcome},
+    clock,
+    config::RingConfig,
+};
 use crate::session::{
     clock::Clock,
     config::{Config, ConfigError},
@@ -12,8 +18,9 @@ use crate::session::{
     directory::Claim,
     lane::HEADER_BYTES,
     live::Consumer,
+    setting::Setting,
     shared::Shared,
-    stats::SessionStats,
+    stats::{AttachStats, SessionStats},
     writer::SessionHandle,
 };
 use std::fmt;
@@ -23,6 +30,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
+
+/// How long the processes that are attached to a session are waited for.
+const ATTACHED: Duration = Duration::from_secs(10);
+/// Lanes of one attached process: its threads that log at the same time.
+#[cfg(unix)]
+const MOST_LANES_OF_ONE: u32 = 64;
 
 /// Controls a running session: cheap to clone, for any thread.
 ///
@@ -92,6 +105,8 @@ pub struct SessionProperties {
     /// Pieces of buffers that consumers were too slow for, over all consumers
     /// (`RealTimeBuffersLost`).
     pub real_time_buffers_lost: u64,
+    /// Other processes that write into the session.
+    pub attached: AttachStats,
     /// What became of events and buffers (`NumberOfBuffers`, `FreeBuffers`, `EventsLost`,
     /// `BuffersWritten`, `LogBuffersLost`).
     pub stats: SessionStats,
@@ -345,21 +360,37 @@ impl Controller {
             flusher_thread_id: shared.desk.flusher_id(),
             consumers,
             real_time_buffers_lost,
+            attached: self.attached(),
             stats: self.inner.handle.query(),
         }
+    }
+
+    /// The processes that write into the session, and what was wrong with what they sent.
+    #[must_use]
+    pub fn attached(&self) -> AttachStats {
+        self.inner.shared.attached.stats()
     }
 
     /// Waits until everything committed before this call is in the log, and was given to consumers.
     ///
     /// # Errors
     ///
-    /// The sink's error, if it failed meanwhile; an error that says so if the session has ended.
+    /// The sink's error, if it failed meanwhile; an error that says so if the session has ended;
+    /// [`io::ErrorKind::TimedOut`] if a process that is attached to the session did not answer, and
+    /// everything else is in the log.
     pub fn flush(&self) -> io::Result<()> {
         if self.is_of_parent() {
             let what = "the session is the parent process's";
             return Err(io::Error::new(io::ErrorKind::Unsupported, what));
         }
-        self.inner.shared.flush(&self.inner.flusher)
+        let shared = &self.inner.shared;
+        let all = shared.attached.flush(ATTACHED);
+        shared.flush(&self.inner.flusher)?;
+        if !all {
+            let what = "a process that is attached to the session does not answer";
+            return Err(io::Error::new(io::ErrorKind::TimedOut, what));
+        }
+        Ok(())
     }
 
     /// Changes settings of the running session: all that `update` names, or none.
@@ -404,6 +435,8 @@ impl Controller {
     }
 
     fn change_log_file(&self, path: &Path) -> Result<(), ControlError> {
+        // What they committed before is in the file that ends, of those that answer.
+        self.inner.shared.attached.flush(ATTACHED);
         let Inner { config, shared, .. } = &*self.inner;
         if config.log_file_name.is_empty() {
             return Err(ControlError::NoLogFile);
@@ -443,6 +476,7 @@ impl Controller {
         if self.is_of_parent() {
             return Err(ControlError::Stopped);
         }
+        self.inner.shared.attached.flush(ATTACHED);
         self.order(Order::NextFile, || "go on in the next file".to_owned())
     }
 
@@ -502,8 +536,48 @@ impl Controller {
         if let Some(at_end) = self.inner.shared.desk.end() {
             at_end(self.inner.id);
         }
+        self.inner.shared.attached.end(ATTACHED);
         self.inner.shared.ask_to_stop();
         self.inner.flusher.unpark();
+    }
+
+    /// Tells the processes that are attached what the session wants of a provider.
+    pub(crate) fn tell_attached(&self, setting: &Setting) {
+        self.inner.shared.attached.tell(setting);
+    }
+
+    /// What a process that is to be attached is told; its ring file's name starts with `ring_base`.
+    #[cfg(unix)]
+    pub(crate) fn terms(&self, ring_base: PathBuf) -> Terms {
+        let Inner { handle, shared, config, .. } = &*self.inner;
+        let clock = handle.clock_source();
+        let (ring, flusher) = (handle.ring(), self.inner.flusher.clone());
+        let place = Place { shared: Arc::clone(shared), ring, flusher };
+        let interval = shared.desk.flush_interval().as_nanos();
+        let welcome = Welcome {
+            version: FRAMES,
+            session: self.inner.id,
+            clock: config.clock.number(),
+            source: clock.number(),
+            frequency: clock::frequency(clock),
+            ticks: 0,
+            buffer_size: config.buffer_size,
+            most_buffers: config.maximum_buffers,
+            lanes: MOST_LANES_OF_ONE,
+            logger_id: config.logger_id,
+            sequence: config.sequence as u16,
+            flush_interval_ns: u64::try_from(interval).unwrap_or(u64::MAX),
+            ring: Vec::new(),
+        };
+        let takes_buffers =
+            matches!(config.ring, RingConfig::Memory | RingConfig::BesideLog { .. });
+        Terms { place, welcome, clock, takes_buffers, ring_base }
+    }
+
+    /// Asks for a flush and does not wait for it.
+    #[cfg(unix)]
+    pub(crate) fn ask_to_flush(&self) {
+        self.inner.shared.ask_to_flush(&self.inner.flusher);
     }
 
     /// Has `at_end` called with the session's id before it stops; `false` if it is stopping.

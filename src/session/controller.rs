@@ -1,5 +1,7 @@
 //! A session: started, asked, flushed, stopped.
 
+#[cfg(unix)]
+use crate::session::attach::{Link, Sender};
 use crate::session::{
     append::{self, AppendError, Existing, Failed},
     clock::{self, Anchor, Source},
@@ -64,6 +66,9 @@ pub struct Session {
     flusher: Option<JoinHandle<()>>,
     /// Of a ring whose oldest buffers are overwritten.
     snapshots: Option<Arc<Snapshots>>,
+    /// Of a session that is another process's.
+    #[cfg(unix)]
+    link: Option<Arc<Link>>,
 }
 
 /// A session could not be started, or its log is not whole.
@@ -92,6 +97,12 @@ pub enum SessionError {
         /// The final counters.
         stats: SessionStats,
     },
+    /// The session is another process's, and that process ended or did not answer. What it had not
+    /// taken into its log by then is in this process's ring file, for `recover`.
+    OwnerGone {
+        /// The final counters of this process.
+        stats: SessionStats,
+    },
     /// The flusher ended by a panic in the sink; what it had not written is lost.
     FlusherPanicked,
 }
@@ -105,6 +116,7 @@ impl SessionError {
             Self::NameInUse(_) => win32::ALREADY_EXISTS,
             Self::Append(_) => win32::INVALID_PARAMETER,
             Self::Io { error, .. } | Self::Sink { error, .. } => io_code(error),
+            Self::OwnerGone { .. } => win32::WMI_INSTANCE_NOT_FOUND,
             Self::FlusherPanicked => win32::GEN_FAILURE,
         }
     }
@@ -125,6 +137,9 @@ impl fmt::Display for SessionError {
                 "log is not whole, {} buffers with {} events lost: {error}",
                 stats.buffers_lost, stats.lost.io
             ),
+            Self::OwnerGone { .. } => f.write_str(
+                "the process whose session this is has gone, the rest is in the ring file",
+            ),
             Self::FlusherPanicked => f.write_str("the sink panicked, the log is not finished"),
         }
     }
@@ -136,7 +151,7 @@ impl std::error::Error for SessionError {
             Self::Config(error) => Some(error),
             Self::Append(error) => Some(error),
             Self::Io { error, .. } | Self::Sink { error, .. } => Some(error),
-            Self::NameInUse(_) | Self::FlusherPanicked => None,
+            Self::NameInUse(_) | Self::OwnerGone { .. } | Self::FlusherPanicked => None,
         }
     }
 }
@@ -162,7 +177,7 @@ impl Session {
                     Failed::Io(error) => failed(format!("open {}", config.log_file_name))(error),
                 })?
             }
-            Target::File(_) | Target::Other(_) => None,
+            Target::File(_) | Target::Other(_) | Target::Owner(_) => None,
         };
         let (ring_file, backing) = match path {
             Some(path) => ring_beside(&path, &config)?,
@@ -188,7 +203,7 @@ impl Session {
         let started = clock::wall_clock();
         let what = match &target {
             Target::File(_) => format!("create {}", config.log_file_name),
-            Target::Other(_) => "write the log's header".to_owned(),
+            Target::Other(_) | Target::Owner(_) => "write the log's header".to_owned(),
         };
         let log = Log::new(target, existing, &config, clock, Arc::clone(&shared))
             .map_err(failed(what))?;
@@ -199,7 +214,14 @@ impl Session {
         let thread = flusher.thread().clone();
         let controller =
             Controller::new(handle, Arc::clone(&shared), thread, (id, started), config, claim);
-        Ok(Self { controller, shared, flusher: Some(flusher), snapshots: None })
+        Ok(Self {
+            controller,
+            shared,
+            flusher: Some(flusher),
+            snapshots: None,
+            #[cfg(unix)]
+            link: None,
+        })
     }
 
     /// Starts a session that overwrites its oldest buffers: in the log file at `path`, or in
@@ -244,7 +266,14 @@ impl Session {
         let started = start.time;
         let controller =
             Controller::new(handle, Arc::clone(&shared), thread, (id, started), config, claim);
-        Ok(Self { controller, shared, flusher: Some(keeper), snapshots })
+        Ok(Self {
+            controller,
+            shared,
+            flusher: Some(keeper),
+            snapshots,
+            #[cfg(unix)]
+            link: None,
+        })
     }
 
     /// Writes what the ring holds to a new log file, while writers go on: they are neither stopped
@@ -288,6 +317,28 @@ impl Session {
         })
     }
 
+    /// Starts a session whose full buffers go to the process whose session this is, and lie in a
+    /// file at `ring` until they are in its log.
+    #[cfg(unix)]
+    pub(crate) fn start_attached(
+        mut config: Config,
+        claim: Claim,
+        link: &Arc<Link>,
+        ring: &Path,
+    ) -> Result<Self, SessionError> {
+        let logger_id = config.logger_id;
+        let id = number(&mut config);
+        config.logger_id = logger_id;
+        let made = RingFile::create_at(ring, ring_bytes(&config));
+        let (ring, file) = made.map_err(failed(format!("create {}", ring.display())))?;
+        let target = Target::Owner(Box::new(Sender::new(Arc::clone(link))));
+        let backing = Backing::File(file);
+        let mut session = Self::start_log((id, claim), config, target, None, Some(ring), backing)?;
+        session.shared.preamble.refuse();
+        session.link = Some(Arc::clone(link));
+        Ok(session)
+    }
+
     /// Lets callers from outside in.
     pub(crate) fn open(&self, door: Box<dyn Door>) -> Result<(), SessionError> {
         let open = door.open(&self.controller, self.snapshots.as_ref());
@@ -314,6 +365,10 @@ impl Session {
         let stats = self.controller.query();
         if self.controller.is_of_parent() {
             return Ok(stats);
+        }
+        #[cfg(unix)]
+        if self.link.as_ref().is_some_and(|link| !link.has_bye()) {
+            return Err(SessionError::OwnerGone { stats });
         }
         match self.shared.take_error() {
             None => Ok(stats),
@@ -376,6 +431,7 @@ fn ring_size(config: &Config, first_sequence: u64) -> RingSize {
         logger_id: config.logger_id,
         first_sequence,
         one_lane: config.one_lane,
+        lanes: config.most_lanes,
     }
 }
 

@@ -10,8 +10,11 @@
 //! Nobody wakes it but `flush` and `stop`: a wake costs a writer 7 µs. It looks by itself, with a
 //! pause that doubles from 50 µs to 2 ms while there is nothing to do.
 
+mod arrivals;
+
 use crate::format::{BufferFlags, BufferHeader};
 use crate::session::{
+    attach::Inlet,
     clock::{self, Source},
     config::Config,
     desk::Order,
@@ -19,12 +22,14 @@ use crate::session::{
     live::Outlet,
     log::{Log, Refused, Totals},
     reclaim::{self, Lookout},
+    setting::Counts,
     shared::{Ended, Shared, Span},
     stats::LossCause,
     sync::{AtomicU64, Ordering},
     writer::{LOSS_RECORD, LostEvents, put_loss},
 };
 use crate::sink::RingFile;
+use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +41,8 @@ use zerocopy::IntoBytes;
 const PAUSE: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(2));
 /// How often consumers get what is new where the log is not flushed by time.
 const LIVE_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a session that ends waits until another process has what it sent.
+const TAKEN: Duration = Duration::from_secs(10);
 /// Times that a writer is asked for its buffer before a file ends without the rest of it.
 const TRIES: u32 = 50;
 
@@ -54,6 +61,10 @@ pub(crate) struct Flusher {
     waiting: Vec<Sealed>,
     /// Where consumers get their share.
     outlet: Outlet,
+    /// Where buffers of other processes come in.
+    inlet: Inlet,
+    /// Where the log is another process's: buffers that it has not said to be in there.
+    awaiting: VecDeque<(u64, Sealed)>,
 }
 
 impl Flusher {
@@ -69,6 +80,7 @@ impl Flusher {
         collector.ring().set_tick(clock.now());
         let live = Arc::clone(&shared.live);
         let outlet = Outlet::new(live, collector.ring().most_buffers(), log.header());
+        let inlet = Inlet::new(config.most_buffers(), config.logger_id);
         let mut flusher = Self {
             collector,
             log,
@@ -79,6 +91,8 @@ impl Flusher {
             scratch: vec![0; config.buffer_size as usize],
             waiting: Vec::new(),
             outlet,
+            inlet,
+            awaiting: VecDeque::new(),
         };
         flusher.update_ring_file();
         flusher
@@ -104,11 +118,13 @@ impl Flusher {
         let mut pause = PAUSE.0;
         loop {
             let (asked, stop) = self.shared.asked();
-            if stop {
+            if stop || self.is_abandoned() {
                 break;
             }
             self.collector.ring().set_tick(self.clock.now());
             let mut worked = self.write_full();
+            worked |= self.take_in();
+            worked |= self.release_taken();
             worked |= self.take_back_quiet();
             if self.log.is_due() {
                 if let Err(error) = self.next_file() {
@@ -170,6 +186,7 @@ impl Flusher {
     /// Goes on in another log file, as [`next_file`](Self::next_file) does in the next one.
     fn change_log_file(&mut self, path: &Path) -> io::Result<()> {
         self.write_full();
+        self.take_in();
         self.take_buffers(|_, _| true);
         self.log.change_file(path, &self.totals())?;
         self.update_ring_file();
@@ -178,12 +195,19 @@ impl Flusher {
 
     /// Brings everything that was committed before to the log.
     fn flush(&mut self) {
+        let wanted = self.log.owner().map(|owner| owner.flush_wanted());
         self.log.look_after_file();
+        self.take_in();
         self.write_partial();
         self.write_given_up_meanwhile();
         self.log.update_header(&self.totals());
         self.update_ring_file();
         self.log.sync();
+        let counts = wanted.map(|_| self.counts());
+        if let (Some(owner), Some(counts), Some(wanted)) = (self.log.owner(), counts, wanted) {
+            // One that has gone is seen on the next turn.
+            let _ = owner.flushed(&counts, wanted);
+        }
     }
 
     /// Goes on in the next file of a series: what was committed before is in the one that ends, if
@@ -195,6 +219,7 @@ impl Flusher {
     pub(crate) fn next_file(&mut self) -> io::Result<()> {
         if self.log.is_series() {
             self.write_full();
+            self.take_in();
             self.take_buffers(|_, _| true);
         }
         self.begin_next_file()
@@ -273,8 +298,18 @@ impl Flusher {
 
     /// Takes buffers of quiet lanes back while few are free. Tells whether it took one.
     fn take_back_quiet(&mut self) -> bool {
-        let taken = self.lookout.quiet(&mut self.collector);
+        let mut taken = self.lookout.quiet(&mut self.collector);
         let worked = !taken.is_empty();
+        if worked && self.log.owner().is_some() {
+            // The owner numbers buffers as they come. What a lane gave up before it took the one
+            // that was now taken from it, and what went on under its number since, has been
+            // collected by now or is collected here.
+            self.collector.collect();
+            while let Some(sealed) = self.collector.next_full() {
+                taken.push(sealed);
+            }
+            taken.sort_by_key(|sealed| self.collector.sequence(sealed));
+        }
         for sealed in taken {
             self.write_sealed(sealed, BufferFlags::default());
         }
@@ -299,7 +334,7 @@ impl Flusher {
                     continue;
                 }
             }
-            let written = self.log.write(index, &mut self.scratch, BufferFlags::default());
+            let written = self.log.write(index, &mut self.scratch, BufferFlags::default(), false);
             // Not lost yet: the buffer comes again when it is full.
             if let Err(Refused::Io(error)) = written {
                 self.shared.note_error(error);
@@ -325,15 +360,64 @@ impl Flusher {
         } else {
             bytes
         };
-        match begun.and_then(|()| self.log.write(index, bytes, flags)) {
+        match begun.and_then(|()| self.log.write(index, bytes, flags, true)) {
             Ok(()) => self.log.done(index),
+            // It stays in the ring's file, and is not lost.
+            Err(_) if self.log.owner().is_some() => return,
             Err(why) => self.log.lose(index, bytes, why),
+        }
+        if let Some(owner) = self.log.owner() {
+            // Until it is in the log the ring's file has the only copy that survives the owner.
+            self.awaiting.push_back((owner.sent(), sealed));
+            return;
         }
         self.collector.release(sealed);
     }
 
+    /// Whether the log was another process's, and that has gone.
+    fn is_abandoned(&mut self) -> bool {
+        self.log.owner().is_some_and(|owner| owner.is_gone())
+    }
+
+    /// Frees the buffers of which the process whose log it is has said that they are in there.
+    /// Tells whether there was one.
+    fn release_taken(&mut self) -> bool {
+        let Some(taken) = self.log.owner().map(|owner| owner.taken()) else { return false };
+        let mut worked = false;
+        while self.awaiting.front().is_some_and(|(number, _)| *number <= taken) {
+            if let Some((_, sealed)) = self.awaiting.pop_front() {
+                self.collector.release(sealed);
+                worked = true;
+            }
+        }
+        worked
+    }
+
+    /// What the process whose log it is is to know.
+    fn counts(&self) -> Counts {
+        let lost = self.shared.lost();
+        let mut counts = Counts {
+            lost: [0, 0, lost.no_lane, lost.reentered, lost.file_full, lost.io],
+            ..Counts::default()
+        };
+        for lane in self.collector.ring().lanes() {
+            for (count, loss) in counts.lost.iter_mut().zip(&lane.tally.losses) {
+                *count += loss.count.load(Ordering::Relaxed);
+            }
+            counts.disabled += lane.tally.disabled.load(Ordering::Relaxed);
+            counts.after_stop += lane.tally.stopped.load(Ordering::Relaxed);
+        }
+        counts
+    }
+
     /// Ends the log.
     fn finish(&mut self) {
+        if self.is_abandoned() {
+            // What is in the ring stays in its file.
+            self.collector.stop();
+            return;
+        }
+        self.take_in();
         let Self { collector, log, shared, scratch, outlet, clock, .. } = self;
         let mut last = reclaim::take_all(collector, |collector, lane| {
             let Some(published) = collector.close(lane) else { return false };
@@ -345,7 +429,8 @@ impl Flusher {
             } else {
                 Ok(())
             };
-            let written = begun.and_then(|()| log.write(index, scratch, BufferFlags::default()));
+            let flags = BufferFlags::default();
+            let written = begun.and_then(|()| log.write(index, scratch, flags, false));
             if let Err(why) = written {
                 log.lose(index, scratch, why);
             }
@@ -364,11 +449,17 @@ impl Flusher {
             let flags = if marker { BufferFlags::FLUSH_MARKER } else { BufferFlags::default() };
             self.write_sealed(sealed, flags);
         }
+        self.take_in();
         self.log.use_kept_back();
+        self.wait_until_taken();
         let losses = self.untold();
         self.tell(losses);
         self.outlet.publish();
         self.log.end(&self.totals());
+        let counts = self.counts();
+        if self.log.owner().is_some_and(|owner| owner.end(&counts).is_err()) {
+            return;
+        }
         if let Some(ring) = &self.ring_file {
             // Everything in it is in the log, or counted as lost.
             if let Err(error) = ring.remove() {
@@ -438,6 +529,16 @@ impl Flusher {
                 BufferFlags::default()
             };
             self.write_sealed(sealed, flags);
+        }
+    }
+
+    /// Waits for buffers to be free: those that tell of losses need one.
+    fn wait_until_taken(&mut self) {
+        let deadline = Instant::now() + TAKEN;
+        while !self.awaiting.is_empty() && !self.is_abandoned() && Instant::now() < deadline {
+            if !self.release_taken() {
+                thread::sleep(PAUSE.0);
+            }
         }
     }
 

@@ -326,6 +326,8 @@ pub(crate) struct RingSize {
     pub(crate) first_sequence: u64,
     /// Whether all threads write into one lane.
     pub(crate) one_lane: bool,
+    /// Lanes that can hold a buffer at a time.
+    pub(crate) lanes: u16,
 }
 
 impl RingSize {
@@ -372,7 +374,7 @@ impl Ring {
                     .map(|_| AtomicU64::new(0))
                     .collect(),
                 full: IndexList::new(most),
-                numbers: IndexSet::full(u32::from(MAX_LANES)),
+                numbers: IndexSet::full(u32::from(size.lanes.min(MAX_LANES))),
                 latest: AtomicU64::new(0),
                 numbers_used: AtomicU32::new(0),
                 next_sequence: AtomicU64::new(size.first_sequence),
@@ -501,6 +503,31 @@ impl Ring {
     /// The last stamp of any buffer given up, where the clock may be set back; else 0.
     pub(crate) fn latest_ticks(&self) -> u64 {
         self.exchange.latest.load(Ordering::Relaxed)
+    }
+
+    /// A number for a buffer that another process has filled, behind all that were given so far.
+    #[cfg(unix)]
+    pub(crate) fn take_sequence(&self) -> i64 {
+        let sequence = self.exchange.next_sequence.fetch_add(1, Ordering::Relaxed);
+        i64::try_from(sequence).unwrap_or(i64::MAX)
+    }
+
+    /// A lane of the log for another process.
+    #[cfg(unix)]
+    pub(crate) fn take_lane_number(&self) -> Option<u16> {
+        self.exchange.numbers.take().and_then(|number| u16::try_from(number).ok())
+    }
+
+    /// Such a lane has records.
+    #[cfg(unix)]
+    pub(crate) fn use_lane_number(&self, number: u16) {
+        self.exchange.numbers_used.fetch_max(u32::from(number) + 1, Ordering::Relaxed);
+    }
+
+    /// Gives such a lane back: all of its buffers are in the log.
+    #[cfg(unix)]
+    pub(crate) fn give_lane_number(&self, number: u16) {
+        self.exchange.numbers.put(u32::from(number));
     }
 
     /// Every lane that ever had an owner.

@@ -482,6 +482,10 @@ impl Outlet {
 
     /// Takes what is new of buffer `index` at this time. It is still in use.
     pub(crate) fn partial(&mut self, index: usize, buffer: &[u8], ticks: u64) {
+        if index >= self.seen.len() {
+            // Of another process.
+            self.seen.resize(index + 1, 0);
+        }
         let Some(seen) = self.seen.get_mut(index) else { return };
         let Ok((header, _)) = BufferHeader::ref_from_prefix(buffer) else { return };
         let from = (*seen).max(HEADER_BYTES);

@@ -16,6 +16,7 @@
 use crate::format::BufferFlags;
 use crate::session::{
     append::Existing,
+    attach::Sender,
     clock::{self, Anchor, Source},
     config::Config,
     header::Header,
@@ -34,6 +35,8 @@ use std::time::{Duration, Instant};
 pub(crate) enum Target {
     File(Box<FileSink>),
     Other(Box<dyn Sink>),
+    /// The process whose session this is.
+    Owner(Box<Sender>),
 }
 
 /// Why a buffer was not written.
@@ -57,8 +60,9 @@ impl Totals {
     pub(crate) fn of(ring: &Ring, shared: &Shared) -> Self {
         let lanes = ring.lanes().flat_map(|lane| &lane.tally.losses);
         let lost: u64 = lanes.map(|loss| loss.count.load(Ordering::Relaxed)).sum();
+        let others = shared.attached.sums().lost.total();
         Self {
-            events_lost: lost + shared.lost().total(),
+            events_lost: lost + shared.lost().total() + others,
             buffers_lost: shared.buffers_lost.load(Ordering::Relaxed),
             lanes: ring.lanes_used(),
         }
@@ -159,6 +163,9 @@ impl Log {
             buffers_missing: false,
             shared,
         };
+        if let Target::Owner(sender) = &mut log.target {
+            sender.belongs_to(&log.shared);
+        }
         match existing {
             Some(existing) => log.go_on_with(existing)?,
             None if config.file.delay_open => {}
@@ -194,6 +201,10 @@ impl Log {
         self.header.set_extra(self.shared.preamble.records());
         match &mut self.target {
             Target::Other(sink) => sink.write(0, self.header.make(""))?,
+            Target::Owner(_) => {
+                // For the ring's file; the log has its owner's.
+                self.header.make("");
+            }
             Target::File(sink) => {
                 // Made when the session was checked, if it is the first one.
                 let file = sink.make()?;
@@ -331,12 +342,14 @@ impl Log {
         filled.saturating_sub(place.elsewhere) > place.written.max(HEADER_BYTES)
     }
 
-    /// Completes a buffer and writes it to the place it has or now gets.
+    /// Completes a buffer and writes it to the place it has or now gets; `last` if it will not be
+    /// written again.
     pub(crate) fn write(
         &mut self,
         index: usize,
         buffer: &mut [u8],
         flags: BufferFlags,
+        last: bool,
     ) -> Result<(), Refused> {
         let elsewhere = self.places[index].elsewhere;
         let filled = leave_out(buffer, elsewhere);
@@ -348,6 +361,7 @@ impl Log {
         match &mut self.target {
             Target::Other(sink) => sink.write(position, buffer),
             Target::File(sink) => sink.write(position, buffer),
+            Target::Owner(sender) => sender.write(index, &buffer[..filled as usize], last),
         }
         .map_err(Refused::Io)?;
         let place = &mut self.places[index];
@@ -429,7 +443,23 @@ impl Log {
     pub(crate) fn path(&mut self) -> Option<&Path> {
         match &mut self.target {
             Target::File(sink) => sink.current().map(|file| file.path()),
-            Target::Other(_) => None,
+            Target::Other(_) | Target::Owner(_) => None,
+        }
+    }
+
+    /// Where buffers go if the log is another process's.
+    pub(crate) fn owner(&mut self) -> Option<&mut Sender> {
+        match &mut self.target {
+            Target::Owner(sender) => Some(sender),
+            Target::File(_) | Target::Other(_) => None,
+        }
+    }
+
+    /// Makes room for another buffer than those of the session's ring.
+    #[cfg(unix)]
+    pub(crate) fn make_room(&mut self, index: usize) {
+        if index >= self.places.len() {
+            self.places.resize(index + 1, Place::default());
         }
     }
 
@@ -458,6 +488,10 @@ impl Log {
         }
         let written = match &mut self.target {
             Target::Other(sink) => sink.write(0, self.header.bytes()),
+            Target::Owner(_) => {
+                self.header.bytes();
+                Ok(())
+            }
             Target::File(sink) => {
                 sink.current().map_or(Ok(()), |file| file.write_start(self.header.start()))
             }
@@ -472,7 +506,7 @@ impl Log {
     pub(crate) fn sync(&mut self) {
         let synced = match &mut self.target {
             Target::File(sink) if sink.syncs() => sink.current().map_or(Ok(()), LogFile::sync),
-            Target::File(_) | Target::Other(_) => Ok(()),
+            Target::File(_) | Target::Other(_) | Target::Owner(_) => Ok(()),
         };
         if let Err(error) = synced {
             self.shared.note_error(error);
@@ -503,6 +537,7 @@ impl Log {
             }
         };
         match &mut self.target {
+            Target::Owner(_) => {}
             Target::Other(sink) => {
                 note(sink.write(0, self.header.bytes()));
                 note(sink.finish(buffers, size));

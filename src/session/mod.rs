@@ -43,6 +43,11 @@
 //! rings `keeper` and `snapshot`.
 
 mod append;
+#[cfg(unix)]
+mod attach;
+#[cfg(not(unix))]
+#[path = "attach/absent.rs"]
+mod attach;
 #[expect(unsafe_code, reason = "reads the processor's counter")]
 mod clock;
 mod config;
@@ -63,6 +68,7 @@ mod preamble;
 mod reclaim;
 mod seal;
 mod sequence;
+mod setting;
 mod shared;
 mod snapshot;
 mod stats;
@@ -70,12 +76,18 @@ mod sync;
 mod writer;
 
 pub use append::AppendError;
+#[cfg(unix)]
+pub(crate) use attach::{FRAMES, Frames, Link, Refusal, Welcome, kind, number, number_frame, send};
 pub use clock::Clock;
+#[cfg(unix)]
+pub(crate) use clock::{Source, frequency};
 pub use config::{ConfigError, FileMode, SequenceMode, SessionBuilder, SyncMode, WhenFull};
 pub use control::{ControlError, Controller, SessionProperties, Update};
 #[cfg(unix)]
 pub(crate) use control::{Weak as WeakController, io_code, win32};
 pub use controller::{Session, SessionError};
+#[cfg(unix)]
+pub(crate) use directory::Claim;
 pub use directory::{all, find};
 pub(crate) use door::Door;
 pub use lane::Reservation;
@@ -83,8 +95,9 @@ pub use lane::Reservation;
 #[doc(hidden)]
 pub use lane::model;
 pub use live::{Consumer, Delivery, LiveBuffer, Missed, NoDelivery};
+pub(crate) use setting::Setting;
 pub use snapshot::SnapshotStats;
 pub(crate) use snapshot::Snapshots;
-pub use stats::{Discarded, EventsLost, LossCause, SessionStats};
+pub use stats::{AttachDamage, AttachStats, Discarded, EventsLost, LossCause, SessionStats};
 pub(crate) use writer::{Body, Stamp};
 pub use writer::{ClassicEvent, Event, SessionHandle};

@@ -32,6 +32,8 @@ pub(crate) struct Preamble {
     told: [AtomicU64; KINDS / 64],
     /// Number of the last change; 0 before the first.
     changes: AtomicU64,
+    /// Not 0 where the files are another process's: nothing can be put into their headers.
+    refuses: AtomicU64,
     kept: Mutex<Kept>,
 }
 
@@ -47,6 +49,7 @@ impl Default for Preamble {
         Self {
             told: std::array::from_fn(|_| AtomicU64::new(0)),
             changes: AtomicU64::new(0),
+            refuses: AtomicU64::new(0),
             kept: Mutex::default(),
         }
     }
@@ -72,7 +75,7 @@ impl Preamble {
     /// Keeps the record of a kind, if it is not there and fits; says whether it is there now.
     /// Nothing is waited for: in a signal handler that would be for ever.
     pub(crate) fn keep(&self, kind: u32, record: &[u8], buffer_size: u32) -> bool {
-        if kind as usize >= KINDS {
+        if kind as usize >= KINDS || self.refuses.load(Ordering::Relaxed) != 0 {
             return false;
         }
         let Ok(mut kept) = self.kept.try_lock() else { return false };
@@ -90,6 +93,12 @@ impl Preamble {
         // Relaxed: whoever sees the number takes the lock.
         self.changes.fetch_add(1, Ordering::Relaxed);
         true
+    }
+
+    /// Keeps nothing from now on: each event is explained where it stands.
+    #[cfg(unix)]
+    pub(crate) fn refuse(&self) {
+        self.refuses.store(1, Ordering::Relaxed);
     }
 
     /// The number of the last change.

@@ -1,6 +1,7 @@
 //! What the flusher and the handles of its session tell each other.
 
 use crate::session::{
+    attach::Hub as Attached,
     desk::Desk,
     live::Hub,
     preamble::Preamble,
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) sequence: Sequence,
     /// What every file of the log holds besides its header.
     pub(crate) preamble: Preamble,
+    /// Other processes that write into the session.
+    pub(crate) attached: Attached,
 }
 
 /// What is asked of the flusher, and what came of it.
@@ -99,6 +102,13 @@ impl Shared {
         }
         let done = control.flushes_done >= mine && control.errors == errors;
         if done { Ok(()) } else { Err(control.first_error()) }
+    }
+
+    /// Asks for a flush and does not wait for it.
+    #[cfg(unix)]
+    pub(crate) fn ask_to_flush(&self, flusher: &thread::Thread) {
+        self.control().flushes_asked += 1;
+        flusher.unpark();
     }
 
     /// How many flushes were asked for so far, and whether the end was.
@@ -176,6 +186,7 @@ pub(crate) struct Ended(pub(crate) Arc<Shared>);
 impl Drop for Ended {
     fn drop(&mut self) {
         self.0.live.end();
+        self.0.attached.close();
         self.0.desk.close();
         self.0.control().ended = true;
         self.0.answered.notify_all();

@@ -81,6 +81,21 @@ impl EventsLost {
         let refused = self.no_free_buffer + self.too_large + self.no_lane + self.reentered;
         refused + self.file_full + self.io
     }
+
+    /// Adds those of others.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let Self { no_free_buffer, too_large, no_lane, reentered, file_full, io } = self;
+        for (sum, more) in [
+            (no_free_buffer, other.no_free_buffer),
+            (too_large, other.too_large),
+            (no_lane, other.no_lane),
+            (reentered, other.reentered),
+            (file_full, other.file_full),
+            (io, other.io),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+    }
 }
 
 /// Counters of a session at one moment.
@@ -112,6 +127,51 @@ pub struct SessionStats {
     pub lanes: u32,
     /// Whether the buffers lie in a file, so that they survive a kill of the process.
     pub ring_file: bool,
+}
+
+/// The processes that are or were attached to a session. What became of their events is in the
+/// session's [`SessionStats`]; what they had not told of when they died is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AttachStats {
+    /// Attached at this moment.
+    pub processes: u32,
+    /// Those that have gone as they should.
+    pub detached: u64,
+    /// Those that died, or were cut off because they did not keep the rules. What they had
+    /// committed was taken from their rings.
+    pub died: u64,
+    /// What was wrong with what they sent or left, and is not in the log.
+    pub damage: AttachDamage,
+}
+
+/// Damage in what attached processes sent or left, by what is wrong (spec/20-attach.md).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AttachDamage {
+    /// Messages that are none. Each ended a connection.
+    pub messages: u64,
+    /// Buffers of wrong sizes, type, state or flags.
+    pub headers: u64,
+    /// Buffers of a lane that their process does not have.
+    pub lanes: u64,
+    /// Buffers whose checksum does not hold, or is missing.
+    pub checksums: u64,
+    /// Buffers with a record that cannot be.
+    pub records: u64,
+    /// Buffers with a stamp that runs backwards or lies outside of the session.
+    pub stamps: u64,
+    /// Buffers that came twice, or hold less than before, or whose numbers cannot be.
+    pub sequences: u64,
+    /// Ring files that are none, or could not be read.
+    pub rings: u64,
+}
+
+impl AttachDamage {
+    /// All of it.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        let Self { messages, headers, lanes, checksums, records, stamps, sequences, rings } = self;
+        messages + headers + lanes + checksums + records + stamps + sequences + rings
+    }
 }
 
 impl SessionStats {

@@ -284,6 +284,18 @@ impl SessionHandle {
         (self.ring.buffers(), self.ring.most_buffers())
     }
 
+    /// The session's ring.
+    #[cfg(unix)]
+    pub(crate) fn ring(&self) -> Arc<Ring> {
+        Arc::clone(&self.ring)
+    }
+
+    /// How the session's clock is read.
+    #[cfg(unix)]
+    pub(crate) fn clock_source(&self) -> Source {
+        self.clock
+    }
+
     /// Whether the session belongs to the process that this one was forked from.
     pub(crate) fn is_of_parent(&self) -> bool {
         self.ring.is_of_parent()
@@ -319,8 +331,13 @@ impl SessionHandle {
             stats.lost.too_large += load(&too_large.count);
             stats.lost.no_lane += load(&no_lane.count);
         }
+        let others = self.shared.attached.sums();
+        stats.events_accepted += others.events_accepted;
         let unwritten = stats.lost.io + stats.lost.file_full;
         stats.events_accepted = stats.events_accepted.saturating_sub(unwritten);
+        stats.events_disabled += others.events_disabled;
+        stats.events_after_stop += others.events_after_stop;
+        stats.lost.add(&others.lost);
         stats
     }
 

@@ -34,6 +34,14 @@ impl RingFile {
         Ok((Self { path, _lock: lock }, file))
     }
 
+    /// Makes the ring file of a process that has no log of its own at `path`, where nothing may be.
+    #[cfg(unix)]
+    pub(crate) fn create_at(path: &Path, size: u64) -> io::Result<(Self, File)> {
+        let file = Disk::create_mapped(path, size)?;
+        let lock = lock(&file);
+        Ok((Self { path: path.to_owned(), _lock: lock }, file))
+    }
+
     /// Makes it `size` bytes long, all of them allocated.
     pub(crate) fn extend(&mut self, size: u64) -> io::Result<()> {
         Disk::extend_mapped(&self.path, size)

@@ -1,11 +1,14 @@
 //! Sessions reached from outside: each test in a process of its own, with a directory of its own.
 #![cfg(unix)]
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::cast_possible_truncation)]
 
+mod attach;
 mod control;
+mod cost;
 mod hostile;
 mod messages;
 mod places;
+mod rogue;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

@@ -2,7 +2,7 @@
 
 use super::{Ending, again, alone, passed};
 use etlring::format::{EventDescriptor, Guid};
-use etlring::outside::{self, DirectoryFault, Found, OutsideError};
+use etlring::outside::{self, AttachError, DirectoryFault, Found, OutsideError};
 use etlring::reader::Trace;
 use etlring::session::{Discarded, Event, Session, SessionError};
 use std::fs::{self, Permissions};
@@ -366,6 +366,8 @@ fn role_stranger() {
     assert!(owner(&listed), "{listed:?}");
     let found = outside::connect("mine").unwrap_err();
     assert!(owner(&found), "{found:?}");
+    let attached = Session::attach("mine").start().unwrap_err();
+    assert!(matches!(&attached, AttachError::Outside(error) if owner(error)), "{attached:?}");
     let started = Session::builder("other").memory_ring().controllable().start().unwrap_err();
     let SessionError::Io { error, .. } = started else { panic!("{started:?}") };
     let error: OutsideError = *error.into_inner().unwrap().downcast().unwrap();

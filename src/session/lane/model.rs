@@ -52,6 +52,7 @@ impl Model {
             logger_id: 1,
             first_sequence: 1,
             one_lane: false,
+            lanes: crate::format::MAX_LANES,
         };
         let (ring, collector) = Ring::new(1, size, policy, Backing::Anonymous).expect("memory");
         let model = Arc::new(Self { ring, lanes: (0..lanes).map(|_| Lane::new()).collect() });

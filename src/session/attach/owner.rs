@@ -1,0 +1,304 @@
+//! The owner's side of one attached process: a thread that reads what it sends, and one that sends.
+//!
+//! ```text
+//!   welcome ──► ready ──► told what the session wants ──► buffers, counts ──► goodbye ──► bye
+//!                │                                              │
+//!                └── no answer in time: let go                  └── the connection ends without a
+//!                                                                   goodbye: its ring is read
+//! ```
+//!
+//! Every byte that comes is looked at before anything is done with it: see `wire`, `check` and
+//! `ledger`. What is wrong is counted by what it is. A buffer that is wrong is left out and the
+//! next one is looked at; behind a frame that is none nothing can be found any more, so the
+//! connection ends, and the process is one that died.
+
+use crate::session::attach::{
+    check::{Checked, Rules},
+    hub::{Arrived, Damaged, NoRoom, Place, Process},
+    ledger::{Ledger, News, Unfit},
+    orphan::Orphan,
+    wire::{self, BUFFER_PREFIX, Frames, Refusal, Welcome, kind},
+};
+use crate::session::setting::Counts;
+use crate::session::{clock, clock::Source};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+/// How long a process may take to make its ring.
+const SETUP: Duration = Duration::from_secs(30);
+/// Most bytes of a ring: what an owner lets another process take of the place for rings.
+const MOST_RING_BYTES: u64 = 1 << 30;
+
+/// What a process that asks to be attached is told, but for what is its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    pub(crate) place: Place,
+    pub(crate) welcome: Welcome,
+    pub(crate) clock: Source,
+    /// Whether the session has a log that buffers can be given to.
+    pub(crate) takes_buffers: bool,
+    /// What the name of a ring file starts with.
+    pub(crate) ring_base: PathBuf,
+}
+
+impl Terms {
+    /// Looks after a process on a thread of its own, until it has gone.
+    pub(crate) fn serve(self, stream: UnixStream) -> io::Result<()> {
+        let thread = thread::Builder::new().name("etlring-attached".to_owned());
+        thread.spawn(move || self.run(stream)).map(drop)
+    }
+
+    fn run(self, stream: UnixStream) {
+        // Nobody is there to be told: the process sees its connection end.
+        let _ = self.look_after(stream);
+    }
+
+    fn look_after(self, stream: UnixStream) -> io::Result<()> {
+        stream.set_nonblocking(false)?;
+        stream.set_write_timeout(Some(SETUP))?;
+        if !self.takes_buffers {
+            return refuse(&stream, Refusal::RING);
+        }
+        let hub = self.place.hub();
+        let lanes = self.welcome.lanes.min(self.welcome.most_buffers);
+        let process = match hub.admit(stream.try_clone()?, lanes, &self.place.ring) {
+            Ok(process) => process,
+            Err(NoRoom::Full) => return refuse(&stream, Refusal::FULL),
+            Err(NoRoom::Ending) => return refuse(&stream, Refusal::ENDING),
+        };
+        // None of its events is older, and its lanes were its own by then.
+        let start_ticks = self.clock.now();
+        let settled = self.set_up(&process, &stream);
+        let Ok((frames, orphan, buffers)) = settled else {
+            process.lanes.iter().for_each(|lane| self.place.ring.give_lane_number(*lane));
+            hub.leave(&process, true);
+            return settled.map(drop);
+        };
+
+        stream.set_write_timeout(None)?;
+        let sender = {
+            let (process, stream) = (Arc::clone(&process), stream);
+            thread::Builder::new().name("etlring-attached".to_owned()).spawn(move || {
+                while let Some(frame) = process.next_frame() {
+                    // A connection that ended is seen by the other thread.
+                    if wire::send(&stream, &frame, || false).is_err() {
+                        process.cut_off();
+                    }
+                }
+            })
+        };
+        let mut visit = Visit {
+            rules: self.rules(&process, buffers, start_ticks),
+            ledger: Ledger::new(buffers),
+            place: &self.place,
+            process: &process,
+        };
+        hub.join(&process);
+        let orderly = sender.is_ok() && visit.listen(frames);
+        if !orderly {
+            visit.take_left(&orphan);
+        }
+        let settled = hub.settle(&process, &self.place.flusher);
+        if orderly && settled {
+            process.send(wire::number_frame(kind::BYE, 0));
+        }
+        process.close();
+        if let Ok(sender) = sender {
+            // It ends: the connection is closed by the other side, or was cut off.
+            let _ = sender.join();
+        }
+        if !orderly {
+            process.cut_off();
+            if settled {
+                orphan.remove();
+            }
+        }
+        hub.leave(&process, !orderly);
+        Ok(())
+    }
+
+    /// Tells the process what it needs to know, and waits until its ring is there.
+    fn set_up(&self, process: &Process, stream: &UnixStream) -> io::Result<(Frames, Orphan, u32)> {
+        let hub = self.place.hub();
+        let mut path = self.ring_base.clone().into_os_string();
+        path.push(format!(".{}.{}.ring", std::process::id(), process.id));
+        let path = PathBuf::from(path);
+        let most = MOST_RING_BYTES / u64::from(self.welcome.buffer_size);
+        let most = u32::try_from(most).unwrap_or(u32::MAX).min(self.welcome.most_buffers).max(2);
+        let welcome = Welcome {
+            most_buffers: most,
+            lanes: u32::try_from(process.lanes.len()).unwrap_or(u32::MAX),
+            ticks: self.clock.now(),
+            ring: path.as_os_str().as_bytes().to_vec(),
+            ..self.welcome.clone()
+        };
+        wire::send(stream, &welcome.frame(), || false)?;
+        let mut frames = Frames::new(stream.try_clone()?);
+        frames.set_timeout(Some(SETUP))?;
+        let answer = frames.next().inspect_err(|error| {
+            if error.kind() == io::ErrorKind::InvalidData {
+                hub.damaged(Damaged::Message);
+            }
+        })?;
+        let buffers = match answer {
+            Some((kind::READY, payload)) => wire::number(payload).ok(),
+            // It found that it cannot, and has gone.
+            None => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Some(_) => None,
+        };
+        let buffers =
+            buffers.and_then(|n| u32::try_from(n).ok()).filter(|n| (2..=most).contains(n));
+        let Some(buffers) = buffers else {
+            hub.damaged(Damaged::Message);
+            refuse(stream, Refusal::VERSION)?;
+            return Err(wire::damaged("no ring was told"));
+        };
+        let orphan = Orphan::open(path, welcome.buffer_size, buffers).inspect_err(|_| {
+            hub.damaged(Damaged::Ring);
+            let _ = refuse(stream, Refusal::FILE);
+        })?;
+        frames.set_timeout(None)?;
+        Ok((frames.with_buffers(welcome.buffer_size), orphan, buffers))
+    }
+
+    fn rules(&self, process: &Process, buffers: u32, start_ticks: u64) -> Rules {
+        let lanes = u32::try_from(process.lanes.len()).unwrap_or(u32::MAX);
+        Rules {
+            buffer_size: self.welcome.buffer_size,
+            lanes: lanes.min(buffers),
+            clock: self.clock,
+            start_ticks,
+            slack: clock::frequency(self.clock) / 10,
+        }
+    }
+}
+
+fn refuse(stream: &UnixStream, why: Refusal) -> io::Result<()> {
+    let frame = wire::number_frame(kind::REFUSED, why.0.into());
+    wire::send(stream, &frame, || false)
+}
+
+/// A process that is attached, as the thread that listens to it sees it.
+struct Visit<'a> {
+    rules: Rules,
+    ledger: Ledger,
+    place: &'a Place,
+    process: &'a Arc<Process>,
+}
+
+impl Visit<'_> {
+    /// Takes what comes until the process says goodbye; `false` if it does not.
+    fn listen(&mut self, mut frames: Frames) -> bool {
+        let hub = self.place.hub();
+        loop {
+            let understood = match frames.next() {
+                Ok(None) => return false,
+                Ok(Some((kind::GOODBYE, []))) => return true,
+                Ok(Some((kind::BUFFER, payload))) if payload.len() > BUFFER_PREFIX => {
+                    if !self.buffer(payload) {
+                        return false;
+                    }
+                    Ok(())
+                }
+                Ok(Some((kind::COUNTS, payload))) => {
+                    Counts::parse(payload).map(|counts| hub.told(self.process, counts))
+                }
+                Ok(Some((kind::FLUSHED, payload))) => {
+                    wire::number(payload).map(|number| hub.flushed(self.process, number))
+                }
+                Ok(Some(_)) => Err(wire::damaged("a message of an unknown kind")),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = understood {
+                if error.kind() == io::ErrorKind::InvalidData {
+                    hub.damaged(Damaged::Message);
+                }
+                self.process.cut_off();
+                return false;
+            }
+        }
+    }
+
+    /// Takes a buffer; `false` if the session takes none any more.
+    fn buffer(&mut self, payload: &[u8]) -> bool {
+        let hub = self.place.hub();
+        let (prefix, bytes) = payload.split_at(BUFFER_PREFIX);
+        let last = prefix.first() == Some(&1);
+        let checked = match self.rules.check(bytes) {
+            Ok(checked) => checked,
+            Err(wrong) => {
+                hub.damaged(Damaged::Buffer(wrong));
+                return true;
+            }
+        };
+        match self.ledger.take(checked.sequence, checked.filled, checked.holds(), last) {
+            Ok(news) => self.put(checked, bytes, news, last, true),
+            Err(Unfit::Done | Unfit::Wrong) => {
+                hub.damaged(Damaged::Sequence);
+                true
+            }
+        }
+    }
+
+    /// Takes what a process that died has left in its ring and had not sent.
+    fn take_left(&mut self, orphan: &Orphan) {
+        let hub = self.place.hub();
+        let Ok(mut left) = orphan.numbers() else { return hub.damaged(Damaged::Ring) };
+        left.retain(|(sequence, _)| !self.ledger.is_done(*sequence));
+        // The order of numbers is that of each lane.
+        left.sort_unstable();
+        for (_, place) in left {
+            // One that is gone by now was the work of somebody who is not dead.
+            let Ok(Some(mut bytes)) = orphan.buffer(place) else {
+                hub.damaged(Damaged::Ring);
+                continue;
+            };
+            let checked = match self.rules.check_left(&bytes) {
+                Ok(checked) => checked,
+                Err(wrong) => {
+                    hub.damaged(Damaged::Buffer(wrong));
+                    continue;
+                }
+            };
+            if let Some(wrong) = checked.cut {
+                hub.damaged(Damaged::Buffer(wrong));
+                bytes.truncate(checked.filled as usize);
+            }
+            let holds = checked.holds();
+            match self.ledger.take(checked.sequence, checked.filled, holds, true) {
+                Ok(news) => {
+                    if !self.put(checked, &bytes, news, true, false) {
+                        return;
+                    }
+                }
+                Err(Unfit::Done | Unfit::Wrong) => hub.damaged(Damaged::Sequence),
+            }
+        }
+    }
+
+    fn put(&self, checked: Checked, bytes: &[u8], news: News, last: bool, awaited: bool) -> bool {
+        let process = Arc::clone(self.process);
+        let arrived = Arrived {
+            process,
+            checked,
+            bytes: bytes.to_vec(),
+            news,
+            last,
+            awaited: last && awaited,
+        };
+        let put = self.place.hub().put(arrived);
+        self.place.flusher.unpark();
+        put
+    }
+}
+
+impl Checked {
+    fn holds(&self) -> News {
+        News { events: self.events, lost: self.events_lost }
+    }
+}
