@@ -38,7 +38,7 @@ impl RingFile {
     #[cfg(unix)]
     pub(crate) fn create_at(path: &Path, size: u64) -> io::Result<(Self, File)> {
         let file = Disk::create_mapped(path, size)?;
-        let lock = lock(&file);
+        let lock = hold(&file);
         Ok((Self { path: path.to_owned(), _lock: lock }, file))
     }
 
