@@ -43,7 +43,10 @@
 //! rings `keeper` and `snapshot`.
 
 mod append;
-#[expect(unsafe_code, reason = "reads the processor's counter")]
+#[cfg_attr(
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    expect(unsafe_code, reason = "reads the processor's counter")
+)]
 mod clock;
 mod config;
 mod control;
