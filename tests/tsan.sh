@@ -9,13 +9,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$PWD/target/ci
-version=1.96.0+dfsg1-1~deb12u2
 host=x86_64-unknown-linux-gnu
-rust=$work/rust-tsan
+rust=$work/rust-src
 tests=(balance:: live:: provider:: rings:: signals:: stop::)
 
-bash .ci/debian-rust "$rust" "rustc-web=$version" "libstd-rust-web-dev=$version" \
-    "libstd-rust-web-${version%%.0+*}=$version" "rust-web-src=$version" libllvm22
+bash .ci/rust-src "$rust"
 cp "$(rustc +nightly --print sysroot)/lib/rustlib/$host/lib/librustc-nightly_rt.tsan.a" \
     "$rust/usr/lib/rustlib/$host/lib/librustc-stable_rt.tsan.a"
 

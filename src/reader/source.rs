@@ -82,6 +82,7 @@ impl Positioned {
         Ok(Self { file, size })
     }
 
+    #[cfg(unix)]
     pub(crate) fn file(&self) -> &File {
         &self.file
     }

@@ -48,7 +48,10 @@ mod attach;
 #[cfg(not(unix))]
 #[path = "attach/absent.rs"]
 mod attach;
-#[expect(unsafe_code, reason = "reads the processor's counter")]
+#[cfg_attr(
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    expect(unsafe_code, reason = "reads the processor's counter")
+)]
 mod clock;
 mod config;
 mod control;

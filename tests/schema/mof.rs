@@ -84,10 +84,15 @@ instance of Something { a = {1, 2}; b = "};"; };
 class Unused;
 "#;
 
-/// Records classic events in a session and gives name, provider name and fields of each.
-fn recorded(decoder: &Decoder, events: &[(u8, u16, Vec<u8>)]) -> Vec<(String, String, String)> {
+/// Records classic events in a session of this name and gives name, provider name and fields of
+/// each.
+fn recorded(
+    name: &str,
+    decoder: &Decoder,
+    events: &[(u8, u16, Vec<u8>)],
+) -> Vec<(String, String, String)> {
     let (sink, log) = MemorySink::new();
-    let session = Session::builder("mof").sink(sink).start().unwrap();
+    let session = Session::builder(name).sink(sink).start().unwrap();
     for (kind, version, payload) in events {
         let mut event = ClassicEvent::new(CLASS, *kind, 4);
         event.version = *version;
@@ -166,6 +171,7 @@ fn every_type_of_a_recorded_event_is_read() {
         b"\x06\0\0\0\x07\0\0\0",
     ];
     let found = recorded(
+        "mof types",
         &decoder,
         &[
             (1, 2, integers.concat()),
@@ -218,7 +224,7 @@ fn versions_choose_the_class() {
     let utf16 = [&b"\xff\xfe"[..], &wide(&text)].concat();
     assert_eq!(decoder.add_mof(&utf16), Ok(2));
     let events = [(1, 1, b"\x01".to_vec()), (1, 3, b"\x01".to_vec()), (1, 9, b"\x01\x01".to_vec())];
-    let found = recorded(&decoder, &events);
+    let found = recorded("mof versions", &decoder, &events);
     let fields: Vec<_> = found.iter().map(|(name, _, fields)| format!("{name} {fields}")).collect();
     assert_eq!(fields, ["type 1 A=1", "type 1 A=1", "type 1 A=257"]);
 }

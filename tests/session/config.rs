@@ -51,7 +51,11 @@ fn bad_values_name_the_setting_and_the_range() {
         ),
         (
             builder().buffer_size(16 << 20).maximum_buffers(1 << 20),
-            "maximum_buffers times buffer_size is 17592186044416 bytes, must be 1 to 68719476736",
+            if cfg!(target_pointer_width = "64") {
+                "maximum_buffers times buffer_size is 17592186044416 bytes, must be 1 to 68719476736"
+            } else {
+                "maximum_buffers times buffer_size is 17592186044416 bytes, must be 1 to 1073741824"
+            },
         ),
         (
             Session::builder("").sink(NullSink),

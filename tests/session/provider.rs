@@ -294,8 +294,11 @@ fn a_session_that_stops_among_writers_takes_no_more_and_disables() {
                     scope.spawn(|| {
                         let mut recorded = 0;
                         while !done.load(Ordering::Relaxed) {
-                            recorded +=
-                                u64::from(provider.write(&descriptor(4, 1), &[7; 16]).unwrap());
+                            match provider.write(&descriptor(4, 1), &[7; 16]) {
+                                Ok(sessions) => recorded += u64::from(sessions),
+                                // The flusher of a busy machine may come late.
+                                Err(discarded) => assert_eq!(discarded, Discarded::NoFreeBuffer),
+                            }
                         }
                         recorded
                     })

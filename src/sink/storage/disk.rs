@@ -93,11 +93,17 @@ impl Storage for Disk {
     }
 
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
-        // A hard link first, because a rename would replace what another process put there.
-        match std::fs::hard_link(from, to) {
+        // A hard link first, because a rename would replace what another process put there. Windows
+        // lets go of no name of a mapped file, as a ring is, and such a file can still be renamed.
+        let linked = if cfg!(windows) {
+            Err(io::ErrorKind::Unsupported.into())
+        } else {
+            std::fs::hard_link(from, to)
+        };
+        match linked {
             Ok(()) => std::fs::remove_file(from),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
-            // A file system without hard links.
+            // Or a file system without hard links.
             Err(_) => match self.find(to)? {
                 Found::Nothing => std::fs::rename(from, to),
                 _ => Err(io::ErrorKind::AlreadyExists.into()),
