@@ -30,6 +30,54 @@ pub struct RawRecord<'a> {
     pub bytes: &'a [u8],
 }
 
+/// The header types whose bit is set have their stamp 8 bytes behind the marker's first.
+const STAMP_AT_8: u32 = bits(&[16, 17]);
+/// The same for 16 bytes.
+const STAMP_AT_16: u32 = bits(&[1, 2, 3, 4, 10, 11, 18, 19, 20, 21]);
+
+const fn bits(types: &[u8]) -> u32 {
+    match types {
+        [] => 0,
+        [first, rest @ ..] => 1 << *first | bits(rest),
+    }
+}
+
+/// What time order needs of a record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stamped {
+    /// Which header it has.
+    pub(crate) header_type: HeaderType,
+    /// Bytes of the record.
+    pub(crate) size: usize,
+    /// Its time stamp.
+    pub(crate) ticks: u64,
+}
+
+/// The record at `at`, read in one look and without a branch that its kind decides: kinds come in
+/// no order that could be guessed.
+///
+/// `None` says nothing: the record may be a message, lie too close to the end, have no stamp, or be
+/// none. [`Records`] tells.
+#[inline]
+pub(crate) fn stamped(bytes: &[u8], at: usize) -> Option<Stamped> {
+    const TYPED: u32 = MARKER_TRACE | MARKER_EVENT_TRACE;
+    let rest = bytes.get(at..)?;
+    let [m0, m1, m2, m3, s0, s1, _, _] = *rest.first_chunk::<PREFIX_BYTES>()?;
+    let near = u64::from_le_bytes(*rest.get(8..)?.first_chunk()?);
+    let far = u64::from_le_bytes(*rest.get(16..)?.first_chunk()?);
+
+    let bit = 1u32.checked_shl(u32::from(m2))?;
+    let header_type = HeaderType(m2);
+    let size = if header_type.has_size_at_4() { [s0, s1] } else { [m0, m1] };
+    let size = usize::from(u16::from_le_bytes(size));
+    let is_near = STAMP_AT_8 & bit != 0;
+    let (ticks, least) = if is_near { (near, 16) } else { (far, 24) };
+    let is_known = (STAMP_AT_8 | STAMP_AT_16) & bit != 0;
+    let is_typed = u32::from_le_bytes([m0, m1, m2, m3]) & TYPED == TYPED;
+    let is_whole = size >= least && size <= rest.len();
+    (is_known & is_typed & is_whole).then_some(Stamped { header_type, size, ticks })
+}
+
 /// The records of one buffer, front to back, borrowed from it.
 ///
 /// Yields at most one error, last: behind a size that cannot be trusted the next record cannot be

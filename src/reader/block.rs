@@ -1,6 +1,6 @@
 //! The records of one buffer as bytes: borrowed where they lie in memory, else in a reused block.
 
-use crate::codec::{RawRecord, Records, xpress};
+use crate::codec::{RawRecord, Records, Stamped, stamped, xpress};
 use crate::error::{Fault, FormatError, Part};
 use crate::format::MAX_BUFFER_SIZE;
 use crate::reader::{BufferEntry, ReadError, Source, Trace, record};
@@ -44,6 +44,12 @@ impl<'t> Block<'t> {
         at: usize,
     ) -> Option<Result<(RawRecord<'_>, usize), FormatError>> {
         record_at(self.bytes(), at)
+    }
+
+    /// The record at `at` if it is one of those that are read in one look; see [`stamped`].
+    #[inline]
+    pub(crate) fn stamped_at(&self, at: usize) -> Option<Stamped> {
+        stamped(self.bytes(), at)
     }
 
     /// Brings the bytes from `at` on into the cache, if they are not there yet.

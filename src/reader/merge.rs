@@ -5,10 +5,10 @@
 //!   lane 1   [buf 2: t t][buf 3: t t t t][buf 6: t]   the next record of each is its *head*
 //!   lane 2   [buf 4: t t t]
 //!
-//!   current = the lane whose head is least; waiting = a heap of all other heads
+//!   current = the lane whose head is least; a tournament knows the least of the others
 //!   next:  yield the current lane's head, step the lane
-//!          head still <= limit (the least of waiting)?   the run continues: one comparison
-//!          else put it into waiting, take the least out
+//!          its ticks still in the run (to the least of the others)?   go on: one comparison
+//!          else the head enters the tournament, and the winner's lane is the current one
 //! ```
 //!
 //! 1. The key of a head is its ticks, then the lane; a lane's own order (sequence, place in file,
@@ -33,12 +33,13 @@
 //! [`MOST_OWNED_BYTES`] (a hostile file can name 2,048 lanes of 16 MiB), lanes give them back when
 //! they are left and load again when they are next.
 
-use crate::codec::{RawRecord, RecordKind};
+use crate::codec::{RawRecord, RecordKind, align8, to_u32};
 use crate::format::FileTime;
 use crate::reader::{
     BufferEntry, ReadError, Record, Source, Trace,
     block::{self, Block},
     record,
+    tournament::{END, Key, Tournament, key, lane_of},
 };
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -55,10 +56,12 @@ pub struct Merge<'t, S> {
     lanes: Vec<Lane<'t>>,
     /// The lane that was yielded from last; [`NO_LANE`] if that was none.
     current: usize,
-    /// Heads of all lanes but the current one.
-    waiting: BinaryHeap<Reverse<Key>>,
-    /// The least of `waiting` and `asides`: below it the current lane's run continues.
+    /// Heads of all lanes; the winner's is out of date while its lane is the current one.
+    heads: Tournament,
+    /// The least of the other heads and `asides`: below it the current lane's run continues.
     limit: Key,
+    /// The same for the current lane's ticks alone, and not before the time sought.
+    run: Run,
     asides: Asides<'t>,
     /// Records before this are passed over.
     from: Option<FileTime>,
@@ -67,11 +70,30 @@ pub struct Merge<'t, S> {
     owned_bytes: usize,
 }
 
-/// Ticks, then lane: `ticks << 64 | lane index`.
-type Key = u128;
+/// Ticks, first and last, that continue the run of a lane.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    first: u64,
+    last: u64,
+}
 
-const fn key(ticks: u64, lane: usize) -> Key {
-    (ticks as Key) << 64 | lane as Key
+impl Run {
+    const NONE: Self = Self { first: 1, last: 0 };
+
+    /// Of the lane `lane`, whose keys must be less than `limit`.
+    fn of(lane: usize, first: u64, limit: Key) -> Self {
+        // Bits 64 to 127 of the greatest key that is less.
+        let Some(most) = limit.checked_sub(key(0, lane).saturating_add(1)) else {
+            return Self::NONE;
+        };
+        let last = u64::try_from(most >> 64).unwrap_or(u64::MAX);
+        Self { first, last }
+    }
+
+    #[inline]
+    fn holds(self, ticks: u64) -> bool {
+        (self.first <= ticks) & (ticks <= self.last)
+    }
 }
 
 /// In place of a lane's index: none.
@@ -118,8 +140,9 @@ impl<'t, S: Source> Merge<'t, S> {
             trace,
             lanes: lanes_of(trace.buffers()),
             current: NO_LANE,
-            waiting: BinaryHeap::new(),
+            heads: Tournament::new(0),
             limit: 0,
+            run: Run::NONE,
             asides: Asides::default(),
             from,
             from_ticks: from.map_or(0, |time| trace.clock().first_ticks(time)),
@@ -129,7 +152,7 @@ impl<'t, S: Source> Merge<'t, S> {
             merge.survey(lane);
         }
         // A lane waits with the least key until it is looked at for the first time.
-        merge.waiting = (0..merge.lanes.len()).map(|lane| Reverse(key(0, lane))).collect();
+        merge.heads = Tournament::new(merge.lanes.len());
         merge
     }
 
@@ -150,8 +173,7 @@ impl<'t, S: Source> Merge<'t, S> {
     fn lane_record(&self) -> Option<Record<'_>> {
         let lane = self.lanes.get(self.current)?;
         let raw = lane.head.raw(lane.block.bytes())?;
-        let entry = self.trace.buffers().get(lane.buffer)?;
-        Some(Record::new(raw, entry, lane.buffer))
+        Some(Record::new(raw, lane.entry?, lane.buffer))
     }
 
     /// Moves on to the next record in time; `None` behind the last one.
@@ -160,8 +182,7 @@ impl<'t, S: Source> Merge<'t, S> {
         let stepped = match self.lanes.get_mut(self.current) {
             Some(lane) => {
                 let stepped = lane.step();
-                let head = key(lane.head.ticks, self.current);
-                if stepped && head < self.limit && lane.head.ticks >= self.from_ticks {
+                if stepped && self.run.holds(lane.head.ticks) {
                     return Some(Settled::Lane);
                 }
                 stepped
@@ -180,7 +201,10 @@ impl<'t, S: Source> Merge<'t, S> {
                 match self.advance() {
                     Advance::Head => ready = true,
                     Advance::End => self.end_lane(),
-                    Advance::Damage(error) => return Some(Settled::Damage(error)),
+                    Advance::Damage(error) => {
+                        self.set_limit();
+                        return Some(Settled::Damage(error));
+                    }
                 }
                 self.set_limit();
             }
@@ -215,19 +239,17 @@ impl<'t, S: Source> Merge<'t, S> {
         }
     }
 
-    /// Puts the current lane's head among the waiting ones and enters the least of these.
+    /// Gives the current lane its head in the tournament and enters the winner.
     fn exchange(&mut self, head: Key) -> Option<bool> {
         self.leave();
-        let mut top = self.waiting.peek_mut()?;
-        let Reverse(least) = std::mem::replace(&mut *top, Reverse(head));
-        drop(top);
-        self.enter(least)
+        self.heads.replace(head);
+        self.enter_least()
     }
 
-    /// Puts the current lane's head among the waiting ones.
+    /// Gives the current lane its head in the tournament.
     fn wait(&mut self, head: Key) {
         self.leave();
-        self.waiting.push(Reverse(head));
+        self.heads.replace(head);
         self.current = NO_LANE;
     }
 
@@ -244,14 +266,14 @@ impl<'t, S: Source> Merge<'t, S> {
         }
     }
 
-    /// Makes the least waiting lane the current one and says whether it has its head already.
+    /// Makes the lane of the least head the current one and says whether it has that head already.
     fn enter_least(&mut self) -> Option<bool> {
-        let Reverse(least) = self.waiting.pop()?;
-        self.enter(least)
-    }
-
-    fn enter(&mut self, least: Key) -> Option<bool> {
-        self.current = (least & Key::from(u64::MAX)) as usize;
+        let least = self.heads.winner();
+        if least == END {
+            self.current = NO_LANE;
+            return None;
+        }
+        self.current = lane_of(least);
         self.set_limit();
         let lane = self.lanes.get_mut(self.current)?;
         if lane.released {
@@ -268,20 +290,22 @@ impl<'t, S: Source> Merge<'t, S> {
         if let Some(lane) = self.lanes.get_mut(self.current) {
             self.owned_bytes = self.owned_bytes.saturating_sub(lane.block.owned_bytes());
             lane.block.release();
+            self.heads.replace(END);
         }
         self.current = NO_LANE;
     }
 
+    /// Takes the limit of the current lane anew.
     fn set_limit(&mut self) {
-        let waiting = self.waiting.peek().map_or(Key::MAX, |&Reverse(head)| head);
-        let aside = self.asides.least().map_or(Key::MAX, |aside| key(aside.stamp, aside.lane));
-        self.limit = waiting.min(aside);
+        let aside = self.asides.least().map_or(END, |aside| key(aside.stamp, aside.lane));
+        self.limit = self.heads.runner_up().min(aside);
+        self.run = Run::of(self.current, self.from_ticks, self.limit);
     }
 
     /// Whether the least record set aside comes before every head.
     fn aside_is_next(&self) -> bool {
         let Some(aside) = self.asides.least() else { return false };
-        let Some(&Reverse(head)) = self.waiting.peek() else { return true };
+        let head = self.heads.winner();
         let own = key(aside.stamp, aside.lane);
         if own != head {
             return own < head;
@@ -329,6 +353,7 @@ impl<'t, S: Source> Merge<'t, S> {
         let turn = *lane.turns.get(lane.turn)?;
         lane.turn = lane.turn.saturating_add(1);
         let entry = self.trace.buffers().get(turn.buffer)?;
+        lane.entry = Some(entry);
 
         let before = lane.block.owned_bytes();
         let error = lane.block.load(self.trace, entry);
@@ -411,6 +436,7 @@ struct Lane<'t> {
     head: Head,
     /// The buffer that the block holds.
     buffer: usize,
+    entry: Option<&'t BufferEntry>,
     turns: Vec<Turn>,
     /// The next of `turns` to load.
     turn: usize,
@@ -427,6 +453,15 @@ impl Lane<'_> {
     #[inline]
     fn step(&mut self) -> bool {
         self.block.warm(self.at);
+        let Some(found) = self.block.stamped_at(self.at) else { return self.step_slowly() };
+        let kind = RecordKind::Typed(found.header_type);
+        self.head = Head { kind, start: self.at, size: found.size, ticks: found.ticks };
+        self.at = self.at.saturating_add(align8(found.size));
+        true
+    }
+
+    /// The same for records of every kind.
+    fn step_slowly(&mut self) -> bool {
         let Some(Ok((raw, behind))) = self.block.record_at(self.at) else { return false };
         let Some(ticks) = record::ticks(&raw) else { return false };
         self.head = Head { kind: raw.kind, start: self.at, size: raw.bytes.len(), ticks };
@@ -455,9 +490,7 @@ impl Head {
     fn raw<'b>(&self, bytes: &'b [u8]) -> Option<RawRecord<'b>> {
         let bytes = bytes.get(self.start..self.start.saturating_add(self.size))?;
         // No buffer is larger than its 32-bit size.
-        #[expect(clippy::cast_possible_truncation, reason = "the line above")]
-        let offset = self.start as u32;
-        Some(RawRecord { kind: self.kind, offset, bytes })
+        Some(RawRecord { kind: self.kind, offset: to_u32(self.start), bytes })
     }
 }
 
