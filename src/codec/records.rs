@@ -4,6 +4,7 @@ use crate::codec::{align8, to_u32};
 use crate::error::{Fault, FormatError, Part};
 use crate::format::{HeaderType, MARKER_EVENT_TRACE, MARKER_MESSAGE, MARKER_TRACE};
 use core::iter::FusedIterator;
+use zerocopy::{FromBytes, little_endian::U64};
 
 /// Bytes every record has at least: marker, size and what shares their words.
 const PREFIX_BYTES: usize = 8;
@@ -30,17 +31,22 @@ pub struct RawRecord<'a> {
     pub bytes: &'a [u8],
 }
 
-/// The header types whose bit is set have their stamp 8 bytes behind the marker's first.
-const STAMP_AT_8: u32 = bits(&[16, 17]);
-/// The same for 16 bytes.
-const STAMP_AT_16: u32 = bits(&[1, 2, 3, 4, 10, 11, 18, 19, 20, 21]);
-
-const fn bits(types: &[u8]) -> u32 {
-    match types {
-        [] => 0,
-        [first, rest @ ..] => 1 << *first | bits(rest),
-    }
-}
+/// Where the stamp of a typed record ends, by its header type; 0 for those that have none. With
+/// [`SIZE_AT_4`] where the size is the word at +4.
+const PLACES: [u8; 32] = {
+    const NEAR: u8 = 16;
+    const FAR: u8 = 24;
+    const FAR4: u8 = FAR | SIZE_AT_4;
+    const NEAR4: u8 = NEAR | SIZE_AT_4;
+    let mut places = [0; 32];
+    let [_, a, b, c, d, _, _, _, _, _, e, f, _, _, _, _, g, h, i, j, k, l, ..] = &mut places;
+    [*a, *b, *c, *d] = [FAR4; 4];
+    [*e, *f, *i, *j, *k, *l] = [FAR; 6];
+    [*g, *h] = [NEAR4; 2];
+    places
+};
+/// Also the bits by which that word is further behind.
+const SIZE_AT_4: u8 = 32;
 
 /// What time order needs of a record.
 #[derive(Clone, Copy, Debug)]
@@ -60,22 +66,21 @@ pub(crate) struct Stamped {
 /// none. [`Records`] tells.
 #[inline]
 pub(crate) fn stamped(bytes: &[u8], at: usize) -> Option<Stamped> {
-    const TYPED: u32 = MARKER_TRACE | MARKER_EVENT_TRACE;
+    const TYPED: u64 = (MARKER_TRACE | MARKER_EVENT_TRACE) as u64;
     let rest = bytes.get(at..)?;
-    let [m0, m1, m2, m3, s0, s1, _, _] = *rest.first_chunk::<PREFIX_BYTES>()?;
-    let near = u64::from_le_bytes(*rest.get(8..)?.first_chunk()?);
-    let far = u64::from_le_bytes(*rest.get(16..)?.first_chunk()?);
+    let ([word, near, far], _) = <[U64; 3]>::ref_from_prefix(rest).ok()?;
+    let word = word.get();
+    let [_, _, header_type, ..] = word.to_le_bytes();
+    let place = *PLACES.get(usize::from(header_type))?;
 
-    let bit = 1u32.checked_shl(u32::from(m2))?;
-    let header_type = HeaderType(m2);
-    let size = if header_type.has_size_at_4() { [s0, s1] } else { [m0, m1] };
-    let size = usize::from(u16::from_le_bytes(size));
-    let is_near = STAMP_AT_8 & bit != 0;
-    let (ticks, least) = if is_near { (near, 16) } else { (far, 24) };
-    let is_known = (STAMP_AT_8 | STAMP_AT_16) & bit != 0;
-    let is_typed = u32::from_le_bytes([m0, m1, m2, m3]) & TYPED == TYPED;
-    let is_whole = size >= least && size <= rest.len();
-    (is_known & is_typed & is_whole).then_some(Stamped { header_type, size, ticks })
+    let [s0, s1, ..] = word.wrapping_shr((place & SIZE_AT_4).into()).to_le_bytes();
+    let size = usize::from(u16::from_le_bytes([s0, s1]));
+    let least = usize::from(place & !SIZE_AT_4);
+    let ticks = if least == 16 { near } else { far };
+    let is_typed = word & TYPED == TYPED;
+    let is_whole = (size >= least) & (size <= rest.len());
+    let found = Stamped { header_type: HeaderType(header_type), size, ticks: ticks.get() };
+    ((place != 0) & is_typed & is_whole).then_some(found)
 }
 
 /// The records of one buffer, front to back, borrowed from it.
@@ -156,3 +161,44 @@ impl<'a> Iterator for Records<'a> {
 }
 
 impl FusedIterator for Records<'_> {}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "in a test")]
+    use super::*;
+
+    #[test]
+    fn the_places_are_those_of_the_types() {
+        for number in 0..=u8::MAX {
+            let header_type = HeaderType(number);
+            let place = PLACES.get(usize::from(number)).copied().unwrap_or(0);
+            assert_eq!(place & SIZE_AT_4 != 0, header_type.has_size_at_4(), "{number}");
+            assert_eq!(place != 0, header_type.bits().is_some(), "{number}");
+        }
+    }
+
+    /// Goal: one look sees what the careful reading sees. Method: each type and both flags of a
+    /// marker, sizes around every bound, cut at each length.
+    #[test]
+    fn one_look_sees_what_the_careful_reading_sees() {
+        let mut bytes: [u8; 40] = core::array::from_fn(|n| to_u32(n).to_le_bytes()[0] | 0x80);
+        for number in 0..=u8::MAX {
+            for (flags, size) in [0x90, 0xC0, 0x40, 0xFF].iter().flat_map(|flags| {
+                [0u8, 7, 8, 15, 16, 17, 23, 24, 25, 32, 40, 41].map(|size| (*flags, size))
+            }) {
+                bytes[..6].copy_from_slice(&[size, 0, number, flags, size, 0]);
+                for end in 0..=bytes.len() {
+                    let Some(seen) = stamped(&bytes[..end], 0) else { continue };
+                    let record = Records::new(&bytes[..end]).next().unwrap().unwrap();
+                    assert_eq!(record.kind, RecordKind::Typed(seen.header_type));
+                    assert_eq!(record.bytes.len(), seen.size);
+                    let at = if matches!(number, 16 | 17) { 8 } else { 16 };
+                    let stamp = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+                    assert_eq!(seen.ticks, stamp, "{number} {size}");
+                }
+            }
+        }
+        bytes[..6].copy_from_slice(&[24, 0, 19, 0xC0, 0, 0]);
+        assert!(stamped(&bytes, 0).is_some());
+    }
+}

@@ -170,6 +170,15 @@ pub(crate) fn touch(bytes: &[u8]) {
     black_box(bytes.iter().step_by(LINE_BYTES).fold(0, |all, byte| all ^ byte));
 }
 
+/// A place in a block as records have it.
+#[inline]
+pub(crate) fn offset(at: usize) -> u32 {
+    // No buffer is larger than its 32-bit size.
+    #[expect(clippy::cast_possible_truncation, reason = "the line above")]
+    let offset = at as u32;
+    offset
+}
+
 /// The record at `at` of a buffer's records, and where the one behind it starts.
 #[inline]
 pub(crate) fn record_at(
@@ -178,9 +187,7 @@ pub(crate) fn record_at(
 ) -> Option<Result<(RawRecord<'_>, usize), FormatError>> {
     let mut records = Records::new(bytes.get(at..)?);
     let record = records.next()?;
-    // Offsets of a block fit in 32 bits: no buffer is larger.
-    #[expect(clippy::cast_possible_truncation, reason = "the line above")]
-    let offset = at as u32;
+    let offset = offset(at);
     Some(match record {
         Ok(raw) => {
             let behind = at.saturating_add(records.offset() as usize);
@@ -193,11 +200,14 @@ pub(crate) fn record_at(
 /// The stamp of the first record that has one, reading no more than needed.
 pub(crate) fn first_ticks<S: Source>(trace: &Trace<S>, entry: &BufferEntry) -> Option<u64> {
     const PEEK_BYTES: u32 = 256;
+    /// Of a stream that gives as many, even if it is nothing but literals.
+    const PEEK_STREAM_BYTES: u32 = 512;
     let mut block = Block::default();
     if trace.source().as_slice().is_none() || entry.is_compressed() {
         let mut start = *entry;
         if entry.is_compressed() {
             start.filled_bytes = entry.filled_bytes.min(PEEK_BYTES.saturating_add(72));
+            start.size = entry.size.min(PEEK_STREAM_BYTES.saturating_add(72));
         } else {
             start.filled_bytes = entry.filled_bytes.min(PEEK_BYTES);
         }

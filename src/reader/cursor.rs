@@ -1,7 +1,7 @@
 //! File order: buffers as they lie in the file, records as they lie in their buffer.
 
-use crate::codec::{RawRecord, RecordKind, align8, to_u32};
-use crate::reader::{BufferEntry, ReadError, Record, Source, Trace, block::Block};
+use crate::codec::{RawRecord, RecordKind, align8};
+use crate::reader::{BufferEntry, ReadError, Record, Source, Trace, block::{Block, offset}};
 use std::ops::Range;
 
 /// The records of a log file, or of some of its buffers, in file order; see [`Trace::records`].
@@ -35,14 +35,16 @@ impl<'t, S: Source> Cursor<'t, S> {
         let found = self.block.stamped_at(self.at);
         let (Some(found), Some(entry)) = (found, self.entry) else { return self.next_slowly() };
         let start = self.at;
-        self.at = start.saturating_add(align8(found.size));
-        let bytes = self.block.bytes().get(start..start.saturating_add(found.size))?;
+        // Neither can wrap: the record lies in the block.
+        self.at = start.wrapping_add(align8(found.size));
+        let bytes = self.block.bytes().get(start..start.wrapping_add(found.size))?;
         let kind = RecordKind::Typed(found.header_type);
-        let raw = RawRecord { kind, offset: to_u32(start), bytes };
-        Some(Ok(Record::new(raw, entry, self.begun.saturating_sub(1))))
+        let raw = RawRecord { kind, offset: offset(start), bytes };
+        Some(Ok(Record::new(raw, entry, self.begun.wrapping_sub(1))))
     }
 
     /// The same for records of every kind, damage, and the ends of buffers.
+    #[inline(never)]
     fn next_slowly(&mut self) -> Option<Result<Record<'_>, ReadError>> {
         while self.at >= self.block.bytes().len() {
             if let Some(error) = self.next_buffer()? {

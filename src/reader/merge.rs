@@ -5,10 +5,10 @@
 //!   lane 1   [buf 2: t t][buf 3: t t t t][buf 6: t]   the next record of each is its *head*
 //!   lane 2   [buf 4: t t t]
 //!
-//!   current = the lane whose head is least; a tournament knows the least of the others
+//!   current = the lane whose head is least; waiting = all other heads, the least at hand
 //!   next:  yield the current lane's head, step the lane
-//!          its ticks still in the run (to the least of the others)?   go on: one comparison
-//!          else the head enters the tournament, and the winner's lane is the current one
+//!          head still in the run (not behind the least of waiting)?   go on: one comparison
+//!          else put it into waiting, take the least out
 //! ```
 //!
 //! 1. The key of a head is its ticks, then the lane; a lane's own order (sequence, place in file,
@@ -33,13 +33,13 @@
 //! [`MOST_OWNED_BYTES`] (a hostile file can name 2,048 lanes of 16 MiB), lanes give them back when
 //! they are left and load again when they are next.
 
-use crate::codec::{RawRecord, RecordKind, align8, to_u32};
+use crate::codec::{RawRecord, RecordKind, Stamped, align8};
 use crate::format::FileTime;
 use crate::reader::{
     BufferEntry, ReadError, Record, Source, Trace,
-    block::{self, Block},
+    block::{self, Block, offset},
     record,
-    tournament::{END, Key, Tournament, key, lane_of},
+    waiting::{END, Key, Waiting, key, lane_of, ticks_of},
 };
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -56,11 +56,10 @@ pub struct Merge<'t, S> {
     lanes: Vec<Lane<'t>>,
     /// The lane that was yielded from last; [`NO_LANE`] if that was none.
     current: usize,
-    /// Heads of all lanes; the winner's is out of date while its lane is the current one.
-    heads: Tournament,
-    /// The least of the other heads and `asides`: below it the current lane's run continues.
-    limit: Key,
-    /// The same for the current lane's ticks alone, and not before the time sought.
+    /// Heads of all lanes but the current one.
+    waiting: Waiting,
+    /// Ticks that continue the run of the current lane: not before the time sought, and its key
+    /// less than all of `waiting` and `asides`.
     run: Run,
     asides: Asides<'t>,
     /// Records before this are passed over.
@@ -81,13 +80,11 @@ impl Run {
     const NONE: Self = Self { first: 1, last: 0 };
 
     /// Of the lane `lane`, whose keys must be less than `limit`.
+    #[inline]
     fn of(lane: usize, first: u64, limit: Key) -> Self {
-        // Bits 64 to 127 of the greatest key that is less.
-        let Some(most) = limit.checked_sub(key(0, lane).saturating_add(1)) else {
-            return Self::NONE;
-        };
-        let last = u64::try_from(most >> 64).unwrap_or(u64::MAX);
-        Self { first, last }
+        let ticks = ticks_of(limit);
+        let last = if lane < lane_of(limit) { Some(ticks) } else { ticks.checked_sub(1) };
+        last.map_or(Self::NONE, |last| Self { first, last })
     }
 
     #[inline]
@@ -128,7 +125,24 @@ impl<'t, S: Source> Merge<'t, S> {
     #[inline]
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend")]
     pub fn next(&mut self) -> Option<Result<Record<'_>, ReadError>> {
-        match self.settle()? {
+        let seen = self.lanes.get_mut(self.current).and_then(Lane::look);
+        let found = seen.filter(|found| self.run.holds(found.ticks));
+        let Some(found) = found else { return self.next_slowly(seen) };
+        let lane = self.lanes.get_mut(self.current)?;
+        let start = lane.at;
+        // Neither can wrap: the record lies in the block.
+        lane.at = start.wrapping_add(align8(found.size));
+        let bytes = lane.block.bytes().get(start..start.wrapping_add(found.size))?;
+        let kind = RecordKind::Typed(found.header_type);
+        let raw = RawRecord { kind, offset: offset(start), bytes };
+        Some(Ok(Record::new(raw, lane.entry?, lane.buffer)))
+    }
+
+    /// The same where the run is over or its next record, unless it is `seen`, is not read in one
+    /// look.
+    #[inline(never)]
+    fn next_slowly(&mut self, seen: Option<Stamped>) -> Option<Result<Record<'_>, ReadError>> {
+        match self.settle_from(seen)? {
             Settled::Lane => self.lane_record().map(Ok),
             Settled::Aside => self.asides.record(self.trace).map(Ok),
             Settled::Damage(error) => Some(Err(error)),
@@ -140,8 +154,7 @@ impl<'t, S: Source> Merge<'t, S> {
             trace,
             lanes: lanes_of(trace.buffers()),
             current: NO_LANE,
-            heads: Tournament::new(0),
-            limit: 0,
+            waiting: Waiting::new(std::iter::empty()),
             run: Run::NONE,
             asides: Asides::default(),
             from,
@@ -152,7 +165,7 @@ impl<'t, S: Source> Merge<'t, S> {
             merge.survey(lane);
         }
         // A lane waits with the least key until it is looked at for the first time.
-        merge.heads = Tournament::new(merge.lanes.len());
+        merge.waiting = Waiting::new((0..merge.lanes.len()).map(|lane| key(0, lane)));
         merge
     }
 
@@ -177,24 +190,24 @@ impl<'t, S: Source> Merge<'t, S> {
     }
 
     /// Moves on to the next record in time; `None` behind the last one.
-    #[inline]
     pub(crate) fn settle(&mut self) -> Option<Settled> {
-        let stepped = match self.lanes.get_mut(self.current) {
-            Some(lane) => {
-                let stepped = lane.step();
-                if stepped && self.run.holds(lane.head.ticks) {
-                    return Some(Settled::Lane);
-                }
-                stepped
-            }
-            None => false,
+        self.settle_from(None)
+    }
+
+    /// The same, `seen` being the current lane's next record if it was looked at.
+    #[inline]
+    fn settle_from(&mut self, seen: Option<Stamped>) -> Option<Settled> {
+        let stepped = match (self.lanes.get_mut(self.current), seen) {
+            (Some(lane), Some(seen)) => lane.take(seen),
+            (Some(lane), None) => lane.step(),
+            (None, _) => false,
         };
         self.change_lane(stepped)
     }
 
     /// The run of the current lane is over, or its next record is not at hand. `ready`: it has a
     /// head that was not yielded.
-    #[inline(never)]
+    #[inline]
     fn change_lane(&mut self, mut ready: bool) -> Option<Settled> {
         loop {
             if self.current != NO_LANE && !ready {
@@ -210,12 +223,12 @@ impl<'t, S: Source> Merge<'t, S> {
             }
             if ready {
                 let ticks = self.lanes.get(self.current)?.head.ticks;
+                if self.run.holds(ticks) {
+                    return Some(Settled::Lane);
+                }
                 if ticks < self.from_ticks {
                     ready = false;
                     continue;
-                }
-                if key(ticks, self.current) < self.limit {
-                    return Some(Settled::Lane);
                 }
                 if self.asides.least().is_none() {
                     // The usual case: the least waiting lane and this one change places.
@@ -239,17 +252,18 @@ impl<'t, S: Source> Merge<'t, S> {
         }
     }
 
-    /// Gives the current lane its head in the tournament and enters the winner.
+    /// Puts the current lane's head among the waiting ones and enters the least of these.
+    #[inline]
     fn exchange(&mut self, head: Key) -> Option<bool> {
         self.leave();
-        self.heads.replace(head);
-        self.enter_least()
+        let least = self.waiting.exchange(head);
+        self.enter(least)
     }
 
-    /// Gives the current lane its head in the tournament.
+    /// Puts the current lane's head among the waiting ones.
     fn wait(&mut self, head: Key) {
         self.leave();
-        self.heads.replace(head);
+        self.waiting.push(head);
         self.current = NO_LANE;
     }
 
@@ -266,13 +280,14 @@ impl<'t, S: Source> Merge<'t, S> {
         }
     }
 
-    /// Makes the lane of the least head the current one and says whether it has that head already.
+    /// Makes the least waiting lane the current one and says whether it has its head already.
     fn enter_least(&mut self) -> Option<bool> {
-        let least = self.heads.winner();
-        if least == END {
-            self.current = NO_LANE;
-            return None;
-        }
+        let least = self.waiting.pop()?;
+        self.enter(least)
+    }
+
+    #[inline]
+    fn enter(&mut self, least: Key) -> Option<bool> {
         self.current = lane_of(least);
         self.set_limit();
         let lane = self.lanes.get_mut(self.current)?;
@@ -290,22 +305,22 @@ impl<'t, S: Source> Merge<'t, S> {
         if let Some(lane) = self.lanes.get_mut(self.current) {
             self.owned_bytes = self.owned_bytes.saturating_sub(lane.block.owned_bytes());
             lane.block.release();
-            self.heads.replace(END);
         }
         self.current = NO_LANE;
     }
 
     /// Takes the limit of the current lane anew.
+    #[inline]
     fn set_limit(&mut self) {
         let aside = self.asides.least().map_or(END, |aside| key(aside.stamp, aside.lane));
-        self.limit = self.heads.runner_up().min(aside);
-        self.run = Run::of(self.current, self.from_ticks, self.limit);
+        let limit = self.waiting.least().min(aside);
+        self.run = Run::of(self.current, self.from_ticks, limit);
     }
 
     /// Whether the least record set aside comes before every head.
     fn aside_is_next(&self) -> bool {
         let Some(aside) = self.asides.least() else { return false };
-        let head = self.heads.winner();
+        let head = self.waiting.least();
         let own = key(aside.stamp, aside.lane);
         if own != head {
             return own < head;
@@ -449,11 +464,25 @@ struct Lane<'t> {
 }
 
 impl Lane<'_> {
-    /// Makes the record at `at` the head, if it is there, whole and timed.
+    /// The record behind the head, if it is read in one look.
+    #[inline]
+    fn look(&mut self) -> Option<Stamped> {
+        self.block.warm(self.at);
+        self.block.stamped_at(self.at)
+    }
+
+    /// Makes the record behind the head the head, if it is there, whole and timed.
     #[inline]
     fn step(&mut self) -> bool {
-        self.block.warm(self.at);
-        let Some(found) = self.block.stamped_at(self.at) else { return self.step_slowly() };
+        match self.look() {
+            Some(found) => self.take(found),
+            None => self.step_slowly(),
+        }
+    }
+
+    /// Makes the record that was looked at the head.
+    #[inline]
+    fn take(&mut self, found: Stamped) -> bool {
         let kind = RecordKind::Typed(found.header_type);
         self.head = Head { kind, start: self.at, size: found.size, ticks: found.ticks };
         self.at = self.at.saturating_add(align8(found.size));
@@ -489,8 +518,7 @@ impl Head {
     #[inline]
     fn raw<'b>(&self, bytes: &'b [u8]) -> Option<RawRecord<'b>> {
         let bytes = bytes.get(self.start..self.start.saturating_add(self.size))?;
-        // No buffer is larger than its 32-bit size.
-        Some(RawRecord { kind: self.kind, offset: to_u32(self.start), bytes })
+        Some(RawRecord { kind: self.kind, offset: offset(self.start), bytes })
     }
 }
 

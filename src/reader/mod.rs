@@ -53,7 +53,7 @@ mod recover;
 mod ring;
 mod sane;
 mod source;
-mod tournament;
+mod waiting;
 
 pub use cursor::Cursor;
 pub use error::{Difference, OpenError, ReadError, ReadFault, RingError};
