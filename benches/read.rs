@@ -8,6 +8,10 @@
 //! |---|---|
 //! | `own` | 4 lanes of 80-byte records in 64 KiB buffers, 16 MiB; lanes change every 8 records |
 //! | `sample` | the 43 MB sample from Windows, if it lies in `../shared/samples` |
+//! | `packed` | the compressed sample from there; its floor is that of its compressed bytes |
+//!
+//! `--once GROUP/WAY` in place of criterion's arguments reads once, so that instructions can be
+//! counted; see `benches/README.md`.
 
 use criterion::{Criterion, Throughput, criterion_group};
 use etlring::reader::Trace;

@@ -157,8 +157,9 @@ impl<'t> Block<'t> {
     fn space(&mut self, size: u32) -> &mut [u8] {
         let size = size as usize;
         if self.owned.len() < size {
-            // Zeroed by the allocator, and not copied as a resize would.
-            self.owned = vec![0; size];
+            // Zeroed by the allocator, and not copied as a resize would. Rounded up, so that buffers
+            // that are filled a little more each time do not need new memory each time.
+            self.owned = vec![0; size.checked_next_power_of_two().unwrap_or(size)];
         }
         self.owned.get_mut(..size).unwrap_or_default()
     }

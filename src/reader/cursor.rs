@@ -1,7 +1,10 @@
 //! File order: buffers as they lie in the file, records as they lie in their buffer.
 
 use crate::codec::{RawRecord, RecordKind, align8};
-use crate::reader::{BufferEntry, ReadError, Record, Source, Trace, block::{Block, offset}};
+use crate::reader::{
+    BufferEntry, ReadError, Record, Source, Trace,
+    block::{Block, offset},
+};
 use std::ops::Range;
 
 /// The records of a log file, or of some of its buffers, in file order; see [`Trace::records`].
