@@ -66,8 +66,15 @@ pub(crate) struct Stamped {
 /// none. [`Records`] tells.
 #[inline]
 pub(crate) fn stamped(bytes: &[u8], at: usize) -> Option<Stamped> {
-    const TYPED: u64 = (MARKER_TRACE | MARKER_EVENT_TRACE) as u64;
     let rest = bytes.get(at..)?;
+    stamped_in(rest, rest.len())
+}
+
+/// The same for the record at the start of `rest`, of which only the first bytes need be there;
+/// `room` bytes are in the buffer.
+#[inline]
+pub(crate) fn stamped_in(rest: &[u8], room: usize) -> Option<Stamped> {
+    const TYPED: u64 = (MARKER_TRACE | MARKER_EVENT_TRACE) as u64;
     let ([word, near, far], _) = <[U64; 3]>::ref_from_prefix(rest).ok()?;
     let word = word.get();
     let [_, _, header_type, ..] = word.to_le_bytes();
@@ -78,7 +85,7 @@ pub(crate) fn stamped(bytes: &[u8], at: usize) -> Option<Stamped> {
     let least = usize::from(place & !SIZE_AT_4);
     let ticks = if least == 16 { near } else { far };
     let is_typed = word & TYPED == TYPED;
-    let is_whole = (size >= least) & (size <= rest.len());
+    let is_whole = (size >= least) & (size <= room);
     let found = Stamped { header_type: HeaderType(header_type), size, ticks: ticks.get() };
     ((place != 0) & is_typed & is_whole).then_some(found)
 }

@@ -1,6 +1,6 @@
 //! The records of one buffer as bytes: borrowed where they lie in memory, else in a reused block.
 
-use crate::codec::{RawRecord, Records, Stamped, stamped, xpress};
+use crate::codec::{RawRecord, Records, Stamped, stamped, stamped_in, xpress};
 use crate::error::{Fault, FormatError, Part};
 use crate::format::MAX_BUFFER_SIZE;
 use crate::reader::{BufferEntry, ReadError, Source, Trace, record};
@@ -201,13 +201,15 @@ pub(crate) fn record_at(
 /// The stamp of the first record that has one, reading no more than needed.
 pub(crate) fn first_ticks<S: Source>(trace: &Trace<S>, entry: &BufferEntry) -> Option<u64> {
     const PEEK_BYTES: u32 = 256;
+    /// Of what a stream gives: a record that is cut off says nothing there.
+    const PEEK_PACKED_BYTES: u32 = 1024;
     /// Of a stream that gives as many, even if it is nothing but literals.
-    const PEEK_STREAM_BYTES: u32 = 512;
+    const PEEK_STREAM_BYTES: u32 = 1200;
     let mut block = Block::default();
     if trace.source().as_slice().is_none() || entry.is_compressed() {
         let mut start = *entry;
         if entry.is_compressed() {
-            start.filled_bytes = entry.filled_bytes.min(PEEK_BYTES.saturating_add(72));
+            start.filled_bytes = entry.filled_bytes.min(PEEK_PACKED_BYTES.saturating_add(72));
             start.size = entry.size.min(PEEK_STREAM_BYTES.saturating_add(72));
         } else {
             start.filled_bytes = entry.filled_bytes.min(PEEK_BYTES);
@@ -217,9 +219,25 @@ pub(crate) fn first_ticks<S: Source>(trace: &Trace<S>, entry: &BufferEntry) -> O
         if let Some(ticks) = first_ticks_of(block.bytes()) {
             return Some(ticks);
         }
+        // A large record reaches behind what was read. Of a stream nobody knows whether it is whole.
+        if !entry.is_compressed() {
+            if let Some(ticks) = first_ticks_in(block.bytes(), entry.body_bytes() as usize) {
+                return Some(ticks);
+            }
+        }
     }
     let _ = block.load(trace, entry);
     first_ticks_of(block.bytes())
+}
+
+/// The stamp of the record that `bytes`, the start of `room` bytes of records, ends in.
+fn first_ticks_in(bytes: &[u8], room: usize) -> Option<u64> {
+    let mut records = Records::new(bytes);
+    let mut at = 0;
+    while let Some(Ok(_)) = records.next() {
+        at = records.offset() as usize;
+    }
+    stamped_in(bytes.get(at..)?, room.checked_sub(at)?).map(|found| found.ticks)
 }
 
 fn first_ticks_of(bytes: &[u8]) -> Option<u64> {

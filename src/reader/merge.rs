@@ -125,24 +125,7 @@ impl<'t, S: Source> Merge<'t, S> {
     #[inline]
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend")]
     pub fn next(&mut self) -> Option<Result<Record<'_>, ReadError>> {
-        let seen = self.lanes.get_mut(self.current).and_then(Lane::look);
-        let found = seen.filter(|found| self.run.holds(found.ticks));
-        let Some(found) = found else { return self.next_slowly(seen) };
-        let lane = self.lanes.get_mut(self.current)?;
-        let start = lane.at;
-        // Neither can wrap: the record lies in the block.
-        lane.at = start.wrapping_add(align8(found.size));
-        let bytes = lane.block.bytes().get(start..start.wrapping_add(found.size))?;
-        let kind = RecordKind::Typed(found.header_type);
-        let raw = RawRecord { kind, offset: offset(start), bytes };
-        Some(Ok(Record::new(raw, lane.entry?, lane.buffer)))
-    }
-
-    /// The same where the run is over or its next record, unless it is `seen`, is not read in one
-    /// look.
-    #[inline(never)]
-    fn next_slowly(&mut self, seen: Option<Stamped>) -> Option<Result<Record<'_>, ReadError>> {
-        match self.settle_from(seen)? {
+        match self.settle()? {
             Settled::Lane => self.lane_record().map(Ok),
             Settled::Aside => self.asides.record(self.trace).map(Ok),
             Settled::Damage(error) => Some(Err(error)),
@@ -190,24 +173,31 @@ impl<'t, S: Source> Merge<'t, S> {
     }
 
     /// Moves on to the next record in time; `None` behind the last one.
-    pub(crate) fn settle(&mut self) -> Option<Settled> {
-        self.settle_from(None)
-    }
-
-    /// The same, `seen` being the current lane's next record if it was looked at.
+    ///
+    /// What it comes to is said in a word and not handed out as a record: a record that two paths
+    /// lead to lies in memory, and its reader waits for each word of it to be written.
     #[inline]
-    fn settle_from(&mut self, seen: Option<Stamped>) -> Option<Settled> {
-        let stepped = match (self.lanes.get_mut(self.current), seen) {
-            (Some(lane), Some(seen)) => lane.take(seen),
-            (Some(lane), None) => lane.step(),
-            (None, _) => false,
-        };
-        self.change_lane(stepped)
+    pub(crate) fn settle(&mut self) -> Option<Settled> {
+        if let Some(lane) = self.lanes.get_mut(self.current) {
+            if let Some(found) = lane.look() {
+                lane.take(found);
+                if self.run.holds(found.ticks) {
+                    return Some(Settled::Lane);
+                }
+                return self.change_lane(true);
+            }
+            let stepped = lane.step_slowly();
+            if stepped && self.run.holds(lane.head.ticks) {
+                return Some(Settled::Lane);
+            }
+            return self.change_lane(stepped);
+        }
+        self.change_lane(false)
     }
 
     /// The run of the current lane is over, or its next record is not at hand. `ready`: it has a
     /// head that was not yielded.
-    #[inline]
+    #[inline(never)]
     fn change_lane(&mut self, mut ready: bool) -> Option<Settled> {
         loop {
             if self.current != NO_LANE && !ready {
@@ -474,22 +464,22 @@ impl Lane<'_> {
     /// Makes the record behind the head the head, if it is there, whole and timed.
     #[inline]
     fn step(&mut self) -> bool {
-        match self.look() {
-            Some(found) => self.take(found),
-            None => self.step_slowly(),
-        }
+        let Some(found) = self.look() else { return self.step_slowly() };
+        self.take(found);
+        true
     }
 
     /// Makes the record that was looked at the head.
     #[inline]
-    fn take(&mut self, found: Stamped) -> bool {
+    fn take(&mut self, found: Stamped) {
         let kind = RecordKind::Typed(found.header_type);
         self.head = Head { kind, start: self.at, size: found.size, ticks: found.ticks };
-        self.at = self.at.saturating_add(align8(found.size));
-        true
+        // Cannot wrap: the record lies in the block.
+        self.at = self.at.wrapping_add(align8(found.size));
     }
 
     /// The same for records of every kind.
+    #[inline(never)]
     fn step_slowly(&mut self) -> bool {
         let Some(Ok((raw, behind))) = self.block.record_at(self.at) else { return false };
         let Some(ticks) = record::ticks(&raw) else { return false };
