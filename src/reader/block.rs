@@ -157,8 +157,8 @@ impl<'t> Block<'t> {
     fn space(&mut self, size: u32) -> &mut [u8] {
         let size = size as usize;
         if self.owned.len() < size {
-            // Zeroed by the allocator, and not copied as a resize would. Rounded up, so that buffers
-            // that are filled a little more each time do not need new memory each time.
+            // Zeroed by the allocator, and not copied as a resize would. Rounded up, so that
+            // buffers filled a little more each time do not need new memory each time.
             self.owned = vec![0; size.checked_next_power_of_two().unwrap_or(size)];
         }
         self.owned.get_mut(..size).unwrap_or_default()
@@ -219,7 +219,7 @@ pub(crate) fn first_ticks<S: Source>(trace: &Trace<S>, entry: &BufferEntry) -> O
         if let Some(ticks) = first_ticks_of(block.bytes()) {
             return Some(ticks);
         }
-        // A large record reaches behind what was read. Of a stream nobody knows whether it is whole.
+        // A large record reaches behind what was read. Whether a stream has it whole, nobody knows.
         if !entry.is_compressed() {
             if let Some(ticks) = first_ticks_in(block.bytes(), entry.body_bytes() as usize) {
                 return Some(ticks);
