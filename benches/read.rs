@@ -8,8 +8,12 @@
 //! |---|---|
 //! | `own` | 4 lanes of 80-byte records in 64 KiB buffers, 16 MiB; lanes change every 8 records |
 //! | `sample` | the 43 MB sample from Windows, if it lies in `../shared/samples` |
+//! | `packed` | the compressed sample from there; its floor is that of its compressed bytes |
+//!
+//! `--once GROUP/WAY` in place of criterion's arguments reads once, so that instructions can be
+//! counted; see `benches/README.md`.
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group};
 use etlring::reader::Trace;
 use std::hint::black_box;
 use std::time::Duration;
@@ -21,6 +25,7 @@ mod log;
 /// Records, and bytes of their payloads.
 type Answer = (u64, u64);
 
+#[inline(never)]
 fn walk(file: &[u8]) -> Answer {
     let trace = Trace::from_slice(file).unwrap();
     let mut records = trace.records();
@@ -32,6 +37,7 @@ fn walk(file: &[u8]) -> Answer {
     answer
 }
 
+#[inline(never)]
 fn decode(file: &[u8]) -> Answer {
     let trace = Trace::from_slice(file).unwrap();
     let mut records = trace.records();
@@ -42,6 +48,7 @@ fn decode(file: &[u8]) -> Answer {
     answer
 }
 
+#[inline(never)]
 fn merge(file: &[u8]) -> Answer {
     let trace = Trace::from_slice(file).unwrap();
     let mut records = trace.by_time();
@@ -62,9 +69,15 @@ fn add(answer: &mut Answer, record: &etlring::reader::Record<'_>) {
     answer.1 += view.payload().len() as u64;
 }
 
+#[inline(never)]
 fn touch(file: &[u8]) -> u64 {
     file.iter().step_by(64).map(|byte| u64::from(*byte)).sum()
 }
+
+/// A way to read, by name.
+type Way = (&'static str, fn(&[u8]) -> Answer);
+
+const WAYS: &[Way] = &[("walk", walk), ("decode", decode), ("merge", merge)];
 
 fn bench(c: &mut Criterion, name: &str, file: &[u8]) {
     let (records, payload) = decode(file);
@@ -73,17 +86,14 @@ fn bench(c: &mut Criterion, name: &str, file: &[u8]) {
     group.throughput(Throughput::Elements(records));
     group.sample_size(20).measurement_time(Duration::from_secs(3));
     group.bench_function("touch", |b| b.iter(|| touch(black_box(file))));
-    group.bench_function("walk", |b| b.iter(|| assert_eq!(walk(black_box(file)).0, records)));
-    group.bench_function("decode", |b| {
-        b.iter(|| assert_eq!(decode(black_box(file)), (records, payload)));
-    });
-    group.bench_function("merge", |b| {
-        b.iter(|| assert_eq!(merge(black_box(file)), (records, payload)));
-    });
+    for (way, read) in WAYS {
+        group.bench_function(*way, |b| b.iter(|| assert_eq!(read(black_box(file)).0, records)));
+    }
     group.finish();
 }
 
-fn own(c: &mut Criterion) {
+/// 4 lanes of 80-byte records.
+fn own() -> Vec<u8> {
     const LANES: u16 = 4;
     const PER_BUFFER: u64 = 818;
     let mut log = log::Log::new(64 * 1024);
@@ -97,20 +107,45 @@ fn own(c: &mut Criterion) {
             log.buffer(lane, i64::try_from(sequence).unwrap() + 1, stamp, &records);
         }
     }
-    assert_eq!(walk(&log.bytes).0, 64 * u64::from(LANES) * PER_BUFFER + 1);
-    bench(c, "own", &log.bytes);
+    log.bytes
 }
 
-fn sample(c: &mut Criterion) {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../shared/samples/etwanalyzer_TraceLoggingTester.etl"
-    );
-    match std::fs::read(path) {
-        Ok(file) => bench(c, "sample", &file),
-        Err(error) => eprintln!("skipped: {path}: {error}"),
+/// The input of a group; `None`, with a message, if it is not there.
+fn input(group: &str) -> Option<Vec<u8>> {
+    let name = match group {
+        "own" => return Some(own()),
+        "sample" => "etwanalyzer_TraceLoggingTester.etl",
+        "packed" => "perfview_net.4.5.2.x64.etl",
+        _ => return None,
+    };
+    let path = format!("{}/../shared/samples/{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read(&path).inspect_err(|error| eprintln!("skipped: {path}: {error}")).ok()
+}
+
+fn groups(c: &mut Criterion) {
+    for group in ["own", "sample", "packed"] {
+        if let Some(file) = input(group) {
+            bench(c, group, &file);
+        }
     }
 }
 
-criterion_group!(benches, own, sample);
-criterion_main!(benches);
+/// `--once GROUP/WAY` reads once and says how much: for those who count instructions.
+fn once(what: &str) -> Option<()> {
+    let (group, way) = what.split_once('/')?;
+    let (_, read) = WAYS.iter().find(|(name, _)| *name == way)?;
+    let (records, payload) = read(&input(group)?);
+    println!("{records} records, {payload} bytes of payload");
+    Some(())
+}
+
+criterion_group!(benches, groups);
+
+fn main() {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--once").skip(1);
+    if let Some(what) = arguments.next() {
+        return once(&what).expect("--once GROUP/WAY");
+    }
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

@@ -11,6 +11,7 @@
 //! | [`names`] | of providers and events; [`stacks`] the stacks of events |
 //! | [`text`] | times, sizes, escapes, colour; [`json`] the same for JSON |
 //! | [`sessions`] | sessions of other processes |
+//! | [`kinds`] | records counted by what their headers say |
 //! | [`loss`] | the records that say what was lost where |
 
 mod anonymize;
@@ -25,6 +26,7 @@ mod heads;
 mod info;
 mod input;
 mod json;
+mod kinds;
 mod loss;
 mod man;
 mod merge;

@@ -1,19 +1,24 @@
 //! `etlring stats`: how many events and bytes, from whom, when, and what was lost.
+//!
+//! One walk over the headers: records are counted by their kind, and what a kind is called is asked
+//! once, when the schemas of the file are known, which may lie behind the events. Payloads are
+//! decoded only on request, to say how much of them becomes fields.
 
 use crate::input::{Input, open_with};
 use crate::json::report;
+use crate::kinds::{CLASSIC, Count, INSTANCE, Id, Kinds, Processes};
 use crate::loss::Losses;
 use crate::names::{Extras, Names, kind};
 use crate::outcome::{Failure, Outcome};
 use crate::schemas::SchemaArgs;
 use crate::select::SelectArgs;
 use crate::text::{self, count, counted, escaped, size, span};
-use crate::walk::{Flow, Found, Order, walk};
-use etlring::codec::RecordView;
+use crate::walk::{Flow, Found, Order, walk_again, walk_seeing};
+use etlring::codec::{RecordView, TickClock};
 use etlring::format::{FileTime, Guid};
-use etlring::schema::{Coverage, Undecoded};
+use etlring::schema::{Coverage, Decoder, Source, Undecoded};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::hash::Hash;
 use std::io::Write;
@@ -30,6 +35,9 @@ pub(crate) struct Args {
     /// Print one JSON object, with all rows
     #[arg(long)]
     json: bool,
+    /// Also decode all payloads and say how much of them becomes fields
+    #[arg(long)]
+    decode: bool,
     #[command(flatten)]
     schemas: SchemaArgs,
     #[command(flatten)]
@@ -50,32 +58,29 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     for input in &inputs {
         stats.losses.add_log(input);
     }
-    let outcome = walk(&inputs, Order::File, &selection, &mut names, |found, names| {
-        stats.add(found, &inputs, names)
-    })?;
+    let mut decoders: Vec<Decoder> = inputs.iter().map(|input| input.given().clone()).collect();
+    let outcome = walk_seeing(
+        &inputs,
+        Order::File,
+        &selection,
+        &mut names,
+        |file, record| decoders[file].learn(record),
+        |found, names| stats.add(found, &inputs, names),
+    )?;
+    for (input, decoder) in inputs.iter().zip(&decoders) {
+        input.complain_of(decoder.refused(), "schemas", "their events are shown as bytes");
+    }
+    let by_payload = stats.name_kinds(&decoders);
+    if by_payload || args.decode {
+        stats.decoded = args.decode.then(Coverage::default);
+        walk_again(&inputs, &selection, &mut names, |found| stats.look_into(found, &decoders))?;
+    }
     selection.complain_of_unseen();
     let report =
         if args.json { report(&stats.json(&inputs, &mut names)) } else { stats.text(&mut names) };
     std::io::stdout().write_all(report.as_bytes())?;
     Ok(outcome)
 }
-
-/// Events and the bytes they take in the log, headers included.
-#[derive(Clone, Copy, Debug, Default)]
-struct Count {
-    events: u64,
-    bytes: u64,
-}
-
-impl Count {
-    fn add(&mut self, bytes: usize) {
-        self.events += 1;
-        self.bytes += bytes as u64;
-    }
-}
-
-/// What an event is, where it has no name.
-type Id = (Option<Guid>, &'static str, Option<u16>, Option<u8>);
 
 #[derive(Default)]
 struct Stats {
@@ -84,8 +89,11 @@ struct Stats {
     ids: HashMap<Id, (Count, String)>,
     named: HashMap<Guid, HashMap<Box<str>, Count>>,
     levels: HashMap<Option<u8>, Count>,
-    processes: HashMap<Option<u32>, Count>,
-    decoded: Coverage,
+    processes: Processes,
+    kinds: Kinds,
+    schemas: BTreeMap<Source, u64>,
+    /// Of the payloads, if they were asked for.
+    decoded: Option<Coverage>,
     rate: Rate,
     span: Option<(FileTime, FileTime)>,
     losses: Losses,
@@ -95,22 +103,99 @@ impl Stats {
     fn add(&mut self, found: &Found<'_>, inputs: &[Input], names: &mut Names) -> Flow {
         let view = &found.view;
         let bytes = found.record.raw().bytes.len();
-        let extras = Extras::of(view);
-        names.learn(view, &extras);
         self.all.add(bytes);
-        self.providers.entry(view.provider()).or_default().add(bytes);
-        self.levels.entry(view.level()).or_default().add(bytes);
-        self.processes.entry(view.process_id()).or_default().add(bytes);
-        let event = inputs[found.file].decoder().describe(view);
-        self.decoded.add(view, &event);
-        self.add_id(view, event.name(), bytes);
-        if view.ticks().is_some() {
-            self.rate.add(found.time);
+        self.processes.of(view.process_id()).add(bytes);
+        let mut event = None;
+        if view.has_items() {
+            let extras = Extras::of(view);
+            names.learn(view, &extras);
+            // Events that carry their own names are named one by one.
+            let own = extras.names.then(|| inputs[found.file].given().describe(view));
+            event = own.filter(|event| event.source() == Source::TraceLogging);
+        }
+        let kind = match &event {
+            Some(event) => {
+                self.add_schema(event.source());
+                self.add_id(view, event.name(), bytes);
+                self.providers.entry(view.provider()).or_default().add(bytes);
+                self.levels.entry(view.level()).or_default().add(bytes);
+                None
+            }
+            None => Some(self.kinds.of(found)),
+        };
+        if let Some(ticks) = view.ticks() {
+            let clock = inputs[found.file].trace.clock();
+            self.rate.add_at(found.file, ticks, clock);
             let (first, last) = self.span.get_or_insert((found.time, found.time));
             (*first, *last) = ((*first).min(found.time), (*last).max(found.time));
         }
-        self.losses.add_record(view, inputs[found.file].trace.clock());
+        if let Some(kind) = kind {
+            kind.count.add(bytes);
+            if kind.may_be_loss {
+                self.losses.add_record(view, inputs[found.file].trace.clock());
+            }
+        }
         Ok(ControlFlow::Continue(()))
+    }
+
+    fn add_schema(&mut self, source: Source) {
+        *self.schemas.entry(source).or_default() += 1;
+    }
+
+    /// Asks for the names of all kinds, now that the schemas are known. Whether there are kinds of
+    /// which each record must be asked.
+    fn name_kinds(&mut self, decoders: &[Decoder]) -> bool {
+        let mut kinds = std::mem::take(&mut self.kinds);
+        let mut sources = Vec::new();
+        for seen in &kinds.seen {
+            let raw = seen.sample();
+            let view = RecordView::parse(raw);
+            let event = view.as_ref().ok().map(|view| decoders[seen.kind.file].describe(view));
+            let name = event.as_ref().and_then(|event| event.name()).map(str::to_owned);
+            sources.push((event.map_or(Source::None, |event| event.source()), name));
+        }
+        // What a payload of IIS looks like decides what it is called; a log that describes such
+        // events may do so for any class.
+        let is_iis = sources.iter().any(|(source, _)| *source == Source::Iis);
+        for (seen, (source, name)) in kinds.seen.iter_mut().zip(&sources) {
+            let n = seen.count;
+            self.providers.entry(seen.kind.provider).or_default().join(n);
+            self.levels.entry(seen.kind.level).or_default().join(n);
+            let is_classic = matches!(seen.kind.header, CLASSIC | INSTANCE);
+            let may_differ = matches!(source, Source::Iis | Source::None);
+            seen.by_payload = is_iis && is_classic && may_differ;
+            if seen.by_payload {
+                continue;
+            }
+            *self.schemas.entry(*source).or_default() += n.events;
+            match (name, seen.kind.provider) {
+                (Some(name), Some(provider)) => {
+                    let names = self.named.entry(provider).or_default();
+                    names.entry(name.as_str().into()).or_default().join(n);
+                }
+                _ => {
+                    let id = seen.kind.id();
+                    let text = || (Count::default(), seen.text.clone());
+                    self.ids.entry(id).or_insert_with(text).0.join(n);
+                }
+            }
+        }
+        let any = kinds.seen.iter().any(|seen| seen.by_payload);
+        self.kinds = kinds;
+        any
+    }
+
+    /// Takes in what only its payload says of a record.
+    fn look_into(&mut self, found: &Found<'_>, decoders: &[Decoder]) {
+        let view = &found.view;
+        let event = decoders[found.file].describe(view);
+        if let Some(coverage) = &mut self.decoded {
+            coverage.add(view, &event);
+        }
+        if self.kinds.of(found).by_payload {
+            self.add_schema(event.source());
+            self.add_id(view, event.name(), found.record.raw().bytes.len());
+        }
     }
 
     fn add_id(&mut self, view: &RecordView<'_>, name: Option<&str>, bytes: usize) {
@@ -159,7 +244,7 @@ impl Stats {
         let levels: Vec<_> = most_first(copied(&self.levels)).into_iter().collect();
         let levels: Vec<_> =
             levels.into_iter().map(|(level, count)| row(json!({"level": level}), count)).collect();
-        let processes: Vec<_> = most_first(copied(&self.processes))
+        let processes: Vec<_> = most_first(self.processes.rows())
             .into_iter()
             .map(|(pid, count)| row(json!({"pid": pid}), count))
             .collect();
@@ -173,17 +258,22 @@ impl Stats {
             "ids": ids,
             "levels": levels,
             "processes": processes,
-            "decoded": {
-                "events": self.decoded.whole(),
-                "sources": self.decoded.sources().map(|(source, n)| json!({
-                    "source": source.name(), "events": n.records, "whole": n.whole,
-                })).collect::<Vec<_>>(),
-                "rest": self.decoded.reasons().map(|(reason, events)| json!({
-                    "reason": reason.name(), "events": events,
-                })).collect::<Vec<_>>(),
-            },
+            "schemas": self.schemas.iter().map(|(source, events)| json!({
+                "source": source.name(), "events": events,
+            })).collect::<Vec<_>>(),
             "rate": self.rate.json(),
         });
+        if let Some(decoded) = &self.decoded {
+            report["decoded"] = json!({
+                "events": decoded.whole(),
+                "sources": decoded.sources().map(|(source, n)| json!({
+                    "source": source.name(), "events": n.records, "whole": n.whole,
+                })).collect::<Vec<_>>(),
+                "rest": decoded.reasons().map(|(reason, events)| json!({
+                    "reason": reason.name(), "events": events,
+                })).collect::<Vec<_>>(),
+            });
+        }
         self.losses.put_json(&mut report);
         report
     }
@@ -214,11 +304,14 @@ impl Stats {
             (level.map_or("-".to_owned(), |l| format!("{l} {}", text::level(l))), n)
         });
         table(&mut out, "LEVEL", self.all, rows);
-        let rows = most_first(copied(&self.processes)).into_iter().map(|(pid, n)| {
+        let rows = most_first(self.processes.rows()).into_iter().map(|(pid, n)| {
             (pid.filter(|pid| *pid != u32::MAX).map_or("-".to_owned(), |pid| pid.to_string()), n)
         });
         table(&mut out, "PROCESS", self.all, rows);
-        self.decoded_text(&mut out);
+        match &self.decoded {
+            Some(decoded) => self.decoded_text(decoded, &mut out),
+            None => self.schemas_text(&mut out),
+        }
         self.rate.text(&mut out);
         let mut name = "\nLOST";
         for loss in self.losses.lines() {
@@ -230,19 +323,29 @@ impl Stats {
 }
 
 impl Stats {
+    /// Where the schemas are from.
+    fn schemas_text(&self, out: &mut String) {
+        let _ = writeln!(out, "\n{:52} {:>13} {:>7}", "SCHEMA", "EVENTS", "SHARE");
+        for (source, events) in &self.schemas {
+            #[expect(clippy::cast_precision_loss, reason = "one digit is shown")]
+            let share = *events as f64 * 100.0 / self.all.events.max(1) as f64;
+            let _ = writeln!(out, "{:52} {:>13} {share:>6.1}%", source.name(), count(*events));
+        }
+    }
+
     /// How much was decoded, by where the schemas are from.
-    fn decoded_text(&self, out: &mut String) {
+    fn decoded_text(&self, decoded: &Coverage, out: &mut String) {
         #[expect(clippy::cast_precision_loss, reason = "one digit is shown")]
         let share = |part: u64, all: u64| part as f64 * 100.0 / all.max(1) as f64;
         let _ = writeln!(out, "\n{:52} {:>13} {:>7}", "DECODED, BY SCHEMA", "EVENTS", "WHOLE");
-        for (source, n) in self.decoded.sources() {
+        for (source, n) in decoded.sources() {
             let whole = share(n.whole, n.records);
             let _ = writeln!(out, "{:52} {:>13} {whole:>6.1}%", source.name(), count(n.records));
         }
-        let whole = share(self.decoded.whole(), self.all.events);
+        let whole = share(decoded.whole(), self.all.events);
         let _ = writeln!(out, "{:52} {:>13} {whole:>6.1}%", "all", count(self.all.events));
         let mut heading = "\nNOT DECODED\n";
-        for (reason, events) in self.decoded.reasons() {
+        for (reason, events) in decoded.reasons() {
             let help = match reason {
                 Undecoded::Manifest => "; try --manifest or --binary",
                 Undecoded::Class => "; try --mof",
@@ -292,6 +395,8 @@ struct Rate {
     /// Length of a step in 100 ns.
     step: i64,
     events: Vec<u64>,
+    /// The step that was counted in last: file, first ticks, first ticks behind it, which step.
+    lately: (usize, u64, u64, usize),
 }
 
 impl Default for Rate {
@@ -302,13 +407,30 @@ impl Default for Rate {
 
 impl From<FileTime> for Rate {
     fn from(start: FileTime) -> Self {
-        Self { start, step: Self::FIRST_STEP, events: Vec::new() }
+        Self { start, step: Self::FIRST_STEP, events: Vec::new(), lately: (0, 0, 0, 0) }
     }
 }
 
 impl Rate {
     const MOST: usize = 40;
     const FIRST_STEP: i64 = 10_000;
+
+    /// Counts an event at so many ticks. Events come in runs of one step: those are counted without
+    /// a conversion.
+    fn add_at(&mut self, file: usize, ticks: u64, clock: TickClock) {
+        let (own, first, behind, at) = self.lately;
+        if own == file && first <= ticks && ticks < behind {
+            self.events[at] += 1;
+            return;
+        }
+        let time = clock.file_time(ticks);
+        self.add(time);
+        let at = time.0.saturating_sub(self.start.0).max(0) / self.step;
+        let from = self.start.0.saturating_add(at.saturating_mul(self.step));
+        let to = from.saturating_add(self.step);
+        let bounds = (clock.first_ticks(FileTime(from)), clock.first_ticks(FileTime(to)));
+        self.lately = (file, bounds.0, bounds.1, usize::try_from(at).unwrap_or(usize::MAX));
+    }
 
     fn add(&mut self, time: FileTime) {
         let since = time.0.saturating_sub(self.start.0).max(0);

@@ -7,7 +7,7 @@ use crate::progress::Progress;
 use crate::select::Selection;
 use crate::text::counted;
 use clap::ValueEnum;
-use etlring::codec::RecordView;
+use etlring::codec::{RawRecord, RecordView};
 use etlring::format::FileTime;
 use etlring::reader::{MergeMany, ReadError, Record, Source};
 use std::ops::ControlFlow;
@@ -69,6 +69,18 @@ pub(crate) fn walk(
     order: Order,
     selection: &Selection,
     names: &mut Names,
+    each: impl FnMut(&Found<'_>, &mut Names) -> Flow,
+) -> Result<Outcome, Failure> {
+    walk_seeing(inputs, order, selection, names, |_, _| {}, each)
+}
+
+/// The same; `any` sees every whole record before, wanted or not.
+pub(crate) fn walk_seeing(
+    inputs: &[Input],
+    order: Order,
+    selection: &Selection,
+    names: &mut Names,
+    mut any: impl FnMut(usize, RawRecord<'_>),
     mut each: impl FnMut(&Found<'_>, &mut Names) -> Flow,
 ) -> Result<Outcome, Failure> {
     let mut complaints = Complaints::default();
@@ -80,6 +92,9 @@ pub(crate) fn walk(
     }
     let mut visit = |file: usize, record: Result<Record<'_>, ReadError>| -> Flow {
         let input = &inputs[file];
+        if let Ok(record) = &record {
+            any(file, record.raw());
+        }
         let viewed = record.and_then(|record| Ok((record, record.view()?)));
         let (record, view) = match viewed {
             Ok(both) => both,
@@ -101,6 +116,26 @@ pub(crate) fn walk(
     }
     drop(progress);
     Ok(complaints.outcome())
+}
+
+/// Calls `each` for the same records once more, in the order of the files; what is wrong with them
+/// was said before.
+pub(crate) fn walk_again(
+    inputs: &[Input],
+    selection: &Selection,
+    names: &mut Names,
+    mut each: impl FnMut(&Found<'_>),
+) -> Result<(), Failure> {
+    in_file_order(inputs, &mut |file, record| {
+        let input = &inputs[file];
+        if let Ok((record, view)) = record.and_then(|record| Ok((record, record.view()?))) {
+            let time = input.trace.time(&record);
+            if selection.takes(&view, time, names, input) {
+                each(&Found { file, record, view, time });
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    })
 }
 
 type Visit<'v> = &'v mut dyn FnMut(usize, Result<Record<'_>, ReadError>) -> Flow;

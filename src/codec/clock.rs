@@ -44,6 +44,8 @@ impl TickClock {
     /// 100 ns units and ticks that take the same time: `(units, ticks)`.
     const fn rate(&self) -> (i128, i128) {
         match self.clock_type {
+            // Today's Windows counts units of 100 ns: nothing to multiply, nothing to divide.
+            ClockType::QPC if self.perf_freq == 10_000_000 => (1, 1),
             ClockType::QPC if self.perf_freq != 0 => (10_000_000, self.perf_freq as i128),
             ClockType::CPU_CYCLES if self.cpu_speed_mhz != 0 => (10, self.cpu_speed_mhz as i128),
             _ => (1, 1),
@@ -56,6 +58,9 @@ impl TickClock {
     pub fn file_time(&self, ticks: u64) -> FileTime {
         let (units, per) = self.rate();
         let since = i128::from(ticks).saturating_sub(i128::from(self.start_ticks));
+        if per == 1 && units == 1 {
+            return FileTime::saturating(since.saturating_add(i128::from(self.start_time.0)));
+        }
         let scaled = since.saturating_mul(units);
         // The quotient of 64-bit numbers is most records' case and costs a tenth.
         let passed = match (i64::try_from(scaled), i64::try_from(per)) {

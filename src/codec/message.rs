@@ -12,15 +12,43 @@ use zerocopy::{
 ///
 /// Order of the fields: sequence, component id or GUID, time stamp, thread and process id. The
 /// arguments behind them have neither types nor lengths of their own.
+///
+/// Holding one means that the fields which the flags name are there. Where they lie is told from
+/// the flags when they are asked for: a view is two words, and [`RecordView`] as small as that
+/// lets it be.
+///
+/// [`RecordView`]: crate::codec::RecordView
 #[derive(Clone, Copy, Debug)]
 pub struct MessageView<'a> {
     header: &'a MessageTraceHeader,
-    sequence: Option<u32>,
-    component: Option<u32>,
-    guid: Option<&'a Guid>,
-    ticks: Option<u64>,
-    thread_and_process: Option<(u32, u32)>,
-    arguments: usize,
+    /// The fields behind it.
+    fields: &'a [u8],
+}
+
+/// Where the fields of a message end, in bytes from the first one.
+struct Ends {
+    sequence: usize,
+    /// Of the component id or GUID.
+    origin: usize,
+    stamp: usize,
+    ids: usize,
+}
+
+impl Ends {
+    #[inline]
+    fn of(flags: MessageFlags) -> Self {
+        let bytes = |flag, bytes: usize| if flags.has(flag) { bytes } else { 0 };
+        let sequence = bytes(MessageFlags::SEQUENCE, 4);
+        let guid = bytes(MessageFlags::GUID, 16);
+        let origin = if flags.has(MessageFlags::COMPONENTID) { 4 } else { guid };
+        // The obsolete flag alone reserves the stamp's space and leaves it without meaning.
+        let reserved = bytes(MessageFlags::PERFORMANCE_TIMESTAMP, 8);
+        let stamp = bytes(MessageFlags::TIMESTAMP, 8).max(reserved);
+        let ids = bytes(MessageFlags::SYSTEMINFO, 8);
+        let origin = sequence.wrapping_add(origin);
+        let stamp = origin.wrapping_add(stamp);
+        Self { sequence, origin, stamp, ids: stamp.wrapping_add(ids) }
+    }
 }
 
 impl<'a> MessageView<'a> {
@@ -30,29 +58,24 @@ impl<'a> MessageView<'a> {
     ///
     /// [`Fault::Truncated`] if the record ends within the fields that its flags name.
     pub fn parse(record: &'a [u8]) -> Result<Self, FormatError> {
-        let mut fields = Fields { record, at: 0 };
-        let header: &MessageTraceHeader = fields.take()?;
-        let flags = header.flags();
+        let short = |need| Self::short(need, record.len());
+        let Ok((header, behind)) = MessageTraceHeader::ref_from_prefix(record) else {
+            return Err(short(0));
+        };
+        let ends = Ends::of(header.flags());
+        let Some(fields) = behind.get(..ends.ids) else {
+            // The first field that is not whole.
+            let all = [ends.sequence, ends.origin, ends.stamp, ends.ids];
+            let cut = all.into_iter().find(|end| *end > behind.len());
+            return Err(short(cut.unwrap_or(ends.ids)));
+        };
+        Ok(Self { header, fields })
+    }
 
-        let sequence = fields.take_if::<U32>(flags.has(MessageFlags::SEQUENCE))?;
-        let by_component = flags.has(MessageFlags::COMPONENTID);
-        let component = fields.take_if::<U32>(by_component)?;
-        let guid = fields.take_if::<Guid>(flags.has(MessageFlags::GUID) && !by_component)?;
-        // The obsolete flag alone reserves the stamp's space and leaves it without meaning.
-        let stamped = flags.has(MessageFlags::TIMESTAMP);
-        let reserved = stamped || flags.has(MessageFlags::PERFORMANCE_TIMESTAMP);
-        let stamp = fields.take_if::<U64>(reserved)?.filter(|_| stamped);
-        let ids = fields.take_if::<[U32; 2]>(flags.has(MessageFlags::SYSTEMINFO))?;
-
-        Ok(Self {
-            header,
-            sequence: sequence.map(|n| n.get()),
-            component: component.map(|n| n.get()),
-            guid,
-            ticks: stamp.map(|n| n.get()),
-            thread_and_process: ids.map(|[thread, process]| (thread.get(), process.get())),
-            arguments: fields.at,
-        })
+    #[cold]
+    fn short(end: usize, have: usize) -> FormatError {
+        let need = to_u32(end.saturating_add(MessageTraceHeader::SIZE));
+        Fault::Truncated(need, to_u32(have)).at(Part::MessageFields, 0)
     }
 
     /// Number of the message within its provider.
@@ -70,81 +93,68 @@ impl<'a> MessageView<'a> {
     /// Sequence number, from 1.
     #[must_use]
     pub fn sequence(&self) -> Option<u32> {
-        self.sequence
+        self.field::<U32>(MessageFlags::SEQUENCE, |_| 0).map(|n| n.get())
     }
 
     /// Component id, written instead of a GUID.
     #[must_use]
     pub fn component(&self) -> Option<u32> {
-        self.component
+        self.field::<U32>(MessageFlags::COMPONENTID, |ends| ends.sequence).map(|n| n.get())
     }
 
     /// GUID of the message file.
     #[must_use]
     pub fn guid(&self) -> Option<Guid> {
-        self.guid.copied()
+        if self.flags().has(MessageFlags::COMPONENTID) {
+            return None;
+        }
+        self.field::<Guid>(MessageFlags::GUID, |ends| ends.sequence).copied()
     }
 
     /// Time stamp, in ticks of the session's clock.
     #[must_use]
     pub fn ticks(&self) -> Option<u64> {
-        self.ticks
+        self.field::<U64>(MessageFlags::TIMESTAMP, |ends| ends.origin).map(|n| n.get())
     }
 
     /// Where its time stamp lies, in bytes from the marker; `None` if it has none.
     #[must_use]
     pub fn ticks_offset(&self) -> Option<usize> {
-        self.ticks?;
-        let ids = if self.thread_and_process.is_some() { 8usize } else { 0 };
-        self.arguments.checked_sub(ids.saturating_add(8))
+        self.ticks()?;
+        Ends::of(self.flags()).origin.checked_add(MessageTraceHeader::SIZE)
     }
 
     /// Thread that logged it.
     #[must_use]
     pub fn thread_id(&self) -> Option<u32> {
-        self.thread_and_process.map(|(thread, _)| thread)
+        self.ids().map(|[thread, _]| thread.get())
     }
 
     /// Process that logged it.
     #[must_use]
     pub fn process_id(&self) -> Option<u32> {
-        self.thread_and_process.map(|(_, process)| process)
+        self.ids().map(|[_, process]| process.get())
     }
 
     /// Where the arguments start, in bytes from the marker.
     #[must_use]
     pub fn arguments_offset(&self) -> usize {
-        self.arguments
+        self.fields.len().saturating_add(MessageTraceHeader::SIZE)
     }
-}
 
-/// The fields of a record, taken from front to back.
-struct Fields<'a> {
-    record: &'a [u8],
-    at: usize,
-}
+    fn ids(&self) -> Option<&'a [U32; 2]> {
+        self.field(MessageFlags::SYSTEMINFO, |ends| ends.stamp)
+    }
 
-impl<'a> Fields<'a> {
-    fn take<T>(&mut self) -> Result<&'a T, FormatError>
+    /// The field that `flag` names, if it is there.
+    fn field<T>(&self, flag: MessageFlags, start: impl FnOnce(&Ends) -> usize) -> Option<&'a T>
     where
         T: FromBytes + KnownLayout + Immutable + Unaligned,
     {
-        let rest = self.record.get(self.at..).unwrap_or_default();
-        let end = self.at.saturating_add(size_of::<T>());
-        let Ok((field, _)) = T::ref_from_prefix(rest) else {
-            let need = to_u32(end);
-            return Err(
-                Fault::Truncated(need, to_u32(self.record.len())).at(Part::MessageFields, 0)
-            );
-        };
-        self.at = end;
-        Ok(field)
-    }
-
-    fn take_if<T>(&mut self, present: bool) -> Result<Option<&'a T>, FormatError>
-    where
-        T: FromBytes + KnownLayout + Immutable + Unaligned,
-    {
-        if present { self.take().map(Some) } else { Ok(None) }
+        if !self.flags().has(flag) {
+            return None;
+        }
+        let own = self.fields.get(start(&Ends::of(self.flags()))..)?;
+        T::ref_from_prefix(own).ok().map(|(field, _)| field)
     }
 }

@@ -40,6 +40,8 @@ pub use loss::{LossRecord, Lost};
 pub use message::MessageView;
 pub use record::{RecordHeader, RecordView};
 pub use records::{RawRecord, RecordKind, Records};
+#[cfg(feature = "std")]
+pub(crate) use records::{Stamped, stamped, stamped_in};
 
 /// `len` rounded up to the 8 bytes that every record and item is aligned to.
 pub(crate) const fn align8(len: usize) -> usize {

@@ -115,6 +115,13 @@ impl<'a> RecordView<'a> {
         self.raw.bytes.get(self.payload..).unwrap_or_default()
     }
 
+    /// Whether there are extended items.
+    #[inline]
+    #[must_use]
+    pub fn has_items(&self) -> bool {
+        matches!(self.header, RecordHeader::Event(h) if h.flags().has(EventFlags::EXTENDED_INFO))
+    }
+
     /// The extended items of an event; empty for all other records.
     #[must_use]
     pub fn items(&self) -> ExtendedItems<'a> {

@@ -4,6 +4,7 @@ use crate::codec::{align8, to_u32};
 use crate::error::{Fault, FormatError, Part};
 use crate::format::{HeaderType, MARKER_EVENT_TRACE, MARKER_MESSAGE, MARKER_TRACE};
 use core::iter::FusedIterator;
+use zerocopy::{FromBytes, little_endian::U64};
 
 /// Bytes every record has at least: marker, size and what shares their words.
 const PREFIX_BYTES: usize = 8;
@@ -28,6 +29,65 @@ pub struct RawRecord<'a> {
     pub offset: u32,
     /// The record, 8 bytes at least and 65,535 at most.
     pub bytes: &'a [u8],
+}
+
+/// Where the stamp of a typed record ends, by its header type; 0 for those that have none. With
+/// [`SIZE_AT_4`] where the size is the word at +4.
+const PLACES: [u8; 32] = {
+    const NEAR: u8 = 16;
+    const FAR: u8 = 24;
+    const FAR4: u8 = FAR | SIZE_AT_4;
+    const NEAR4: u8 = NEAR | SIZE_AT_4;
+    let mut places = [0; 32];
+    let [_, a, b, c, d, _, _, _, _, _, e, f, _, _, _, _, g, h, i, j, k, l, ..] = &mut places;
+    [*a, *b, *c, *d] = [FAR4; 4];
+    [*e, *f, *i, *j, *k, *l] = [FAR; 6];
+    [*g, *h] = [NEAR4; 2];
+    places
+};
+/// Also the bits by which that word is further behind.
+const SIZE_AT_4: u8 = 32;
+
+/// What time order needs of a record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stamped {
+    /// Which header it has.
+    pub(crate) header_type: HeaderType,
+    /// Bytes of the record.
+    pub(crate) size: usize,
+    /// Its time stamp.
+    pub(crate) ticks: u64,
+}
+
+/// The record at `at`, read in one look and without a branch that its kind decides: kinds come in
+/// no order that could be guessed.
+///
+/// `None` says nothing: the record may be a message, lie too close to the end, have no stamp, or be
+/// none. [`Records`] tells.
+#[inline]
+pub(crate) fn stamped(bytes: &[u8], at: usize) -> Option<Stamped> {
+    let rest = bytes.get(at..)?;
+    stamped_in(rest, rest.len())
+}
+
+/// The same for the record at the start of `rest`, of which only the first bytes need be there;
+/// `room` bytes are in the buffer.
+#[inline]
+pub(crate) fn stamped_in(rest: &[u8], room: usize) -> Option<Stamped> {
+    const TYPED: u64 = (MARKER_TRACE | MARKER_EVENT_TRACE) as u64;
+    let ([word, near, far], _) = <[U64; 3]>::ref_from_prefix(rest).ok()?;
+    let word = word.get();
+    let [_, _, header_type, ..] = word.to_le_bytes();
+    let place = *PLACES.get(usize::from(header_type))?;
+
+    let [s0, s1, ..] = word.wrapping_shr((place & SIZE_AT_4).into()).to_le_bytes();
+    let size = usize::from(u16::from_le_bytes([s0, s1]));
+    let least = usize::from(place & !SIZE_AT_4);
+    let ticks = if least == 16 { near } else { far };
+    let is_typed = word & TYPED == TYPED;
+    let is_whole = (size >= least) & (size <= room);
+    let found = Stamped { header_type: HeaderType(header_type), size, ticks: ticks.get() };
+    ((place != 0) & is_typed & is_whole).then_some(found)
 }
 
 /// The records of one buffer, front to back, borrowed from it.
@@ -108,3 +168,44 @@ impl<'a> Iterator for Records<'a> {
 }
 
 impl FusedIterator for Records<'_> {}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::indexing_slicing, reason = "a test may panic")]
+    use super::*;
+
+    #[test]
+    fn the_places_are_those_of_the_types() {
+        for number in 0..=u8::MAX {
+            let header_type = HeaderType(number);
+            let place = PLACES.get(usize::from(number)).copied().unwrap_or(0);
+            assert_eq!(place & SIZE_AT_4 != 0, header_type.has_size_at_4(), "{number}");
+            assert_eq!(place != 0, header_type.bits().is_some(), "{number}");
+        }
+    }
+
+    /// Goal: one look sees what the careful reading sees. Method: each type and both flags of a
+    /// marker, sizes around every bound, cut at each length.
+    #[test]
+    fn one_look_sees_what_the_careful_reading_sees() {
+        let mut bytes: [u8; 40] = core::array::from_fn(|n| to_u32(n).to_le_bytes()[0] | 0x80);
+        for number in 0..=u8::MAX {
+            for (flags, size) in [0x90, 0xC0, 0x40, 0xFF].iter().flat_map(|flags| {
+                [0u8, 7, 8, 15, 16, 17, 23, 24, 25, 32, 40, 41].map(|size| (*flags, size))
+            }) {
+                bytes[..6].copy_from_slice(&[size, 0, number, flags, size, 0]);
+                for end in 0..=bytes.len() {
+                    let Some(seen) = stamped(&bytes[..end], 0) else { continue };
+                    let record = Records::new(&bytes[..end]).next().unwrap().unwrap();
+                    assert_eq!(record.kind, RecordKind::Typed(seen.header_type));
+                    assert_eq!(record.bytes.len(), seen.size);
+                    let at = if matches!(number, 16 | 17) { 8 } else { 16 };
+                    let stamp = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+                    assert_eq!(seen.ticks, stamp, "{number} {size}");
+                }
+            }
+        }
+        bytes[..6].copy_from_slice(&[24, 0, 19, 0xC0, 0, 0]);
+        assert!(stamped(&bytes, 0).is_some());
+    }
+}

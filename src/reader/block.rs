@@ -1,6 +1,6 @@
 //! The records of one buffer as bytes: borrowed where they lie in memory, else in a reused block.
 
-use crate::codec::{RawRecord, Records, xpress};
+use crate::codec::{RawRecord, Records, Stamped, stamped, stamped_in, xpress};
 use crate::error::{Fault, FormatError, Part};
 use crate::format::MAX_BUFFER_SIZE;
 use crate::reader::{BufferEntry, ReadError, Source, Trace, record};
@@ -44,6 +44,12 @@ impl<'t> Block<'t> {
         at: usize,
     ) -> Option<Result<(RawRecord<'_>, usize), FormatError>> {
         record_at(self.bytes(), at)
+    }
+
+    /// The record at `at` if it is one of those that are read in one look; see [`stamped`].
+    #[inline]
+    pub(crate) fn stamped_at(&self, at: usize) -> Option<Stamped> {
+        stamped(self.bytes(), at)
     }
 
     /// Brings the bytes from `at` on into the cache, if they are not there yet.
@@ -151,8 +157,9 @@ impl<'t> Block<'t> {
     fn space(&mut self, size: u32) -> &mut [u8] {
         let size = size as usize;
         if self.owned.len() < size {
-            // Zeroed by the allocator, and not copied as a resize would.
-            self.owned = vec![0; size];
+            // Zeroed by the allocator, and not copied as a resize would. Rounded up, so that
+            // buffers filled a little more each time do not need new memory each time.
+            self.owned = vec![0; size.checked_next_power_of_two().unwrap_or(size)];
         }
         self.owned.get_mut(..size).unwrap_or_default()
     }
@@ -164,6 +171,15 @@ pub(crate) fn touch(bytes: &[u8]) {
     black_box(bytes.iter().step_by(LINE_BYTES).fold(0, |all, byte| all ^ byte));
 }
 
+/// A place in a block as records have it.
+#[inline]
+pub(crate) fn offset(at: usize) -> u32 {
+    // No buffer is larger than its 32-bit size.
+    #[expect(clippy::cast_possible_truncation, reason = "the line above")]
+    let offset = at as u32;
+    offset
+}
+
 /// The record at `at` of a buffer's records, and where the one behind it starts.
 #[inline]
 pub(crate) fn record_at(
@@ -172,9 +188,7 @@ pub(crate) fn record_at(
 ) -> Option<Result<(RawRecord<'_>, usize), FormatError>> {
     let mut records = Records::new(bytes.get(at..)?);
     let record = records.next()?;
-    // Offsets of a block fit in 32 bits: no buffer is larger.
-    #[expect(clippy::cast_possible_truncation, reason = "the line above")]
-    let offset = at as u32;
+    let offset = offset(at);
     Some(match record {
         Ok(raw) => {
             let behind = at.saturating_add(records.offset() as usize);
@@ -187,11 +201,16 @@ pub(crate) fn record_at(
 /// The stamp of the first record that has one, reading no more than needed.
 pub(crate) fn first_ticks<S: Source>(trace: &Trace<S>, entry: &BufferEntry) -> Option<u64> {
     const PEEK_BYTES: u32 = 256;
+    /// Of what a stream gives: a record that is cut off says nothing there.
+    const PEEK_PACKED_BYTES: u32 = 1024;
+    /// Of a stream that gives as many, even if it is nothing but literals.
+    const PEEK_STREAM_BYTES: u32 = 1200;
     let mut block = Block::default();
     if trace.source().as_slice().is_none() || entry.is_compressed() {
         let mut start = *entry;
         if entry.is_compressed() {
-            start.filled_bytes = entry.filled_bytes.min(PEEK_BYTES.saturating_add(72));
+            start.filled_bytes = entry.filled_bytes.min(PEEK_PACKED_BYTES.saturating_add(72));
+            start.size = entry.size.min(PEEK_STREAM_BYTES.saturating_add(72));
         } else {
             start.filled_bytes = entry.filled_bytes.min(PEEK_BYTES);
         }
@@ -200,9 +219,25 @@ pub(crate) fn first_ticks<S: Source>(trace: &Trace<S>, entry: &BufferEntry) -> O
         if let Some(ticks) = first_ticks_of(block.bytes()) {
             return Some(ticks);
         }
+        // A large record reaches behind what was read. Whether a stream has it whole, nobody knows.
+        if !entry.is_compressed() {
+            if let Some(ticks) = first_ticks_in(block.bytes(), entry.body_bytes() as usize) {
+                return Some(ticks);
+            }
+        }
     }
     let _ = block.load(trace, entry);
     first_ticks_of(block.bytes())
+}
+
+/// The stamp of the record that `bytes`, the start of `room` bytes of records, ends in.
+fn first_ticks_in(bytes: &[u8], room: usize) -> Option<u64> {
+    let mut records = Records::new(bytes);
+    let mut at = 0;
+    while let Some(Ok(_)) = records.next() {
+        at = records.offset() as usize;
+    }
+    stamped_in(bytes.get(at..)?, room.checked_sub(at)?).map(|found| found.ticks)
 }
 
 fn first_ticks_of(bytes: &[u8]) -> Option<u64> {

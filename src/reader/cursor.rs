@@ -1,6 +1,10 @@
 //! File order: buffers as they lie in the file, records as they lie in their buffer.
 
-use crate::reader::{ReadError, Record, Source, Trace, block::Block};
+use crate::codec::{RawRecord, RecordKind, align8};
+use crate::reader::{
+    BufferEntry, ReadError, Record, Source, Trace,
+    block::{Block, offset},
+};
 use std::ops::Range;
 
 /// The records of a log file, or of some of its buffers, in file order; see [`Trace::records`].
@@ -12,7 +16,9 @@ pub struct Cursor<'t, S> {
     block: Block<'t>,
     /// Where the next record starts in the block.
     at: usize,
-    /// The buffer behind the one that the block holds.
+    /// What the index knows of the buffer that the block holds.
+    entry: Option<&'t BufferEntry>,
+    /// The buffer behind that one.
     begun: usize,
     /// The buffer to stop before.
     end: usize,
@@ -20,25 +26,40 @@ pub struct Cursor<'t, S> {
 
 impl<'t, S: Source> Cursor<'t, S> {
     pub(crate) fn new(trace: &'t Trace<S>, buffers: Range<usize>) -> Self {
-        Self { trace, block: Block::default(), at: 0, begun: buffers.start, end: buffers.end }
+        let (begun, end) = (buffers.start, buffers.end);
+        Self { trace, block: Block::default(), at: 0, entry: None, begun, end }
     }
 
     /// The next record, or what is wrong at this place; records behind the damage still follow.
     #[inline]
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend")]
     pub fn next(&mut self) -> Option<Result<Record<'_>, ReadError>> {
+        self.block.warm(self.at);
+        let found = self.block.stamped_at(self.at);
+        let (Some(found), Some(entry)) = (found, self.entry) else { return self.next_slowly() };
+        let start = self.at;
+        // Neither can wrap: the record lies in the block.
+        self.at = start.wrapping_add(align8(found.size));
+        let bytes = self.block.bytes().get(start..start.wrapping_add(found.size))?;
+        let kind = RecordKind::Typed(found.header_type);
+        let raw = RawRecord { kind, offset: offset(start), bytes };
+        Some(Ok(Record::new(raw, entry, self.begun.wrapping_sub(1))))
+    }
+
+    /// The same for records of every kind, damage, and the ends of buffers.
+    #[inline(never)]
+    fn next_slowly(&mut self) -> Option<Result<Record<'_>, ReadError>> {
         while self.at >= self.block.bytes().len() {
             if let Some(error) = self.next_buffer()? {
                 return Some(Err(error));
             }
         }
         self.block.warm(self.at);
-        let index = self.begun.saturating_sub(1);
-        let entry = self.trace.buffers().get(index)?;
+        let entry = self.entry?;
         match self.block.record_at(self.at)? {
             Ok((raw, behind)) => {
                 self.at = behind;
-                Some(Ok(Record::new(raw, entry, index)))
+                Some(Ok(Record::new(raw, entry, self.begun.saturating_sub(1))))
             }
             Err(error) => {
                 self.at = usize::MAX;
@@ -52,7 +73,7 @@ impl<'t, S: Source> Cursor<'t, S> {
     fn next_buffer(&mut self) -> Option<Option<ReadError>> {
         let entry = self.trace.buffers().get(self.begun).filter(|_| self.begun < self.end)?;
         self.begun = self.begun.saturating_add(1);
-        self.at = 0;
+        (self.entry, self.at) = (Some(entry), 0);
         Some(self.block.load(self.trace, entry))
     }
 }

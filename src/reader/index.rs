@@ -16,6 +16,7 @@
 //!
 //! Cost: 72 bytes read per buffer, 40 bytes of memory for each.
 
+use crate::codec::checksum;
 use crate::error::{Fault, FormatError, Part};
 use crate::format::{BufferFlags, BufferHeader, BufferState, BufferType};
 use crate::reader::{ReadError, Source};
@@ -50,6 +51,8 @@ pub struct BufferEntry {
     pub(crate) copy_number: u32,
     /// The copy was made of the ring.
     pub(crate) of_ring: bool,
+    /// It carries a checksum: without one, nobody needs to read it to compare.
+    pub(crate) has_checksum: bool,
 }
 
 impl BufferEntry {
@@ -74,6 +77,7 @@ impl BufferEntry {
             buffer_type: BufferType(header.buffer_type.get()),
             copy_number: 0,
             of_ring: false,
+            has_checksum: header.reserved.starts_with(&checksum::MAGIC),
         }
     }
 

@@ -5,9 +5,9 @@
 //!   lane 1   [buf 2: t t][buf 3: t t t t][buf 6: t]   the next record of each is its *head*
 //!   lane 2   [buf 4: t t t]
 //!
-//!   current = the lane whose head is least; waiting = a heap of all other heads
+//!   current = the lane whose head is least; waiting = all other heads, the least at hand
 //!   next:  yield the current lane's head, step the lane
-//!          head still <= limit (the least of waiting)?   the run continues: one comparison
+//!          head still in the run (not behind the least of waiting)?   go on: one comparison
 //!          else put it into waiting, take the least out
 //! ```
 //!
@@ -33,12 +33,13 @@
 //! [`MOST_OWNED_BYTES`] (a hostile file can name 2,048 lanes of 16 MiB), lanes give them back when
 //! they are left and load again when they are next.
 
-use crate::codec::{RawRecord, RecordKind};
+use crate::codec::{RawRecord, RecordKind, Stamped, align8};
 use crate::format::FileTime;
 use crate::reader::{
     BufferEntry, ReadError, Record, Source, Trace,
-    block::{self, Block},
+    block::{self, Block, offset},
     record,
+    waiting::{END, Key, Waiting, key, lane_of, ticks_of},
 };
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -56,9 +57,10 @@ pub struct Merge<'t, S> {
     /// The lane that was yielded from last; [`NO_LANE`] if that was none.
     current: usize,
     /// Heads of all lanes but the current one.
-    waiting: BinaryHeap<Reverse<Key>>,
-    /// The least of `waiting` and `asides`: below it the current lane's run continues.
-    limit: Key,
+    waiting: Waiting,
+    /// Ticks that continue the run of the current lane: not before the time sought, and its key
+    /// less than all of `waiting` and `asides`.
+    run: Run,
     asides: Asides<'t>,
     /// Records before this are passed over.
     from: Option<FileTime>,
@@ -67,11 +69,28 @@ pub struct Merge<'t, S> {
     owned_bytes: usize,
 }
 
-/// Ticks, then lane: `ticks << 64 | lane index`.
-type Key = u128;
+/// Ticks, first and last, that continue the run of a lane.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    first: u64,
+    last: u64,
+}
 
-const fn key(ticks: u64, lane: usize) -> Key {
-    (ticks as Key) << 64 | lane as Key
+impl Run {
+    const NONE: Self = Self { first: 1, last: 0 };
+
+    /// Of the lane `lane`, whose keys must be less than `limit`.
+    #[inline]
+    fn of(lane: usize, first: u64, limit: Key) -> Self {
+        let ticks = ticks_of(limit);
+        let last = if lane < lane_of(limit) { Some(ticks) } else { ticks.checked_sub(1) };
+        last.map_or(Self::NONE, |last| Self { first, last })
+    }
+
+    #[inline]
+    fn holds(self, ticks: u64) -> bool {
+        (self.first <= ticks) & (ticks <= self.last)
+    }
 }
 
 /// In place of a lane's index: none.
@@ -118,8 +137,8 @@ impl<'t, S: Source> Merge<'t, S> {
             trace,
             lanes: lanes_of(trace.buffers()),
             current: NO_LANE,
-            waiting: BinaryHeap::new(),
-            limit: 0,
+            waiting: Waiting::new(std::iter::empty()),
+            run: Run::NONE,
             asides: Asides::default(),
             from,
             from_ticks: from.map_or(0, |time| trace.clock().first_ticks(time)),
@@ -129,7 +148,7 @@ impl<'t, S: Source> Merge<'t, S> {
             merge.survey(lane);
         }
         // A lane waits with the least key until it is looked at for the first time.
-        merge.waiting = (0..merge.lanes.len()).map(|lane| Reverse(key(0, lane))).collect();
+        merge.waiting = Waiting::new((0..merge.lanes.len()).map(|lane| key(0, lane)));
         merge
     }
 
@@ -150,25 +169,30 @@ impl<'t, S: Source> Merge<'t, S> {
     fn lane_record(&self) -> Option<Record<'_>> {
         let lane = self.lanes.get(self.current)?;
         let raw = lane.head.raw(lane.block.bytes())?;
-        let entry = self.trace.buffers().get(lane.buffer)?;
-        Some(Record::new(raw, entry, lane.buffer))
+        Some(Record::new(raw, lane.entry?, lane.buffer))
     }
 
     /// Moves on to the next record in time; `None` behind the last one.
+    ///
+    /// What it comes to is said in a word and not handed out as a record: a record that two paths
+    /// lead to lies in memory, and its reader waits for each word of it to be written.
     #[inline]
     pub(crate) fn settle(&mut self) -> Option<Settled> {
-        let stepped = match self.lanes.get_mut(self.current) {
-            Some(lane) => {
-                let stepped = lane.step();
-                let head = key(lane.head.ticks, self.current);
-                if stepped && head < self.limit && lane.head.ticks >= self.from_ticks {
+        if let Some(lane) = self.lanes.get_mut(self.current) {
+            if let Some(found) = lane.look() {
+                lane.take(found);
+                if self.run.holds(found.ticks) {
                     return Some(Settled::Lane);
                 }
-                stepped
+                return self.change_lane(true);
             }
-            None => false,
-        };
-        self.change_lane(stepped)
+            let stepped = lane.step_slowly();
+            if stepped && self.run.holds(lane.head.ticks) {
+                return Some(Settled::Lane);
+            }
+            return self.change_lane(stepped);
+        }
+        self.change_lane(false)
     }
 
     /// The run of the current lane is over, or its next record is not at hand. `ready`: it has a
@@ -180,18 +204,21 @@ impl<'t, S: Source> Merge<'t, S> {
                 match self.advance() {
                     Advance::Head => ready = true,
                     Advance::End => self.end_lane(),
-                    Advance::Damage(error) => return Some(Settled::Damage(error)),
+                    Advance::Damage(error) => {
+                        self.set_limit();
+                        return Some(Settled::Damage(error));
+                    }
                 }
                 self.set_limit();
             }
             if ready {
                 let ticks = self.lanes.get(self.current)?.head.ticks;
+                if self.run.holds(ticks) {
+                    return Some(Settled::Lane);
+                }
                 if ticks < self.from_ticks {
                     ready = false;
                     continue;
-                }
-                if key(ticks, self.current) < self.limit {
-                    return Some(Settled::Lane);
                 }
                 if self.asides.least().is_none() {
                     // The usual case: the least waiting lane and this one change places.
@@ -216,18 +243,17 @@ impl<'t, S: Source> Merge<'t, S> {
     }
 
     /// Puts the current lane's head among the waiting ones and enters the least of these.
+    #[inline]
     fn exchange(&mut self, head: Key) -> Option<bool> {
         self.leave();
-        let mut top = self.waiting.peek_mut()?;
-        let Reverse(least) = std::mem::replace(&mut *top, Reverse(head));
-        drop(top);
+        let least = self.waiting.exchange(head);
         self.enter(least)
     }
 
     /// Puts the current lane's head among the waiting ones.
     fn wait(&mut self, head: Key) {
         self.leave();
-        self.waiting.push(Reverse(head));
+        self.waiting.push(head);
         self.current = NO_LANE;
     }
 
@@ -246,12 +272,13 @@ impl<'t, S: Source> Merge<'t, S> {
 
     /// Makes the least waiting lane the current one and says whether it has its head already.
     fn enter_least(&mut self) -> Option<bool> {
-        let Reverse(least) = self.waiting.pop()?;
+        let least = self.waiting.pop()?;
         self.enter(least)
     }
 
+    #[inline]
     fn enter(&mut self, least: Key) -> Option<bool> {
-        self.current = (least & Key::from(u64::MAX)) as usize;
+        self.current = lane_of(least);
         self.set_limit();
         let lane = self.lanes.get_mut(self.current)?;
         if lane.released {
@@ -272,16 +299,18 @@ impl<'t, S: Source> Merge<'t, S> {
         self.current = NO_LANE;
     }
 
+    /// Takes the limit of the current lane anew.
+    #[inline]
     fn set_limit(&mut self) {
-        let waiting = self.waiting.peek().map_or(Key::MAX, |&Reverse(head)| head);
-        let aside = self.asides.least().map_or(Key::MAX, |aside| key(aside.stamp, aside.lane));
-        self.limit = waiting.min(aside);
+        let aside = self.asides.least().map_or(END, |aside| key(aside.stamp, aside.lane));
+        let limit = self.waiting.least().min(aside);
+        self.run = Run::of(self.current, self.from_ticks, limit);
     }
 
     /// Whether the least record set aside comes before every head.
     fn aside_is_next(&self) -> bool {
         let Some(aside) = self.asides.least() else { return false };
-        let Some(&Reverse(head)) = self.waiting.peek() else { return true };
+        let head = self.waiting.least();
         let own = key(aside.stamp, aside.lane);
         if own != head {
             return own < head;
@@ -329,6 +358,7 @@ impl<'t, S: Source> Merge<'t, S> {
         let turn = *lane.turns.get(lane.turn)?;
         lane.turn = lane.turn.saturating_add(1);
         let entry = self.trace.buffers().get(turn.buffer)?;
+        lane.entry = Some(entry);
 
         let before = lane.block.owned_bytes();
         let error = lane.block.load(self.trace, entry);
@@ -411,6 +441,7 @@ struct Lane<'t> {
     head: Head,
     /// The buffer that the block holds.
     buffer: usize,
+    entry: Option<&'t BufferEntry>,
     turns: Vec<Turn>,
     /// The next of `turns` to load.
     turn: usize,
@@ -423,10 +454,33 @@ struct Lane<'t> {
 }
 
 impl Lane<'_> {
-    /// Makes the record at `at` the head, if it is there, whole and timed.
+    /// The record behind the head, if it is read in one look.
+    #[inline]
+    fn look(&mut self) -> Option<Stamped> {
+        self.block.warm(self.at);
+        self.block.stamped_at(self.at)
+    }
+
+    /// Makes the record behind the head the head, if it is there, whole and timed.
     #[inline]
     fn step(&mut self) -> bool {
-        self.block.warm(self.at);
+        let Some(found) = self.look() else { return self.step_slowly() };
+        self.take(found);
+        true
+    }
+
+    /// Makes the record that was looked at the head.
+    #[inline]
+    fn take(&mut self, found: Stamped) {
+        let kind = RecordKind::Typed(found.header_type);
+        self.head = Head { kind, start: self.at, size: found.size, ticks: found.ticks };
+        // Cannot wrap: the record lies in the block.
+        self.at = self.at.wrapping_add(align8(found.size));
+    }
+
+    /// The same for records of every kind.
+    #[inline(never)]
+    fn step_slowly(&mut self) -> bool {
         let Some(Ok((raw, behind))) = self.block.record_at(self.at) else { return false };
         let Some(ticks) = record::ticks(&raw) else { return false };
         self.head = Head { kind: raw.kind, start: self.at, size: raw.bytes.len(), ticks };
@@ -454,10 +508,7 @@ impl Head {
     #[inline]
     fn raw<'b>(&self, bytes: &'b [u8]) -> Option<RawRecord<'b>> {
         let bytes = bytes.get(self.start..self.start.saturating_add(self.size))?;
-        // No buffer is larger than its 32-bit size.
-        #[expect(clippy::cast_possible_truncation, reason = "the line above")]
-        let offset = self.start as u32;
-        Some(RawRecord { kind: self.kind, offset, bytes })
+        Some(RawRecord { kind: self.kind, offset: offset(self.start), bytes })
     }
 }
 

@@ -53,6 +53,7 @@ mod recover;
 mod ring;
 mod sane;
 mod source;
+mod waiting;
 
 pub use cursor::Cursor;
 pub use error::{Difference, OpenError, ReadError, ReadFault, RingError};

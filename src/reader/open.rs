@@ -268,6 +268,9 @@ impl<S: Source> Trace<S> {
         if entry.copy_number != 0 {
             return self.joined.checksum(entry);
         }
+        if !entry.has_checksum {
+            return Ok(checksum::State::Absent);
+        }
         let mut copy = Vec::new();
         let bytes = match self.source.as_slice() {
             Some(file) => {

@@ -13,5 +13,6 @@ mod order;
 mod recover;
 mod ring;
 mod samples;
+mod seek;
 mod sources;
 mod zero_alloc;

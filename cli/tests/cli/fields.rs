@@ -63,13 +63,21 @@ fn processes_are_named_where_the_kernel_named_them() {
 #[test]
 fn stats_say_how_much_was_decoded() {
     let Some(file) = sample("perfview_net.4.5.2.x64.etl") else { return };
-    let output = etlring(&["stats", "--json", &file]);
+    let output = etlring(&["stats", "--decode", "--json", &file]);
     let stats: Value = serde_json::from_slice(&output.stdout).unwrap();
     let sources = stats["decoded"]["sources"].as_array().unwrap();
     let of = |name: &str| {
         let row = sources.iter().find(|row| row["source"] == name).unwrap();
         (row["events"].as_u64().unwrap(), row["whole"].as_u64().unwrap())
     };
+    // Where schemas are from is said without a look at payloads, too.
+    let plain = etlring(&["stats", "--json", &file]);
+    let plain: Value = serde_json::from_slice(&plain.stdout).unwrap();
+    assert!(plain["decoded"].is_null());
+    assert_eq!(plain["schemas"], stats["schemas"]);
+    for row in plain["schemas"].as_array().unwrap() {
+        assert_eq!(of(row["source"].as_str().unwrap()).0, row["events"].as_u64().unwrap());
+    }
     assert_eq!(of("kernel"), (111_331, 111_331));
     assert_eq!(of("metadata"), (66_394, 66_394));
     let total: u64 = sources.iter().map(|row| row["events"].as_u64().unwrap()).sum();
@@ -145,8 +153,10 @@ fn mof_and_binary_files_are_read_or_refused_with_a_reason() {
         }
     }
     let stats = |args: &[&str]| -> Value {
-        serde_json::from_slice(&etlring(&[&["stats", "--json", &log], args].concat()).stdout)
-            .unwrap()
+        serde_json::from_slice(
+            &etlring(&[&["stats", "--decode", "--json", &log], args].concat()).stdout,
+        )
+        .unwrap()
     };
     let expected = json!([{"reason": "classic events of an unknown class", "events": 5}]);
     assert_eq!(stats(&[])["decoded"]["rest"], expected);
