@@ -85,6 +85,6 @@ fn replace(old: &[u8], new: &mut [u8]) {
         let hash = old.iter().fold(at as u64 ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
         });
-        *byte = hash.to_be_bytes()[3];
+        *byte = hash.to_le_bytes()[4];
     }
 }

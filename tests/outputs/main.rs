@@ -2,7 +2,7 @@
 //!
 //! Each time is tested here. `tests/platforms.sh` does the rest: it has this program write the files
 //! to a directory on each platform (`ETLRING_OUTPUTS`) and compares the directories.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::cast_possible_truncation)]
 
 #[path = "../common/mod.rs"]
 mod common;
