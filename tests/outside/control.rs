@@ -32,6 +32,8 @@ fn what_is_asked_is_done() {
         let lock = std::fs::symlink_metadata(run.join("shop floor.lock")).unwrap();
         assert_eq!(lock.mode() & 0o7777, 0o600);
 
+        // Its flusher has begun, and so has a thread's number.
+        session.flush().unwrap();
         // Whatever the case of the letters.
         let client = outside::connect("shop FLOOR").unwrap();
         let status = client.query().unwrap();
