@@ -62,6 +62,7 @@ pub(crate) struct Flusher {
     /// Where consumers get their share.
     outlet: Outlet,
     /// Where buffers of other processes come in.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "nobody is attached"))]
     inlet: Inlet,
     /// Where the log is another process's: buffers that it has not said to be in there.
     awaiting: VecDeque<(u64, Sealed)>,

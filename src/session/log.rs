@@ -36,6 +36,7 @@ pub(crate) enum Target {
     File(Box<FileSink>),
     Other(Box<dyn Sink>),
     /// The process whose session this is.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "nobody is attached"))]
     Owner(Box<Sender>),
 }
 

@@ -4,7 +4,6 @@ use crate::format::Guid;
 
 /// What a session wants of a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(not(unix), expect(dead_code, reason = "nobody is told"))]
 pub(crate) enum Setting {
     Enable { guid: Guid, level: u8, any: u64, all: u64, properties: u32, filter: Vec<u8> },
     Disable { guid: Guid },
