@@ -6,11 +6,17 @@ use opentelemetry_proto::tonic::common::v1::{
 };
 use std::collections::HashMap;
 
-/// Gathers fields, nested as they are.
+/// Lists in each other, that of the event among them. A list in a list is three messages in each
+/// other, and readers of protobuf give up at the hundredth.
+const MOST_LEVELS: usize = 24;
+
+/// Gathers fields, nested as they are, as far as readers follow.
 #[derive(Debug)]
 pub(super) struct Fields {
     /// Open lists, innermost last; the first is the event.
     levels: Vec<Level>,
+    /// How many more are open in the innermost one, which takes what is in them.
+    deeper: usize,
 }
 
 #[derive(Debug, Default)]
@@ -24,7 +30,7 @@ struct Level {
 
 impl Fields {
     pub(super) fn new() -> Self {
-        Self { levels: vec![Level::default()] }
+        Self { levels: vec![Level::default()], deeper: 0 }
     }
 
     /// What was gathered: a list of keys and values.
@@ -77,12 +83,18 @@ impl Visitor for Fields {
     }
 
     fn begin(&mut self, name: &str, shape: Shape) {
+        if self.levels.len() == MOST_LEVELS {
+            self.deeper += 1;
+            return;
+        }
         let array = shape == Shape::Array;
         self.levels.push(Level { name: name.to_owned(), array, ..Level::default() });
     }
 
     fn end(&mut self, _: Shape) {
-        if let Some(mut level) = self.levels.pop() {
+        if self.deeper > 0 {
+            self.deeper -= 1;
+        } else if let Some(mut level) = self.levels.pop() {
             let name = std::mem::take(&mut level.name);
             self.put(&name, level.into_value());
         }
@@ -107,6 +119,35 @@ fn any(value: &Value<'_>) -> Any {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn deep_structures_can_be_read() {
+        use opentelemetry_proto::tonic::logs::v1::{LogRecord, LogsData, ResourceLogs, ScopeLogs};
+        use prost::Message;
+
+        let mut fields = Fields::new();
+        for shape in [Shape::Struct; 64] {
+            fields.begin("s", shape);
+        }
+        fields.value("inner", &Value::Unsigned(7));
+        for shape in [Shape::Struct; 64] {
+            fields.end(shape);
+        }
+        fields.value("outer", &Value::Unsigned(8));
+        let value = Some(AnyValue { value: Some(fields.finish()) });
+        let attributes = vec![KeyValue { key: "fields".into(), value, ..KeyValue::default() }];
+        let log_records = vec![LogRecord { attributes, ..LogRecord::default() }];
+        let scope_logs = vec![ScopeLogs { log_records, ..ScopeLogs::default() }];
+        let resource_logs = vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }];
+        let data = LogsData { resource_logs };
+
+        let read = LogsData::decode(&data.encode_to_vec()[..]).unwrap();
+        assert_eq!(read, data);
+        let text = format!("{read:?}");
+        for there in [r#"key: "inner""#, "IntValue(7)", r#"key: "outer""#, "IntValue(8)"] {
+            assert_eq!(text.matches(there).count(), 1, "{there}");
+        }
+    }
 
     #[test]
     fn names_stand_once() {
