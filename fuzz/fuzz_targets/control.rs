@@ -15,11 +15,9 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(request) = Request::decode(bytes) {
         assert_eq!(request.encode(), bytes);
     }
-    for offset in [
-        Request::decode(bytes).err(),
-        Answer::decode(bytes).err(),
-        Entry::decode(bytes).err(),
-    ] {
+    for offset in
+        [Request::decode(bytes).err(), Answer::decode(bytes).err(), Entry::decode(bytes).err()]
+    {
         assert!(offset.is_none_or(|error| error.offset as usize <= bytes.len()));
     }
     if let Ok(answer) = Answer::decode(bytes) {
