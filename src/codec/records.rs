@@ -4,6 +4,7 @@ use crate::codec::{align8, to_u32};
 use crate::error::{Fault, FormatError, Part};
 use crate::format::{HeaderType, MARKER_EVENT_TRACE, MARKER_MESSAGE, MARKER_TRACE};
 use core::iter::FusedIterator;
+#[cfg(feature = "std")]
 use zerocopy::{FromBytes, little_endian::U64};
 
 /// Bytes every record has at least: marker, size and what shares their words.
@@ -33,6 +34,7 @@ pub struct RawRecord<'a> {
 
 /// Where the stamp of a typed record ends, by its header type; 0 for those that have none. With
 /// [`SIZE_AT_4`] where the size is the word at +4.
+#[cfg(feature = "std")]
 const PLACES: [u8; 32] = {
     const NEAR: u8 = 16;
     const FAR: u8 = 24;
@@ -46,9 +48,11 @@ const PLACES: [u8; 32] = {
     places
 };
 /// Also the bits by which that word is further behind.
+#[cfg(feature = "std")]
 const SIZE_AT_4: u8 = 32;
 
 /// What time order needs of a record.
+#[cfg(feature = "std")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stamped {
     /// Which header it has.
@@ -64,6 +68,7 @@ pub(crate) struct Stamped {
 ///
 /// `None` says nothing: the record may be a message, lie too close to the end, have no stamp, or be
 /// none. [`Records`] tells.
+#[cfg(feature = "std")]
 #[inline]
 pub(crate) fn stamped(bytes: &[u8], at: usize) -> Option<Stamped> {
     let rest = bytes.get(at..)?;
@@ -72,6 +77,7 @@ pub(crate) fn stamped(bytes: &[u8], at: usize) -> Option<Stamped> {
 
 /// The same for the record at the start of `rest`, of which only the first bytes need be there;
 /// `room` bytes are in the buffer.
+#[cfg(feature = "std")]
 #[inline]
 pub(crate) fn stamped_in(rest: &[u8], room: usize) -> Option<Stamped> {
     const TYPED: u64 = (MARKER_TRACE | MARKER_EVENT_TRACE) as u64;
@@ -169,7 +175,7 @@ impl<'a> Iterator for Records<'a> {
 
 impl FusedIterator for Records<'_> {}
 
-#[cfg(test)]
+#[cfg(all(test, feature = "std"))]
 mod tests {
     #![expect(clippy::indexing_slicing, reason = "a test may panic")]
     use super::*;
