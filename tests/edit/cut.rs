@@ -1,12 +1,11 @@
 //! `cut` and the index of buffers by time.
 
 use crate::log::{Log, START_TICKS, START_TIME, classic, untimed};
+use crate::reads::Reads;
 use crate::{made, rows};
 use etlring::edit::{self, Keep};
 use etlring::format::FileTime;
-use etlring::reader::{Source, Trace};
-use std::cell::RefCell;
-use std::io;
+use etlring::reader::Trace;
 
 const SIZE: usize = 4096;
 
@@ -46,32 +45,11 @@ fn parts_have_each_record_once_and_are_the_log_together() {
     }
 }
 
-/// A source that tells what was read of it.
-struct Counting<'a> {
-    bytes: &'a [u8],
-    read: RefCell<Vec<(u64, usize)>>,
-}
-
-impl Source for &Counting<'_> {
-    fn size(&self) -> u64 {
-        self.bytes.len() as u64
-    }
-
-    fn as_slice(&self) -> Option<&[u8]> {
-        None
-    }
-
-    fn read_at(&self, position: u64, out: &mut [u8]) -> io::Result<usize> {
-        self.read.borrow_mut().push((position, out.len()));
-        self.bytes.read_at(position, out)
-    }
-}
-
 /// Goal: the rest of the file is not read. Method: bytes read of each buffer outside the time.
 #[test]
 fn only_the_buffers_of_the_time_are_read() {
     let log = log(300);
-    let source = Counting { bytes: &log.bytes, read: RefCell::default() };
+    let source = Reads::new(&log.bytes);
     let trace = Trace::new(&source).unwrap();
     source.read.borrow_mut().clear();
     let (from, to) = (START_TICKS + 100 * 20, START_TICKS + 103 * 20);

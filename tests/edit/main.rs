@@ -11,6 +11,8 @@ mod intact;
 #[allow(dead_code)]
 mod log;
 mod merge;
+#[path = "../common/reads.rs"]
+mod reads;
 mod recompress;
 mod samples;
 

@@ -10,6 +10,8 @@ mod intact;
 mod log;
 mod open;
 mod order;
+#[path = "../common/reads.rs"]
+mod reads;
 mod recover;
 mod ring;
 mod samples;

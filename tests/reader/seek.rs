@@ -1,32 +1,9 @@
 //! A seek reads what lies at and behind the time sought, and of the rest the first stamps.
 
 use crate::log::{Log, START_TICKS, START_TIME, classic, untimed};
+use crate::reads::Reads;
 use etlring::format::{FileTime, LogFileMode};
-use etlring::reader::{Source, Trace};
-use std::cell::RefCell;
-use std::io;
-
-/// A source that tells what was read of it.
-struct Counting<'a> {
-    bytes: &'a [u8],
-    read: RefCell<Vec<(u64, usize)>>,
-}
-
-impl Source for &Counting<'_> {
-    fn size(&self) -> u64 {
-        self.bytes.len() as u64
-    }
-
-    fn as_slice(&self) -> Option<&[u8]> {
-        None
-    }
-
-    fn read_at(&self, position: u64, out: &mut [u8]) -> io::Result<usize> {
-        let found = self.bytes.read_at(position, out)?;
-        self.read.borrow_mut().push((position, found));
-        Ok(found)
-    }
-}
+use etlring::reader::Trace;
 
 const BUFFERS: u16 = 300;
 /// Ticks from one buffer to the next.
@@ -58,7 +35,7 @@ fn log(compressed: bool) -> Log {
 fn what_lies_before_the_time_is_not_read() {
     for compressed in [false, true] {
         let log = log(compressed);
-        let source = Counting { bytes: &log.bytes, read: RefCell::default() };
+        let source = Reads::new(&log.bytes);
         let trace = Trace::new(&source).unwrap();
         let opened: usize = source.read.take().iter().map(|(_, bytes)| bytes).sum();
         // The first record, and a header for each buffer.
