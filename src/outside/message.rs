@@ -432,15 +432,12 @@ impl Writer {
             .u64(nanos(properties.flush_interval))
             .i64(properties.start_time.0)
             .u64(properties.real_time_buffers_lost);
-        let (lost, damage) = (&stats.lost, &properties.attached.damage);
+        let damage = &properties.attached.damage;
+        writer = writer.u64(stats.events_accepted);
+        for count in stats.lost.by_cause() {
+            writer = writer.u64(count);
+        }
         for count in [
-            stats.events_accepted,
-            lost.no_free_buffer,
-            lost.too_large,
-            lost.no_lane,
-            lost.reentered,
-            lost.file_full,
-            lost.io,
             stats.events_disabled,
             stats.events_after_stop,
             stats.buffers_written,
@@ -635,6 +632,14 @@ impl<'a> Fields<'a> {
         if valid { Ok(update) } else { Err(MessageFault::Path.at(at)) }
     }
 
+    fn lost(&mut self) -> Result<EventsLost, MessageError> {
+        let mut counts = [0; 6];
+        for count in &mut counts {
+            *count = self.u64()?;
+        }
+        Ok(EventsLost::of_causes(counts))
+    }
+
     fn attached(&mut self) -> Result<AttachStats, MessageError> {
         let (at, processes) = (self.at, self.u64()?);
         let processes = u32::try_from(processes)
@@ -674,14 +679,7 @@ impl<'a> Fields<'a> {
         let real_time_buffers_lost = self.u64()?;
         let stats = SessionStats {
             events_accepted: self.u64()?,
-            lost: EventsLost {
-                no_free_buffer: self.u64()?,
-                too_large: self.u64()?,
-                no_lane: self.u64()?,
-                reentered: self.u64()?,
-                file_full: self.u64()?,
-                io: self.u64()?,
-            },
+            lost: self.lost()?,
             events_disabled: self.u64()?,
             events_after_stop: self.u64()?,
             buffers_written: self.u64()?,

@@ -396,11 +396,7 @@ impl Flusher {
 
     /// What the process whose log it is is to know.
     fn counts(&self) -> Counts {
-        let lost = self.shared.lost();
-        let mut counts = Counts {
-            lost: [0, 0, lost.no_lane, lost.reentered, lost.file_full, lost.io],
-            ..Counts::default()
-        };
+        let mut counts = Counts { lost: self.shared.lost().by_cause(), ..Counts::default() };
         for lane in self.collector.ring().lanes() {
             for (count, loss) in counts.lost.iter_mut().zip(&lane.tally.losses) {
                 *count += loss.count.load(Ordering::Relaxed);

@@ -78,23 +78,28 @@ impl EventsLost {
     /// All of them: the `EventsLost` of the log file.
     #[must_use]
     pub fn total(&self) -> u64 {
-        let refused = self.no_free_buffer + self.too_large + self.no_lane + self.reentered;
-        refused + self.file_full + self.io
+        self.by_cause().iter().sum()
+    }
+
+    /// By cause, numbered as in spec/12-loss.md, from 1.
+    pub(crate) fn by_cause(&self) -> [u64; 6] {
+        let Self { no_free_buffer, too_large, no_lane, reentered, file_full, io } = *self;
+        [no_free_buffer, too_large, no_lane, reentered, file_full, io]
+    }
+
+    /// The same back.
+    pub(crate) fn of_causes(counts: [u64; 6]) -> Self {
+        let [no_free_buffer, too_large, no_lane, reentered, file_full, io] = counts;
+        Self { no_free_buffer, too_large, no_lane, reentered, file_full, io }
     }
 
     /// Adds those of others.
     pub(crate) fn add(&mut self, other: &Self) {
-        let Self { no_free_buffer, too_large, no_lane, reentered, file_full, io } = self;
-        for (sum, more) in [
-            (no_free_buffer, other.no_free_buffer),
-            (too_large, other.too_large),
-            (no_lane, other.no_lane),
-            (reentered, other.reentered),
-            (file_full, other.file_full),
-            (io, other.io),
-        ] {
+        let mut sums = self.by_cause();
+        for (sum, more) in sums.iter_mut().zip(other.by_cause()) {
             *sum = sum.saturating_add(more);
         }
+        *self = Self::of_causes(sums);
     }
 }
 

@@ -96,8 +96,7 @@ struct Sums {
 
 impl Sums {
     fn lost(&self) -> EventsLost {
-        let [no_free_buffer, too_large, no_lane, reentered, file_full, io] = self.told.lost;
-        let mut lost = EventsLost { no_free_buffer, too_large, no_lane, reentered, file_full, io };
+        let mut lost = EventsLost::of_causes(self.told.lost);
         // A number that a process made up must not hide what the others lost.
         let total = self.told.lost.iter().fold(0u64, |sum, count| sum.saturating_add(*count));
         if total > LARGEST {
@@ -525,16 +524,7 @@ impl State {
 impl Sums {
     fn add(&mut self, other: &Self) {
         self.accepted = self.accepted.saturating_add(other.accepted);
-        let lost = other.lost();
-        let counts = [
-            lost.no_free_buffer,
-            lost.too_large,
-            lost.no_lane,
-            lost.reentered,
-            lost.file_full,
-            lost.io,
-        ];
-        for (sum, count) in self.told.lost.iter_mut().zip(counts) {
+        for (sum, count) in self.told.lost.iter_mut().zip(other.lost().by_cause()) {
             *sum = sum.saturating_add(count).min(LARGEST / 8);
         }
         let cap = |sum: u64, more: u64| sum.saturating_add(more.min(LARGEST)).min(LARGEST);
