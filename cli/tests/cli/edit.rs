@@ -1,6 +1,6 @@
 //! `filter`, `cut`, `merge`, `recompress`: what they make, and what they leave alone.
 
-use super::{etlring, sample};
+use super::{etlring, names, sample};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,15 +32,6 @@ fn refused(args: &[&str], why: &str) {
     assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
     assert!(stderr.contains(why) && stderr.contains("; "), "{stderr}");
-}
-
-/// Names in a directory.
-fn names(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory).unwrap();
-    let mut names: Vec<_> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
 }
 
 #[test]

@@ -6,8 +6,6 @@ mod edit;
 mod export;
 mod fields;
 mod injection;
-#[path = "../../../tests/common/intact.rs"]
-mod intact;
 mod outputs;
 mod recover;
 mod requests;
@@ -37,7 +35,16 @@ fn shared() -> Option<PathBuf> {
 
 fn sample(name: &str) -> Option<String> {
     let path = shared()?.join("samples").join(name);
-    intact::is_intact(&path).then(|| path.to_str().unwrap().to_owned())
+    Some(path.to_str().unwrap().to_owned())
+}
+
+/// Names in a directory, in their order.
+fn names(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
 }
 
 /// What the reference reader prints; `ETLRING_PYTHON` names a Python that is quick at compressed files.

@@ -1,6 +1,6 @@
 //! `export` of requests: documents and a page.
 
-use crate::{etlring, sample};
+use crate::{etlring, names, sample};
 use etlring::format::Guid;
 use etlring::iis::*;
 use etlring::provider::Enable;
@@ -23,14 +23,6 @@ pub(crate) fn record(path: &Path) {
         assert_eq!(context.quick_trace(text, None, HResult::E_FAIL, level), HResult::S_OK);
     }
     session.stop().unwrap();
-}
-
-fn names(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory).unwrap();
-    let mut names: Vec<_> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
 }
 
 #[test]
