@@ -5,8 +5,6 @@ mod anonymize;
 mod clock;
 mod cut;
 mod filter;
-#[path = "../common/intact.rs"]
-mod intact;
 #[path = "../reader/log.rs"]
 #[allow(dead_code)]
 mod log;

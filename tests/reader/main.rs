@@ -5,8 +5,6 @@ mod allocations;
 mod damage;
 mod follow;
 mod images;
-#[path = "../common/intact.rs"]
-mod intact;
 mod log;
 mod open;
 mod order;

@@ -49,9 +49,6 @@ fn digests_are_those_of_the_reference_reader() {
     for row in expected.lines() {
         let row: Value = serde_json::from_str(row).unwrap();
         let name = row["file"].as_str().unwrap();
-        if !crate::intact::is_intact(&directory.join(name)) {
-            continue;
-        }
         let trace = Trace::open(directory.join(name)).unwrap();
         assert_eq!(trace.damage(), [], "{name}");
         let mut digest = crc32fast::Hasher::new();

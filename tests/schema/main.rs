@@ -5,8 +5,6 @@
 mod binary;
 #[cfg(feature = "manifest")]
 mod coverage;
-#[path = "../common/intact.rs"]
-mod intact;
 #[cfg(feature = "manifest")]
 mod manifest;
 mod metadata;
