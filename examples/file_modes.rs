@@ -17,7 +17,8 @@ const CLASS: Guid = Guid::from_u128(0x0b1e5a7c_94d1_4c57_bd0e_6f1f3a9a7701);
 const PER_BUFFER: u64 = 26;
 
 fn main() -> Result<(), Error> {
-    let directory: PathBuf = std::env::args_os().nth(1).ok_or("no directory given")?.into();
+    let directory: PathBuf =
+        std::env::args_os().nth(1).ok_or("usage: file_modes DIRECTORY")?.into();
     let at = |name: &str| directory.join(name);
 
     full(&at("full.etl"))?;

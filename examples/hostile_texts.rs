@@ -7,7 +7,7 @@ mod hostile;
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let path = std::env::args_os().nth(1).ok_or("hostile_texts FILE")?;
+    let path = std::env::args_os().nth(1).ok_or("usage: hostile_texts FILE")?;
     std::fs::write(path, hostile::log())?;
     println!("{} texts", hostile::TEXTS.len());
     Ok(())

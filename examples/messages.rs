@@ -26,7 +26,7 @@ static PARENT: ClassRegistration =
     ClassRegistration::new(Guid::from_u128(0x9d0c1b2a_3f4e_5d6c_8b7a_190827364554));
 
 fn main() -> Result<(), Error> {
-    let out = std::env::args_os().nth(1).ok_or("no file given")?;
+    let out = std::env::args_os().nth(1).ok_or("usage: messages FILE")?;
     let session = Session::builder("messages")
         .log_file(out)
         .buffer_size(16 * 1024)

@@ -33,7 +33,7 @@ const HOSTILE: &str = "</script><script>document.title='owned'</script><!--<scri
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let path = arguments.next().ok_or("requests FILE [REQUESTS [EVENTS]] [--hostile]")?;
+    let path = arguments.next().ok_or("usage: requests FILE [REQUESTS [EVENTS]] [--hostile]")?;
     let rest: Vec<_> = arguments.collect();
     let hostile = rest.iter().any(|argument| argument == "--hostile");
     let mut numbers = rest.iter().filter_map(|argument| argument.parse::<u32>().ok());

@@ -35,20 +35,35 @@
 //!
 //! | module | what | without `std` |
 //! |---|---|---|
+//! | `bridge` | `tracing` and `log`, each a feature: their events and spans in a session | - |
 //! | [`message`] | Windows' own calls: `TraceMessage`, `TraceEvent`, `EventWrite` | - |
 //! | [`iis`] | tracing as modules of IIS know it | - |
 //! | [`mod@provider`] | who logs, and which sessions want to know | - |
 //! | [`tracelogging`] | events that describe themselves: [`event!`] | - |
-//! | [`outside`] | sessions of other processes: found, controlled | - |
+//! | [`outside`] | sessions of other processes: found, controlled, written into | - |
 //! | [`session`] | record: sessions, lanes, the flusher, live consumers | - |
 //! | [`sink`] | where full buffers go: a file, memory | - |
 //! | [`reader`] | replay: files opened, indexed, read in file order and by time | - |
 //! | [`edit`] | new logs from old ones: filtered, cut, merged, compressed, made anonymous | - |
-//! | [`export`] | events for other tools: JSON, CSV, XML | - |
+//! | [`export`] | events for others: JSON, CSV, XML, Perfetto, pcapng, stacks, OTLP | - |
 //! | [`schema`] | what payloads mean: fields with names and values | - |
 //! | [`codec`] | bytes to checked views and back | yes |
 //! | [`mod@format`] | the wire structs, one table each | yes |
 //! | [`error`] | what can be wrong with bytes | yes |
+//!
+//! Start with [`session`] to record and [`reader`] to replay. A program with events of its own
+//! declares them with [`provider!`] and [`event!`]; one that logs with `tracing` or `log` already
+//! needs a bridge only. Records are bytes: [`schema`] says what they mean.
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `std` (default) | all but [`mod@format`], [`codec`] and [`error`], which are `no_std` |
+//! | `tracing`, `log` | the bridges for these crates |
+//! | `manifest` | schemas from instrumentation manifests, those in traces of .NET too |
+//! | `freb` | Failed Request Tracing documents, of logs and of running sessions |
+//! | `otlp` | OpenTelemetry's logs in [`export`] |
 //!
 //! The format itself is specified in `spec/` of the repository, every byte of it.
 #![cfg_attr(not(feature = "std"), no_std)]
