@@ -102,6 +102,9 @@ impl fmt::Display for FormatError {
         write!(f, "{} at {:#x} ", self.part, self.offset)?;
         match self.fault {
             Fault::Truncated(need, have) => write!(f, "needs {need} bytes, {have} left"),
+            Fault::Length(found, least, most) if least == most => {
+                write!(f, "is {found} bytes, not {least}")
+            }
             Fault::Length(found, least, most) => {
                 write!(f, "is {found} bytes, not {least} to {most}")
             }
