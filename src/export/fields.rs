@@ -287,12 +287,16 @@ fn text_value(out: &mut Vec<u8>, value: &Value<'_>) {
     }
 }
 
-/// Text between quotes, what steers or would end it escaped.
+/// Text between quotes, what steers or would end it escaped. A backslash is escaped itself, so the
+/// short forms of line ends and tabs are not taken for a path's `\\new`.
 fn quoted(out: &mut Vec<u8>, text: Text<'_>) {
     out.push(b'"');
     let Ok(()) = text.try_each(|c| {
         match c {
             '"' | '\\' => written(out, format_args!("\\{c}")),
+            '\r' => out.extend_from_slice(b"\\r"),
+            '\n' => out.extend_from_slice(b"\\n"),
+            '\t' => out.extend_from_slice(b"\\t"),
             c if is_unsafe(c) => written(out, format_args!("\\u{{{:x}}}", u32::from(c))),
             c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
