@@ -43,11 +43,11 @@ pub(crate) struct Args {
     /// Keep what cannot be decoded as it is
     #[arg(long)]
     keep_undecoded: bool,
-    #[command(flatten)]
-    schemas: SchemaArgs,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    schemas: SchemaArgs,
 }
 
 /// Runs `anonymize`.

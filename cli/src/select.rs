@@ -3,7 +3,9 @@
 use crate::input::Input;
 use crate::names::{Extras, Names};
 use crate::outcome::{Failure, complain};
+use crate::text;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use etlring::codec::RecordView;
 use etlring::format::{FileTime, Guid};
 use etlring::reader::Filter;
@@ -37,33 +39,34 @@ pub(crate) struct UntilSelectArgs {
 #[command(next_help_heading = "Filters")]
 struct OpenSelectArgs {
     /// Provider or kernel class, by GUID or by name; may be given several times
-    #[arg(long, value_name = "GUID|NAME")]
+    #[arg(long, value_name = "GUID|NAME", value_parser = NonEmptyStringValueParser::new())]
     provider: Vec<String>,
-    /// Event id; may be given several times
-    #[arg(long, value_name = "ID")]
+    /// Event id, decimal or 0x; may be given several times
+    #[arg(long, value_name = "ID", value_parser = number::<u16>)]
     id: Vec<u16>,
-    /// This level and more severe ones: 1 critical to 5 verbose
-    #[arg(long, value_name = "N")]
+    /// This level and more severe ones: 1 critical, 2 error, 3 warning, 4 info, 5 verbose, or a
+    /// name of these
+    #[arg(long, value_name = "N", value_parser = level)]
     level: Option<u8>,
     /// Any of these keyword bits, decimal or 0x
     #[arg(long, value_name = "MASK", value_parser = mask)]
     keyword: Option<u64>,
-    /// Process id
-    #[arg(long, value_name = "PID")]
+    /// Process id, decimal or 0x
+    #[arg(long, value_name = "PID", value_parser = number::<u32>)]
     pid: Option<u32>,
-    /// Thread id
-    #[arg(long, value_name = "TID")]
+    /// Thread id, decimal or 0x
+    #[arg(long, value_name = "TID", value_parser = number::<u32>)]
     tid: Option<u32>,
     /// Activity id
     #[arg(long, value_name = "GUID", value_parser = guid)]
     activity: Option<Guid>,
+    /// Text in the name of the provider or event or in a field, in any case of letters
+    #[arg(long = "match", value_name = "TEXT")]
+    text: Option<String>,
     /// At this time or later: RFC 3339, in UTC if it names no zone, or seconds from the start of
     /// the log
     #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
     from: Option<Moment>,
-    /// Text in the name of the provider or event or in a field, in any case of letters
-    #[arg(long = "match", value_name = "TEXT")]
-    text: Option<String>,
 }
 
 /// A point in time as the user names it.
@@ -278,12 +281,29 @@ fn guid(text: &str) -> Result<Guid, String> {
 }
 
 pub(crate) fn mask(text: &str) -> Result<u64, String> {
-    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
-    match digits {
+    in_two_bases(text).map_err(|_| "not a mask such as 0x8000000000000010".to_owned())
+}
+
+/// A number of so many bits; other tools write process and thread ids in hex.
+fn number<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+    let most = u64::MAX >> (64 - 8 * size_of::<T>());
+    let number = in_two_bases(text).ok().and_then(|number| number.try_into().ok());
+    number.ok_or_else(|| format!("not a number from 0 to {most}, decimal or 0x"))
+}
+
+fn in_two_bases(text: &str) -> Result<u64, std::num::ParseIntError> {
+    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(hex) => u64::from_str_radix(hex, 16),
         None => text.parse(),
     }
-    .map_err(|_| "not a mask such as 0x8000000000000010".to_owned())
+}
+
+/// A level as a number or by the name that `dump` shows.
+fn level(text: &str) -> Result<u8, String> {
+    let named = (1..=5).find(|level| text::level(*level).eq_ignore_ascii_case(text));
+    named.or_else(|| text.parse().ok()).ok_or_else(|| {
+        "neither a number from 0 to 255 nor critical, error, warning, info or verbose".to_owned()
+    })
 }
 
 pub(crate) fn moment(text: &str) -> Result<Moment, String> {
@@ -355,5 +375,16 @@ mod tests {
     fn masks_come_in_two_bases() {
         assert_eq!((mask("0x10"), mask("16")), (Ok(16), Ok(16)));
         assert!(mask("ten").is_err());
+        assert_eq!((number::<u32>("0x1F4"), number::<u32>("500")), (Ok(500), Ok(500)));
+        assert_eq!(number::<u32>("0xffffffff"), Ok(u32::MAX));
+        assert!(number::<u32>("0x100000000").is_err() && number::<u32>("-1").is_err());
+        assert!(number::<u16>("65536").is_err() && number::<u16>("").is_err());
+    }
+
+    #[test]
+    fn levels_have_names() {
+        assert_eq!((level("warning"), level("Verbose"), level("3")), (Ok(3), Ok(5), Ok(3)));
+        assert_eq!((level("0"), level("255")), (Ok(0), Ok(255)));
+        assert!(level("").is_err() && level("256").is_err() && level("loud").is_err());
     }
 }
