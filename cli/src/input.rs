@@ -6,10 +6,12 @@
 use crate::outcome::{Failure, complain};
 use crate::text;
 use etlring::codec::RawRecord;
+use etlring::error::{Fault, Part};
 use etlring::reader::{FileOrBytes, OpenError, OpenOptions, RingState, Trace};
 use etlring::schema::Decoder;
 use etlring::schema::stacks::StackKeys;
 use std::cell::OnceCell;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -97,14 +99,21 @@ impl Input {
 
 /// Opens `path`; `-` is standard input, read to its end.
 pub(crate) fn open(path: &Path) -> Result<Input, Failure> {
-    let name = text::path(path);
-    let trace = if name == "-" { read_stdin() } else { OpenOptions::new().open_any(path) };
+    let is_stdin = path.as_os_str() == "-";
+    let name = if is_stdin { "standard input".to_owned() } else { text::path(path) };
+    let trace = match fs::metadata(path) {
+        _ if is_stdin => read_stream(io::stdin().lock()),
+        Ok(found) if !found.is_file() && !found.is_dir() => {
+            File::open(path).map_err(OpenError::Io).and_then(read_stream)
+        }
+        _ => OpenOptions::new().open_any(path),
+    };
     match trace {
         Ok(trace) => {
             if let RingState::LeftAlone(why) = trace.ring() {
                 complain(format_args!("{name}.ring: {why}; left alone"));
             }
-            Ok(Input::new(if name == "-" { "standard input".into() } else { name }, trace))
+            Ok(Input::new(name, trace))
         }
         Err(error) => Err(Failure::new(explain(&name, &error))),
     }
@@ -121,17 +130,33 @@ pub(crate) fn open_with(paths: &[PathBuf], given: &Decoder) -> Result<Vec<Input>
 
 /// Opens all of `paths`.
 pub(crate) fn open_all(paths: &[PathBuf]) -> Result<Vec<Input>, Failure> {
+    if paths.iter().filter(|path| path.as_os_str() == "-").count() > 1 {
+        return Err(Failure::new("standard input can be read once; give - once"));
+    }
     paths.iter().map(|path| open(path)).collect()
 }
 
-fn read_stdin() -> Result<Trace<FileOrBytes>, OpenError> {
+/// Bytes of the largest buffer: so many show whether there is a log behind them.
+const START: u64 = 16 << 20;
+
+/// All of a pipe or device. One whose start is no log's is not read on: it may have no end.
+fn read_stream(mut stream: impl Read) -> Result<Trace<FileOrBytes>, OpenError> {
     let mut bytes = Vec::new();
-    io::stdin().lock().read_to_end(&mut bytes)?;
+    stream.by_ref().take(START).read_to_end(&mut bytes)?;
+    if let Err(error @ OpenError::NotALogfile(_)) = Trace::new(&bytes[..]) {
+        return Err(error);
+    }
+    stream.read_to_end(&mut bytes)?;
     Trace::new(FileOrBytes::Bytes(bytes.into()))
 }
 
 /// One line: what is wrong with a file and what would help.
 pub(crate) fn explain(name: &str, error: &OpenError) -> String {
+    if let OpenError::NotALogfile(error) = error {
+        if matches!((error.part, error.fault), (Part::Buffer, Fault::Truncated(_, 0))) {
+            return format!("{name}: is empty; give a log that Windows or etlring wrote");
+        }
+    }
     let help = match error {
         OpenError::Io(error) => match error.kind() {
             ErrorKind::NotFound => "check the path",

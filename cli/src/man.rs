@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: etlring man --out ~/.local/share/man/man1")]
 pub(crate) struct Args {
-    /// Directory for the pages; without it, the page of the command goes to standard output
+    /// Directory for the pages, made if it is not there; without it, the page of the command goes to
+    /// standard output
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -25,15 +26,17 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
         std::io::stdout().write_all(&page(&Man::new(command), EXIT_STATUS)?)?;
         return Ok(Outcome::Clean);
     };
+    let refused = |error: io::Error| {
+        let directory = text::path(directory);
+        Failure::new(format!(
+            "cannot write pages into {directory}: {error}; name another directory"
+        ))
+    };
+    fs::create_dir_all(directory).map_err(refused)?;
     let pages = command.get_subcommands().filter(|one| !one.is_hide_set());
     let pages = pages.map(|one| (one.clone(), EXAMPLES)).collect::<Vec<_>>();
     for (command, heading) in pages.into_iter().chain([(command, EXIT_STATUS)]) {
-        write(directory, command, heading).map_err(|error| {
-            Failure::new(format_args!(
-                "cannot write pages into {}: {error}; name a directory that exists",
-                text::path(directory)
-            ))
-        })?;
+        write(directory, command, heading).map_err(refused)?;
     }
     Ok(Outcome::Clean)
 }

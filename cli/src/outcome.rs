@@ -69,9 +69,9 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     use clap::error::ErrorKind;
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            // As with any output: a reader that has had enough is no failure.
-            let _ = error.print();
-            return ExitCode::SUCCESS;
+            return Outcome::report(
+                error.print().map(|()| Outcome::Clean).map_err(Failure::Output),
+            );
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             complain("no subcommand; try --help")

@@ -41,7 +41,7 @@ pub(crate) struct Args {
     /// How the log grows
     #[arg(long, value_enum, default_value = "sequential", value_name = "MODE")]
     mode: Mode,
-    /// Size that no log file exceeds, in MiB
+    /// Size that no log file exceeds, in MiB; newfile and circular need one
     #[arg(long, value_name = "N")]
     max_size_mb: Option<u32>,
     /// Bytes of a buffer
@@ -76,6 +76,13 @@ enum Mode {
 
 /// Runs `start`.
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
+    // The command would be refused the session when it asks for it, and not be recorded.
+    if matches!(args.mode, Mode::Newfile | Mode::Circular)
+        && !args.memory
+        && args.max_size_mb.is_none()
+    {
+        return Err(Failure::new("this --mode needs a size of the files; give --max-size-mb"));
+    }
     let settings = settings(args)?;
     let many = args.name.contains("%p");
     if !many {
