@@ -71,7 +71,7 @@ impl ShowArgs {
 /// How events are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// Aligned columns for people
+    /// Aligned columns for people: time, lane, process, thread, level, provider, event, bytes
     Text,
     /// One JSON object per line
     Jsonl,

@@ -7,7 +7,7 @@ use crate::outcome::{Failure, Outcome};
 use crate::text::{self, count, counted, escaped, size, span};
 use crate::walk::Complaints;
 use etlring::codec::checksum::State;
-use etlring::format::{BufferState, FileTime, LogFileMode};
+use etlring::format::{BufferState, FileTime, LogFileMode, TimeZoneInformation};
 use etlring::reader::{BufferEntry, ReadError, RingState, Source};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -131,6 +131,7 @@ impl Found {
             "start_time": time(logfile.start_time()),
             "end_time": logfile.end_time().and_then(time),
             "boot_time": time(logfile.boot_time()),
+            "time_zone": time_zone_json(logfile.time_zone()),
             "finished": logfile.end_time().is_some(),
             "buffer_size": logfile.buffer_size(),
             "buffers": trace.buffers().len(),
@@ -168,11 +169,12 @@ impl Found {
         line("log file", escaped(&log_file).to_string());
         line("state", self.state(input));
         line("system", system(input));
-        line("mode", format!("{:#x} {}", logfile.mode().0, mode_names(logfile.mode()).join(" ")));
+        line("mode", mode(logfile.mode()));
         line("clock", clock(input));
         for (name, time) in times(input) {
             line(name, time);
         }
+        line("time zone", time_zone(logfile.time_zone()));
         line("buffers", self.buffers(input));
         line("lanes", self.lanes.to_string());
         if trace.ring().is_joined() {
@@ -273,6 +275,50 @@ fn ring(input: &Input) -> &'static str {
 fn mode_names(mode: LogFileMode) -> Vec<&'static str> {
     let names = LogFileMode::NAMES.iter();
     names.filter(|(bit, _)| mode.0 & bit != 0).map(|(_, name)| *name).collect()
+}
+
+fn mode(mode: LogFileMode) -> String {
+    let names = mode_names(mode);
+    let names = if mode.0 == 0 { "NONE".to_owned() } else { names.join(" ") };
+    format!("{:#x} {names}", mode.0).trim_end().to_owned()
+}
+
+/// Offsets of the recording machine's local time: `UTC+01:00, UTC+02:00 in daylight saving time`.
+fn time_zone(zone: &TimeZoneInformation) -> String {
+    let offset = |bias: i32| {
+        // `local = UTC - bias`; a bias that makes no sense is shown as it is.
+        let minutes = -i64::from(zone.bias.get()) - i64::from(bias);
+        let (sign, minutes) = (if minutes < 0 { '-' } else { '+' }, minutes.unsigned_abs());
+        format!("UTC{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+    };
+    let standard = offset(zone.standard_bias.get());
+    match has_daylight_time(zone) {
+        true => format!("{standard}, {} in daylight saving time", offset(zone.daylight_bias.get())),
+        false => standard,
+    }
+}
+
+/// As in the file: minutes that are added to local time for UTC.
+fn time_zone_json(zone: &TimeZoneInformation) -> Value {
+    let name = |units: Vec<u16>| {
+        let end = units.iter().position(|unit| *unit == 0).unwrap_or(units.len());
+        String::from_utf16_lossy(&units[..end])
+    };
+    let standard = zone.standard_name.iter().map(|unit| unit.get()).collect();
+    let in_summer = zone.daylight_name.iter().map(|unit| unit.get()).collect();
+    let daylight = has_daylight_time(zone);
+    json!({
+        "bias_minutes": zone.bias.get(),
+        "standard_bias_minutes": zone.standard_bias.get(),
+        "standard_name": name(standard),
+        "daylight_bias_minutes": daylight.then(|| zone.daylight_bias.get()),
+        "daylight_name": daylight.then(|| name(in_summer)),
+    })
+}
+
+/// Without a date there is none.
+fn has_daylight_time(zone: &TimeZoneInformation) -> bool {
+    zone.daylight_date.month.get() != 0
 }
 
 fn system(input: &Input) -> String {

@@ -27,7 +27,7 @@ use std::path::PathBuf;
 
 /// Arguments of `stats`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: etlring stats --level 3 boot.etl")]
+#[command(after_help = "Example: etlring stats --level warning boot.etl")]
 pub(crate) struct Args {
     /// Log files; - is standard input
     #[arg(required = true, value_name = "FILE")]
@@ -46,6 +46,8 @@ pub(crate) struct Args {
 
 /// Rows of a table in text; JSON has all.
 const ROWS: usize = 20;
+/// Columns of what a row is of, more where a name needs them.
+const WIDTH: usize = 52;
 
 /// Runs `stats`.
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
@@ -75,6 +77,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
         stats.decoded = args.decode.then(Coverage::default);
         walk_again(&inputs, &selection, &mut names, |found| stats.look_into(found, &decoders))?;
     }
+    stats.name_processes(&decoders);
     selection.complain_of_unseen();
     let report =
         if args.json { report(&stats.json(&inputs, &mut names)) } else { stats.text(&mut names) };
@@ -90,6 +93,8 @@ struct Stats {
     named: HashMap<Guid, HashMap<Box<str>, Count>>,
     levels: HashMap<Option<u8>, Count>,
     processes: Processes,
+    /// What they were called last, where a log says it.
+    process_names: HashMap<u32, String>,
     kinds: Kinds,
     schemas: BTreeMap<Source, u64>,
     /// Of the payloads, if they were asked for.
@@ -185,6 +190,18 @@ impl Stats {
         any
     }
 
+    /// Asks for the names of all processes, now that every record that tells one has been seen.
+    fn name_processes(&mut self, decoders: &[Decoder]) {
+        let name = |pid| decoders.iter().find_map(|decoder| decoder.process_name(pid, u64::MAX));
+        let processes = self.processes.rows().filter_map(|(pid, _)| pid);
+        self.process_names =
+            processes.filter_map(|pid| Some((pid, name(pid)?.to_owned()))).collect();
+    }
+
+    fn process_name(&self, pid: Option<u32>) -> Option<&str> {
+        self.process_names.get(&pid?).map(String::as_str)
+    }
+
     /// Takes in what only its payload says of a record.
     fn look_into(&mut self, found: &Found<'_>, decoders: &[Decoder]) {
         let view = &found.view;
@@ -246,7 +263,7 @@ impl Stats {
             levels.into_iter().map(|(level, count)| row(json!({"level": level}), count)).collect();
         let processes: Vec<_> = most_first(self.processes.rows())
             .into_iter()
-            .map(|(pid, count)| row(json!({"pid": pid}), count))
+            .map(|(pid, count)| row(json!({"pid": pid, "name": self.process_name(pid)}), count))
             .collect();
         let mut report = json!({
             "files": inputs.iter().map(|input| &input.name).collect::<Vec<_>>(),
@@ -304,9 +321,13 @@ impl Stats {
             (level.map_or("-".to_owned(), |l| format!("{l} {}", text::level(l))), n)
         });
         table(&mut out, "LEVEL", self.all, rows);
-        let rows = most_first(self.processes.rows()).into_iter().map(|(pid, n)| {
-            (pid.filter(|pid| *pid != u32::MAX).map_or("-".to_owned(), |pid| pid.to_string()), n)
-        });
+        let process = |pid: Option<u32>| match (pid, self.process_name(pid)) {
+            (None | Some(u32::MAX), _) => "-".to_owned(),
+            (Some(pid), Some(name)) => format!("{pid:<10} {}", escaped(name)),
+            (Some(pid), None) => pid.to_string(),
+        };
+        let rows = most_first(self.processes.rows()).into_iter();
+        let rows = rows.map(|(pid, n)| (process(pid), n));
         table(&mut out, "PROCESS", self.all, rows);
         match &self.decoded {
             Some(decoded) => self.decoded_text(decoded, &mut out),
@@ -377,12 +398,15 @@ fn table(
     rows: impl ExactSizeIterator<Item = (String, Count)>,
 ) {
     let hidden = rows.len().saturating_sub(ROWS);
-    let _ = writeln!(out, "\n{title:52} {:>13} {:>7} {:>10}", "EVENTS", "SHARE", "BYTES");
-    for (name, n) in rows.take(ROWS) {
+    let rows: Vec<_> = rows.take(ROWS).collect();
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let width = width.max(WIDTH);
+    let _ = writeln!(out, "\n{title:width$} {:>13} {:>7} {:>10}", "EVENTS", "SHARE", "BYTES");
+    for (name, n) in rows {
         #[expect(clippy::cast_precision_loss, reason = "one digit is shown")]
         let share = n.events as f64 * 100.0 / all.events.max(1) as f64;
         let (events, bytes) = (count(n.events), size(n.bytes));
-        let _ = writeln!(out, "{name:52} {events:>13} {share:>6.1}% {bytes:>10}");
+        let _ = writeln!(out, "{name:width$} {events:>13} {share:>6.1}% {bytes:>10}");
     }
     if hidden > 0 {
         let _ = writeln!(out, "and {hidden} more");

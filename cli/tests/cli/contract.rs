@@ -234,7 +234,100 @@ fn pages_of_the_manual_have_sections_with_names() {
         );
     }
     assert_eq!(stdout(&etlring(&["man"])), page("etlring.1"));
-    assert_eq!(etlring(&["man", "--out", text(&at("nowhere"))]).status.code(), Some(2));
+    // A directory that is not there is made; what is there and is none is left alone.
+    let made = etlring(&["man", "--out", text(&at("share/man/man1"))]);
+    assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+    assert_eq!(page("share/man/man1/etlring.1"), page("etlring.1"));
+    assert_eq!(etlring(&["man", "--out", text(&at("letter"))]).status.code(), Some(2));
+    assert_eq!(fs::read_to_string(at("letter")).unwrap(), "a letter");
+}
+
+/// As other tools write them: process ids in hex, levels by name.
+#[test]
+fn filters_take_numbers_in_hex_and_levels_by_name() {
+    let (_directory, path) = log();
+    let dump = |filter: &[&str]| {
+        let output = etlring(&[&["dump", "--format", "jsonl", text(&path)], filter].concat());
+        assert_eq!(output.status.code(), Some(0), "{filter:?}: {}", stderr(&output));
+        stdout(&output)
+    };
+    let all = dump(&[]);
+    let last: Value = serde_json::from_str(all.lines().last().unwrap()).unwrap();
+    let number = |key: &str| last[key].as_u64().unwrap();
+    for key in ["pid", "tid", "id"] {
+        let [option, number] = [format!("--{key}"), number(key).to_string()];
+        let hex = format!("{:#x}", number.parse::<u64>().unwrap());
+        let found = dump(&[&option, &number]);
+        assert!(found.lines().count() >= 3000 && found == dump(&[&option, &hex]), "{key}");
+    }
+    let names = ["critical", "error", "warning", "info", "verbose"];
+    for (name, level) in names.into_iter().zip(["1", "2", "3", "4", "5"]) {
+        assert_eq!(dump(&["--level", name]), dump(&["--level", level]), "{name}");
+    }
+    for wrong in [["--pid", "0x1ffffffff"], ["--id", "65536"], ["--level", "loud"]] {
+        let output = etlring(&[&["dump", text(&path)], &wrong[..]].concat());
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{wrong:?}");
+    }
+    let output = etlring(&["dump", "--provider", "", text(&path)]);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "no name");
+}
+
+/// A device without an end is no log after its first bytes, and memory is not filled with it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_stream_without_an_end_is_refused_by_its_start() {
+    for command in ["info", "dump", "stats", "verify"] {
+        let output = etlring(&[command, "/dev/zero"]);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{command}");
+        assert!(stderr(&output).starts_with("etlring: /dev/zero: not an .etl log file: "));
+        let output = etlring(&[command, "/dev/null"]);
+        assert_eq!(output.status.code(), Some(2), "{command}");
+        assert!(stderr(&output).starts_with("etlring: /dev/null: is empty; "));
+    }
+    let output = etlring(&["dump", "-", "-"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("give - once"), "{}", stderr(&output));
+}
+
+/// Help that nobody got is as little done as any other output.
+#[cfg(target_os = "linux")]
+#[test]
+fn help_that_cannot_be_written_is_status_2() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_etlring"));
+    let output = command.arg("--help").stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(stderr(&output).lines().count(), 1, "{}", stderr(&output));
+}
+
+/// What the reference reader and a hex dump say of these files.
+#[test]
+fn reports_name_time_zones_and_processes() {
+    let Some(file) = sample("airbus_AMSITrace.etl") else { return };
+    let shown = stdout(&etlring(&["info", &file]));
+    let zone = "\ntime zone     UTC+01:00, UTC+02:00 in daylight saving time\n";
+    assert!(shown.contains(zone), "{shown}");
+    let info: Value = serde_json::from_slice(&etlring(&["info", "--json", &file]).stdout).unwrap();
+    let zone = &info["time_zone"];
+    assert_eq!(
+        (&zone["bias_minutes"], &zone["daylight_bias_minutes"]),
+        (&(-60).into(), &(-60).into())
+    );
+    assert_eq!(zone["standard_name"], "@tzres.dll,-302");
+    let fields = stdout(&etlring(&["dump", "--fields", &file]));
+    assert!(fields.contains("Script=\"@{\\r\\nGUID=\\\"1DA87E53-"), "line ends are short");
+
+    let Some(file) = sample("hw3d_trace.etl") else { return };
+    assert!(stdout(&etlring(&["info", &file])).contains("\nmode          0x0 NONE\n"));
+
+    let Some(file) = sample("airbus_ShutdownPerfDiagLogger.etl") else { return };
+    let stats: Value =
+        serde_json::from_slice(&etlring(&["stats", "--json", &file]).stdout).unwrap();
+    let rows = stats["processes"].as_array().unwrap();
+    let name = |pid: u64| rows.iter().find(|row| row["pid"] == pid).unwrap()["name"].as_str();
+    assert_eq!((name(3856), name(4)), (Some("explorer.exe"), Some("System")));
+    let text = stdout(&etlring(&["stats", &file]));
+    assert!(text.contains("\n3856       explorer.exe "), "{text}");
 }
 
 #[test]
