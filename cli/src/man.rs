@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: etlring man --out ~/.local/share/man/man1")]
 pub(crate) struct Args {
-    /// Directory for the pages, made if it is not there; without it, the page of the command goes to
-    /// standard output
+    /// Directory for the pages, made if it is not there; without it, the page of the command goes
+    /// to standard output
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
