@@ -87,6 +87,8 @@ pub enum Fault {
     Mismatch(u32, u32),
     /// The space given to the encoder is too small: bytes needed, bytes there.
     NoSpace(u32, u32),
+    /// A buffer that should be sealed and not compressed is not: its state.
+    State(u32),
 }
 
 impl Fault {
@@ -118,6 +120,7 @@ impl fmt::Display for FormatError {
                 write!(f, "is {stored:#010x}, computed {found:#010x}")
             }
             Fault::NoSpace(need, have) => write!(f, "needs {need} bytes, given {have}"),
+            Fault::State(state) => write!(f, "has state {state}, or is compressed"),
         }
     }
 }

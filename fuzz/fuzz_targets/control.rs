@@ -2,7 +2,7 @@
 //! What is said over a session's socket: any bytes are a message with one meaning, or none. What
 //! was understood says the same when it is said again.
 
-use etlring::outside::message::{Answer, Entry, Head, MOST_REQUEST, Request};
+use etlring::outside::message::{Answer, Entry, HEAD, Head, Live, MOST_LIVE, MOST_REQUEST, Request};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -25,6 +25,17 @@ fuzz_target!(|bytes: &[u8]| {
     }
     if let Ok(entry) = Entry::decode(bytes) {
         assert_eq!(entry.encode(), bytes);
+    }
+    // What follows a session is believed no more than what asks it.
+    match Live::decode(&bytes.to_vec().into(), MOST_LIVE) {
+        Ok(live) => {
+            assert_eq!(live.encode(), bytes);
+            if let Live::Header(buffer) | Live::Buffer(buffer) = &live {
+                assert_eq!(buffer.bytes().len(), bytes.len() - HEAD);
+                assert!(buffer.records().count() <= buffer.bytes().len() / 8 + 1);
+            }
+        }
+        Err(error) => assert!(error.offset as usize <= bytes.len()),
     }
     if let Ok(text) = std::str::from_utf8(bytes) {
         if let Ok(settings) = etlring::outside::Settings::parse(text) {

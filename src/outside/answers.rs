@@ -2,6 +2,7 @@
 
 use crate::outside::message::{Answer, Entry, MOST_PROVIDERS, Request};
 use crate::outside::status::{EnabledProvider, SessionStatus};
+use crate::outside::stream::{self, Callers, MOST_CONSUMERS};
 use crate::outside::wire::send_all;
 use crate::provider;
 use crate::session::{ControlError, Controller, Snapshots, WeakController, win32};
@@ -30,6 +31,8 @@ pub(crate) struct Served {
     entry: Entry,
     /// What the names of ring files of attached processes start with.
     ring_base: PathBuf,
+    /// Those who see its events.
+    callers: Arc<Callers>,
 }
 
 impl fmt::Debug for Served {
@@ -61,7 +64,13 @@ impl Served {
             directory,
             entry,
             ring_base,
+            callers: Arc::default(),
         }
+    }
+
+    /// Those who see the session's events.
+    pub(crate) fn callers(&self) -> Arc<Callers> {
+        Arc::clone(&self.callers)
     }
 
     /// The log file that is written now.
@@ -124,12 +133,31 @@ impl From<io::Error> for Refusal {
 
 /// Does what `request` asks.
 pub(crate) fn reply(served: &Served, request: Request) -> Reply {
-    let done = match served.session.upgrade() {
-        Some(session) if request == Request::Attach => return attach(served, &session),
-        None => Err(Refusal::from(ControlError::Stopped)),
-        Some(session) => answer(served, &session, request),
+    let done = match (served.session.upgrade(), request) {
+        (None, _) => Err(Refusal::from(ControlError::Stopped)),
+        (Some(session), Request::Attach) => Ok(attach(served, &session)),
+        (Some(session), Request::Consume(bytes)) => consume(served, &session, bytes),
+        (Some(session), request) => answer(served, &session, request).map(Reply::Answer),
     };
-    Reply::Answer(done.unwrap_or_else(|Refusal(code, why)| Answer::Refused(code, why)))
+    done.unwrap_or_else(|Refusal(code, why)| Reply::Answer(Answer::Refused(code, why)))
+}
+
+/// Lets a process see the session's events: a thread of its own sends them from here on.
+fn consume(served: &Served, session: &Controller, bytes: u32) -> Result<Reply, Refusal> {
+    /// What a session grants.
+    const MOST_BYTES: u32 = 8 << 20;
+    let bytes = if bytes == 0 { MOST_BYTES } else { bytes.min(MOST_BYTES) };
+    let seat = served.callers.enter().ok_or_else(|| {
+        let why = format!("{MOST_CONSUMERS} consumers of other processes are there already");
+        Refusal(win32::NO_SYSTEM_RESOURCES, why)
+    })?;
+    let consumer = session.consumer_outside(bytes as usize)?;
+    Ok(Reply::HandOver(Box::new(move |stream, rest| {
+        // One that goes on speaking is none of ours.
+        if rest.is_empty() {
+            let _ = stream::serve(consumer, stream, seat);
+        }
+    })))
 }
 
 /// Lets a process in that is to log into the session: from here on it speaks to a thread of its own
@@ -155,7 +183,7 @@ fn answer(served: &Served, session: &Controller, request: Request) -> Result<Ans
         Request::Disable(provider) => session.disable_provider(provider)?,
         Request::Update(update) => session.update(&update)?,
         // Not reached: see `reply`.
-        Request::Attach => return Err(Refusal::from(ControlError::Stopped)),
+        Request::Attach | Request::Consume(_) => return Err(ControlError::Stopped.into()),
         Request::Stop => {
             session.stop_session();
             return Ok(Answer::Status(Box::new(served.status(session))));

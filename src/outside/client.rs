@@ -1,6 +1,7 @@
 //! The caller's side: sessions of other processes, by name.
 
 use crate::format::Guid;
+use crate::outside::consumer::Consumer;
 use crate::outside::error::{DeadSession, OutsideError};
 use crate::outside::message::{Answer, Request};
 use crate::outside::status::SessionStatus;
@@ -25,10 +26,14 @@ pub struct Client {
 
 impl Client {
     pub(super) fn connect(name: &str) -> Result<(Self, SessionStatus), OutsideError> {
-        let way = way::Way::to(name)?;
-        let client = Self { name: name.to_owned(), patience: PATIENCE, way };
+        let client = Self::to(name)?;
         let status = client.query()?;
         Ok((client, status))
+    }
+
+    /// Not asked yet whether it is there.
+    pub(super) fn to(name: &str) -> Result<Self, OutsideError> {
+        Ok(Self { name: name.to_owned(), patience: PATIENCE, way: way::Way::to(name)? })
     }
 
     /// The session's name, as it was asked for.
@@ -129,6 +134,27 @@ impl Client {
         }
     }
 
+    /// Lets this process see the session's events while they are recorded, within some
+    /// milliseconds: see [`Consumer`]. Up to 8 MiB of them wait for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`query`](Self::query), and [`OutsideError::NotRealTime`] if the session overwrites its
+    /// oldest buffers.
+    pub fn consumer(&self) -> Result<Consumer, OutsideError> {
+        Consumer::open(&self.way, &self.name, 0, self.patience)
+    }
+
+    /// The same with another limit to what waits: 1 to 8 MiB. One piece of a buffer always may, and
+    /// what the connection itself holds comes on top.
+    ///
+    /// # Errors
+    ///
+    /// As [`consumer`](Self::consumer).
+    pub fn consumer_with_capacity(&self, bytes: u32) -> Result<Consumer, OutsideError> {
+        Consumer::open(&self.way, &self.name, bytes.max(1), self.patience)
+    }
+
     fn done(&self, request: &Request, what: &'static str) -> Result<(), OutsideError> {
         match self.ask(request)? {
             Answer::Done => Ok(()),
@@ -170,8 +196,9 @@ pub enum Found {
     Unusable(String, String),
 }
 
-#[cfg(unix)]
 pub(in crate::outside) use way::Way;
+#[cfg(unix)]
+pub(in crate::outside) use way::until;
 
 #[cfg(unix)]
 mod way {
@@ -278,12 +305,16 @@ mod way {
             request: &Request,
             patience: Duration,
         ) -> Result<Answer, OutsideError> {
-            let now = Instant::now();
-            // Too far away to be counted is a day.
-            let until = now.checked_add(patience).unwrap_or(now + Duration::from_secs(86_400));
+            let until = until(patience);
             let stream = self.open(name, until)?;
             Self::ask_on(&stream, name, request, until)
         }
+    }
+
+    /// When so much time has passed; too far away to be counted is a day.
+    pub(in crate::outside) fn until(patience: Duration) -> Instant {
+        let now = Instant::now();
+        now.checked_add(patience).unwrap_or(now + Duration::from_secs(86_400))
     }
 
     fn dead(name: &str, entry: Option<Entry>) -> DeadSession {
@@ -330,7 +361,7 @@ mod way {
 
     /// There is none.
     #[derive(Clone, Debug)]
-    pub(super) enum Way {}
+    pub(in crate::outside) enum Way {}
 
     impl Way {
         pub(super) fn to(_name: &str) -> Result<Self, OutsideError> {

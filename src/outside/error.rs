@@ -36,6 +36,9 @@ pub enum OutsideError {
     Message(MessageError),
     /// The session answered, but not what it was asked.
     WrongAnswer(&'static str),
+    /// The session overwrites its oldest buffers, so no consumer is given them. A snapshot shows
+    /// what a memory ring holds; a circular log can be followed as a file.
+    NotRealTime(String),
     /// The session refused: the Win32 number that Windows has for it, and why.
     Refused(u32, String),
     /// The system refused something.
@@ -87,7 +90,7 @@ impl OutsideError {
     pub fn kind(&self) -> io::ErrorKind {
         use io::ErrorKind as Kind;
         match self {
-            Self::Unsupported => Kind::Unsupported,
+            Self::Unsupported | Self::NotRealTime(_) => Kind::Unsupported,
             Self::Name(_) | Self::PathTooLong(..) => Kind::InvalidInput,
             Self::Directory(_, DirectoryFault::Relative) => Kind::InvalidInput,
             Self::Directory(_, DirectoryFault::NoDirectory) => Kind::NotADirectory,
@@ -139,6 +142,9 @@ impl fmt::Display for OutsideError {
             Self::Message(error) => error.fmt(f),
             Self::WrongAnswer(what) => {
                 write!(f, "the session's answer to {what} is of another kind")
+            }
+            Self::NotRealTime(name) => {
+                write!(f, "session {name:?} overwrites its oldest buffers and streams none")
             }
             Self::Refused(code, why) => write!(f, "{why} (error {code})"),
             Self::Io { what, error } => write!(f, "cannot {what}: {error}"),

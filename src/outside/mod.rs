@@ -3,7 +3,8 @@
 //! A session that is [`controllable`](crate::session::SessionBuilder::controllable) has an entry in
 //! a directory of its user's own: a lock file, and a socket at which it answers. So no daemon is
 //! needed. `etlring list`, `query`, `flush`, `snapshot`, `enable`, `disable`, `update` and `stop`
-//! are these calls; what is said over the socket is in spec/19-control.md.
+//! are these calls; what is said over the socket is in spec/19-control.md. [`consume`] gives the
+//! events of such a session while they are recorded, as `etlring tail` shows them.
 //!
 //! ```no_run
 //! use etlring::outside;
@@ -42,7 +43,8 @@
 //!
 //! - Unix only; elsewhere each call says so, and so does a session that is to be controllable.
 //! - Sixty-four callers at a time, who have five seconds to ask and five to read; each request is
-//!   bounded. Requests are done one at a time.
+//!   bounded. Requests are done one at a time. Sixty-four consumers beside them, for each of which
+//!   at most 8 MiB wait.
 //! - A process that was forked from the session's holds its lock, too, as long as it lives and has
 //!   not begun another program. Its parent's death is then not known; callers get no answer.
 
@@ -50,6 +52,7 @@
 mod answers;
 mod attach;
 mod client;
+mod consumer;
 mod default;
 mod error;
 pub mod message;
@@ -60,10 +63,13 @@ mod server;
 mod settings;
 mod status;
 #[cfg(unix)]
+mod stream;
+#[cfg(unix)]
 mod wire;
 
 pub use attach::{Attach, AttachError, AttachRefusal};
 pub use client::{Client, Found, list, remove_dead};
+pub use consumer::{Consumer, NoDelivery};
 pub(crate) use default::at_first_provider;
 pub use default::{DefaultError, VARIABLE, default_session};
 pub use error::{DeadSession, DirectoryFault, OutsideError};
@@ -80,6 +86,15 @@ use crate::session::{Door, SessionBuilder, SessionError};
 /// wrong with the directory of sessions.
 pub fn connect(name: &str) -> Result<Client, OutsideError> {
     Client::connect(name).map(|(client, _)| client)
+}
+
+/// The events of the session of this user that has this name, from now on.
+///
+/// # Errors
+///
+/// As [`connect`], and [`OutsideError::NotRealTime`] if the session overwrites its oldest buffers.
+pub fn consume(name: &str) -> Result<Consumer, OutsideError> {
+    Client::to(name)?.consumer()
 }
 
 /// Being reached from outside. In `outside`, because sessions know nothing of it.

@@ -22,6 +22,7 @@
 use crate::outside::answers::{Reply, Served, reply};
 use crate::outside::message::{Answer, Head, MOST_REQUEST, Request};
 use crate::outside::place::Taken;
+use crate::outside::stream::Callers;
 use crate::outside::wire::{is_allowed, send, send_all, user};
 use crate::session::win32;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -45,17 +46,25 @@ const ROUND: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Open {
     /// One byte, or its end, wakes the thread.
-    _wake: UnixStream,
+    wake: Option<UnixStream>,
     ended: Arc<AtomicBool>,
     taken: Arc<Mutex<Option<Taken>>>,
+    callers: Arc<Callers>,
+    /// A forked child has this, too, but none of the threads.
+    process_id: u32,
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
         // Not waited for: it may be this very thread, or in a callback that waits for this one.
         self.ended.store(true, Ordering::Relaxed);
+        self.wake = None;
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(taken);
+        // The process may end next, and consumers are to have all that it recorded.
+        if self.process_id == std::process::id() {
+            self.callers.wait();
+        }
     }
 }
 
@@ -66,6 +75,7 @@ pub(crate) fn open(mut taken: Taken, served: Served) -> io::Result<Open> {
     let (wake, woken) = UnixStream::pair()?;
     let ended = Arc::new(AtomicBool::new(false));
     let taken = Arc::new(Mutex::new(Some(taken)));
+    let callers = served.callers();
     let server = Server {
         listener,
         woken,
@@ -77,7 +87,7 @@ pub(crate) fn open(mut taken: Taken, served: Served) -> io::Result<Open> {
         not_before: None,
     };
     std::thread::Builder::new().name("etlring-control".to_owned()).spawn(move || server.run())?;
-    Ok(Open { _wake: wake, ended, taken })
+    Ok(Open { wake: Some(wake), ended, taken, callers, process_id: std::process::id() })
 }
 
 struct Server {

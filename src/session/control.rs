@@ -494,7 +494,7 @@ impl Controller {
     ///
     /// [`ControlError::NotRealTime`] if the session's buffers stay in a ring that is overwritten.
     pub fn consumer(&self) -> Result<Consumer, ControlError> {
-        self.attach(None)
+        self.attach(None, false)
     }
 
     /// The same with another limit to what waits. One piece of a buffer always may.
@@ -503,15 +503,26 @@ impl Controller {
     ///
     /// As [`consumer`](Self::consumer).
     pub fn consumer_with_capacity(&self, bytes: usize) -> Result<Consumer, ControlError> {
-        self.attach(Some(bytes))
+        self.attach(Some(bytes), false)
     }
 
-    fn attach(&self, capacity: Option<usize>) -> Result<Consumer, ControlError> {
+    /// Attaches one for another process, which does not wait for the session to flush.
+    #[cfg(unix)]
+    pub(crate) fn consumer_outside(&self, bytes: usize) -> Result<Consumer, ControlError> {
+        self.attach(Some(bytes), true)
+    }
+
+    fn attach(&self, capacity: Option<usize>, prompt: bool) -> Result<Consumer, ControlError> {
         // In a forked child nobody would give it anything, or end it.
         if self.is_of_parent() {
             return Err(ControlError::Stopped);
         }
-        self.inner.shared.live.attach(capacity).ok_or(ControlError::NotRealTime)
+        let shared = &self.inner.shared;
+        let consumer = shared.live.attach(capacity, prompt);
+        let mut consumer = consumer.ok_or(ControlError::NotRealTime)?;
+        // After it was attached: what is told from now on comes to it by itself.
+        consumer.add_to_header(&shared.preamble.records());
+        Ok(consumer)
     }
 
     /// The first error of the sink so far, if there was one.

@@ -41,6 +41,8 @@ use zerocopy::IntoBytes;
 const PAUSE: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(2));
 /// How often consumers get what is new where the log is not flushed by time.
 const LIVE_INTERVAL: Duration = Duration::from_secs(1);
+/// How often those consumers get it that are in other processes.
+const PROMPT_INTERVAL: Duration = Duration::from_millis(20);
 /// How long a session that ends waits until another process has what it sent.
 const TAKEN: Duration = Duration::from_secs(10);
 /// Times that a writer is asked for its buffer before a file ends without the rest of it.
@@ -115,7 +117,7 @@ impl Flusher {
     pub(crate) fn run(mut self) {
         let _ended = Ended(Arc::clone(&self.shared));
         self.shared.desk.set_flusher_id(clock::thread_id());
-        let mut last_flush = Instant::now();
+        let (mut last_flush, mut last_shown) = (Instant::now(), Instant::now());
         let mut pause = PAUSE.0;
         loop {
             let (asked, stop) = self.shared.asked();
@@ -140,6 +142,10 @@ impl Flusher {
                 self.flush();
                 last_flush = Instant::now();
                 self.shared.answer(asked);
+            }
+            if self.shared.live.is_prompt() && last_shown.elapsed() >= PROMPT_INTERVAL {
+                self.show();
+                last_shown = Instant::now();
             }
             pause = if worked { PAUSE.0 } else { (pause * 2).min(PAUSE.1) };
             if !worked {
@@ -209,6 +215,20 @@ impl Flusher {
             // One that has gone is seen on the next turn.
             let _ = owner.flushed(&counts, wanted);
         }
+    }
+
+    /// Gives consumers what was committed before. The log is left as it is, but for full buffers.
+    fn show(&mut self) {
+        let ring = Arc::clone(self.collector.ring());
+        for lane in ring.lanes() {
+            let Some(published) = self.collector.peek(lane) else { continue };
+            let index = published.index as usize;
+            if self.outlet.has_news(index, published.header.filled_bytes.get()) {
+                put_together(&published, &mut self.scratch);
+                self.outlet.partial(index, &self.scratch, self.clock.now());
+            }
+        }
+        self.write_given_up_meanwhile();
     }
 
     /// Goes on in the next file of a series: what was committed before is in the one that ends, if

@@ -25,16 +25,17 @@
 //! last event, and told in its place as soon as there is room. The flusher holds a queue's lock for
 //! a push and a consumer for a pop, so neither waits for what the other does with the events.
 
-use crate::codec::{BufferView, LogfileView, RecordView, Records, TickClock, checksum, encode};
-use crate::format::{BufferFlags, BufferHeader, BufferState, BufferType, LOST_EVENT_GUID};
+mod buffer;
+
+use crate::codec::{LogfileView, TickClock};
+use crate::format::BufferHeader;
 use crate::session::lane::HEADER_BYTES;
-use bytes::Bytes;
+pub use buffer::{LiveBuffer, Missed};
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::FromBytes;
 
 /// Bytes that wait for a consumer before it misses something, where nothing else is asked for.
 const CAPACITY: usize = 8 << 20;
@@ -93,19 +94,6 @@ pub enum Delivery {
     Missed(Missed),
 }
 
-/// What a consumer was too slow for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Missed {
-    /// Events, the session's own loss records not counted.
-    pub events: u64,
-    /// Pieces of buffers that they were in.
-    pub buffers: u64,
-    /// Time of the first of them, in ticks; 0 if none of them has one.
-    pub first_ticks: u64,
-    /// Time of the last of them, in ticks.
-    pub last_ticks: u64,
-}
-
 /// Why there is nothing to deliver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoDelivery {
@@ -113,15 +101,6 @@ pub enum NoDelivery {
     Yet,
     /// The session has stopped and everything is read.
     Ended,
-}
-
-/// Records of a live session: a buffer of its own, without filler, its checksum valid.
-///
-/// It is cheap to clone, and keeps its bytes for as long as it lives. `BufferSize` is its length;
-/// sequence number, lane and flags are those of the session's buffer.
-#[derive(Clone)]
-pub struct LiveBuffer {
-    bytes: Bytes,
 }
 
 impl Consumer {
@@ -135,8 +114,9 @@ impl Consumer {
         self.queue.pop(Instant::now().checked_add(timeout))
     }
 
-    /// The session's header buffer as it was at the start. Its one record is what
-    /// [`LogfileView`] reads: names, clock, sizes.
+    /// The session's header buffer as it was at the start. Its first record is what
+    /// [`LogfileView`] reads: names, clock, sizes. Behind it stand those that explain others and
+    /// were written before this consumer was attached.
     #[must_use]
     pub fn header(&self) -> &LiveBuffer {
         &self.header
@@ -147,6 +127,17 @@ impl Consumer {
     pub fn clock(&self) -> Option<TickClock> {
         let record = self.header.records().next()?.ok()?;
         Some(LogfileView::parse(record).ok()?.clock())
+    }
+
+    /// Records of the header buffer that were written before this consumer was attached.
+    pub(crate) fn add_to_header(&mut self, records: &[u8]) {
+        self.header = self.header.with_records(records);
+    }
+
+    /// Whether the session has stopped. There may be more to read.
+    #[cfg(unix)]
+    pub(crate) fn has_ended(&self) -> bool {
+        self.queue.state().ended
     }
 
     /// All that this consumer has missed so far, told or not.
@@ -170,120 +161,6 @@ impl Drop for Consumer {
     }
 }
 
-impl LiveBuffer {
-    fn empty() -> Self {
-        let header = encode::sealed_header(HEADER_BYTES, HEADER_BYTES, 0, 0);
-        Self { bytes: Bytes::copy_from_slice(header.as_bytes()) }
-    }
-
-    /// What is new of `buffer` behind its first `from` bytes, at this time; `None` if that is
-    /// nothing. The header need not be final, but for what a writer begins a buffer with and
-    /// `FilledBytes`.
-    fn cut(buffer: &[u8], from: u32, ticks: u64) -> Option<Self> {
-        let (header, _) = BufferHeader::ref_from_prefix(buffer).ok()?;
-        let records = buffer.get(from as usize..header.filled_bytes.get() as usize)?;
-        if records.is_empty() && header.buffer_type.get() != BufferType::HEADER.0 {
-            return None;
-        }
-        let size = HEADER_BYTES.saturating_add(u32::try_from(records.len()).ok()?);
-        let mut header = *header;
-        header.buffer_size = size.into();
-        header.saved_offset = size.into();
-        header.current_offset = size.into();
-        header.filled_bytes = size.into();
-        header.time_stamp = ticks.into();
-        header.state = BufferState::FLUSH.0.into();
-        let mut lost = header.reserved[8..].first_chunk().map_or(0, |b| u32::from_le_bytes(*b));
-        if from > HEADER_BYTES {
-            // What was lost before the buffer was said with its first records.
-            lost = 0;
-            let flags = header.buffer_flags.get() & !BufferFlags::EVENTS_LOST.0;
-            header.buffer_flags = flags.into();
-        }
-
-        let mut bytes = Vec::with_capacity(size as usize);
-        bytes.extend_from_slice(header.as_bytes());
-        bytes.extend_from_slice(records);
-        if let Ok(field) = checksum::field(&bytes, lost) {
-            bytes[0x38..0x48].copy_from_slice(&field);
-        }
-        Some(Self { bytes: bytes.into() })
-    }
-
-    /// The buffer: header and records.
-    ///
-    /// # Panics
-    ///
-    /// Never: the session made it.
-    #[must_use]
-    pub fn view(&self) -> BufferView<'_> {
-        BufferView::parse(&self.bytes).unwrap_or_else(|_| unreachable!("made by `cut`"))
-    }
-
-    /// The records, in their order.
-    #[must_use]
-    pub fn records(&self) -> Records<'_> {
-        self.view().records()
-    }
-
-    /// The bytes, shared and not copied.
-    #[must_use]
-    pub fn bytes(&self) -> &Bytes {
-        &self.bytes
-    }
-
-    /// What a consumer misses that does not get this buffer.
-    fn missed(&self) -> Missed {
-        let mut missed = Missed { buffers: 1, ..Missed::default() };
-        let records = self.records().map_while(Result::ok).map(RecordView::parse);
-        for record in records.flatten().filter(|r| r.provider() != Some(LOST_EVENT_GUID)) {
-            missed.events += 1;
-            if let Some(ticks) = record.ticks() {
-                missed.spans(ticks, ticks);
-            }
-        }
-        missed
-    }
-}
-
-impl fmt::Debug for LiveBuffer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let header = self.view().header();
-        f.debug_struct("LiveBuffer")
-            .field("sequence_number", &header.sequence_number.get())
-            .field("lane", &header.lane())
-            .field("bytes", &self.bytes.len())
-            .finish()
-    }
-}
-
-impl Missed {
-    fn add(&mut self, other: Self) {
-        self.events += other.events;
-        self.buffers += other.buffers;
-        if other.last_ticks != 0 {
-            self.spans(other.first_ticks, other.last_ticks);
-        }
-    }
-
-    fn spans(&mut self, first: u64, last: u64) {
-        let is_first = self.last_ticks == 0;
-        self.first_ticks = if is_first { first } else { self.first_ticks.min(first) };
-        self.last_ticks = self.last_ticks.max(last);
-    }
-
-    fn is_nothing(&self) -> bool {
-        self.buffers == 0
-    }
-}
-
-impl fmt::Display for Missed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { events, buffers, first_ticks, last_ticks } = self;
-        write!(f, "{events} events in {buffers} buffers, ticks {first_ticks} to {last_ticks}")
-    }
-}
-
 /// What waits for one consumer.
 #[derive(Debug)]
 struct Queue {
@@ -292,6 +169,8 @@ struct Queue {
     changed: Condvar,
     /// Bytes that may wait; a single piece may be larger.
     capacity: usize,
+    /// Whether the flush interval is too long for it.
+    prompt: bool,
 }
 
 #[derive(Debug, Default)]
@@ -313,7 +192,7 @@ impl Queue {
 
     /// Queues `buffer`; `false` if it does not fit.
     fn push(&self, buffer: &LiveBuffer) -> bool {
-        let len = buffer.bytes.len();
+        let len = buffer.bytes().len();
         let mut state = self.state();
         if !state.deliveries.is_empty() && state.bytes.saturating_add(len) > self.capacity {
             return false;
@@ -350,7 +229,7 @@ impl Queue {
         loop {
             if let Some(delivery) = state.deliveries.pop_front() {
                 if let Delivery::Buffer(buffer) = &delivery {
-                    state.bytes -= buffer.bytes.len();
+                    state.bytes -= buffer.bytes().len();
                 }
                 return Ok(delivery);
             }
@@ -380,6 +259,8 @@ impl Queue {
 pub(crate) struct Hub {
     /// How many there are, for a look without the lock.
     attached: AtomicUsize,
+    /// How many of them do not wait for the session to flush.
+    prompt: AtomicUsize,
     /// Pieces that somebody was too slow for.
     buffers_missed: AtomicU64,
     members: Mutex<Members>,
@@ -400,13 +281,18 @@ impl Hub {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Attaches a consumer for which up to `capacity` bytes wait.
-    /// `None` where there are no pieces to be had.
-    pub(crate) fn attach(self: &Arc<Self>, capacity: Option<usize>) -> Option<Consumer> {
+    /// Attaches a consumer for which up to `capacity` bytes wait; a `prompt` one gets what is new
+    /// without waiting for a flush. `None` where there are no pieces to be had.
+    pub(crate) fn attach(
+        self: &Arc<Self>,
+        capacity: Option<usize>,
+        prompt: bool,
+    ) -> Option<Consumer> {
         let queue = Arc::new(Queue {
             state: Mutex::default(),
             changed: Condvar::new(),
             capacity: capacity.unwrap_or(CAPACITY),
+            prompt,
         });
         let mut members = self.members();
         if members.refuses {
@@ -416,9 +302,7 @@ impl Hub {
             queue.end();
         } else {
             members.queues.push(Arc::clone(&queue));
-            // Relaxed: an event that is written after this is seen by the flusher after it, too,
-            // through the word that commits it.
-            self.attached.store(members.queues.len(), Ordering::Relaxed);
+            self.count(&members);
         }
         let header = members.header.clone().unwrap_or_else(LiveBuffer::empty);
         drop(members);
@@ -433,6 +317,14 @@ impl Hub {
     fn detach(&self, queue: &Arc<Queue>) {
         let mut members = self.members();
         members.queues.retain(|other| !Arc::ptr_eq(other, queue));
+        self.count(&members);
+    }
+
+    fn count(&self, members: &Members) {
+        let prompt = members.queues.iter().filter(|queue| queue.prompt).count();
+        self.prompt.store(prompt, Ordering::Relaxed);
+        // Relaxed: an event that is written after this is seen by the flusher after it, too,
+        // through the word that commits it.
         self.attached.store(members.queues.len(), Ordering::Relaxed);
     }
 
@@ -447,12 +339,17 @@ impl Hub {
         self.attached.load(Ordering::Relaxed) != 0
     }
 
+    /// Whether somebody is attached who does not wait for the session to flush.
+    pub(crate) fn is_prompt(&self) -> bool {
+        self.prompt.load(Ordering::Relaxed) != 0
+    }
+
     /// Lets every consumer read what it has, and end.
     pub(crate) fn end(&self) {
         let mut members = self.members();
         members.ended = true;
-        self.attached.store(0, Ordering::Relaxed);
         members.queues.drain(..).for_each(|queue| queue.end());
+        self.count(&members);
     }
 }
 
@@ -478,6 +375,11 @@ impl Outlet {
     pub(crate) fn new(hub: Arc<Hub>, buffers: u32, header: &[u8]) -> Self {
         hub.members().header = LiveBuffer::cut(header, HEADER_BYTES, 0);
         Self { hub, seen: vec![0; buffers as usize], staged: Vec::new() }
+    }
+
+    /// Whether buffer `index`, which is filled up to here, has what nobody was given.
+    pub(crate) fn has_news(&self, index: usize, filled: u32) -> bool {
+        filled > self.seen.get(index).copied().unwrap_or(0).max(HEADER_BYTES)
     }
 
     /// Takes what is new of buffer `index` at this time. It is still in use.

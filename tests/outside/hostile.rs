@@ -62,6 +62,7 @@ fn requests(directory: &Path) -> Vec<Request> {
         Request::Enable(provider, Enable::new().level(4).filter(vec![7; 1024])),
         Request::Disable(provider),
         Request::Update(Update::new().flush_interval(Duration::from_millis(77))),
+        Request::Consume(0),
         Request::Stop,
     ]
 }

@@ -9,6 +9,7 @@ mod hostile;
 mod messages;
 mod places;
 mod rogue;
+mod stream;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

@@ -2,9 +2,9 @@
 
 use etlring::format::{FileTime, Guid};
 use etlring::outside::Settings;
-use etlring::outside::message::{Answer, Entry, MessageFault, Request};
+use etlring::outside::message::{Answer, Entry, Live, MessageFault, Request};
 use etlring::provider::{Enable, Properties};
-use etlring::session::Update;
+use etlring::session::{Missed, Update};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -32,6 +32,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("snapshot", Request::Snapshot("/var/log/now.etl".into())),
         ("enable", Request::Enable(provider, enable)),
         ("update", Request::Update(update)),
+        ("consume", Request::Consume(1 << 20)),
     ]
 }
 
@@ -45,6 +46,10 @@ fn the_examples_mean_what_the_chapter_says() {
     let refused = Answer::Refused(87, "no".to_owned());
     assert_eq!(Answer::decode(&example("refused")), Ok(refused.clone()));
     assert_eq!(refused.encode(), example("refused"));
+    let missed = Missed { events: 3, buffers: 1, first_ticks: 10_000, last_ticks: 10_100 };
+    assert_eq!(Live::Missed(missed).encode(), example("missed"));
+    let decoded = Live::decode(&example("missed").into(), 32);
+    assert!(matches!(decoded, Ok(Live::Missed(told)) if told == missed), "{decoded:?}");
     let entry = Entry {
         process_id: 4242,
         start_time: FileTime(132_264_173_104_203_138),

@@ -1,5 +1,6 @@
 //! What is wrong with bytes that are no message.
 
+use crate::error::FormatError;
 use crate::outside::message::VERSION;
 use std::fmt;
 
@@ -32,6 +33,8 @@ pub enum MessageFault {
     Path,
     /// A number that this field does not have.
     Value(&'static str, u64),
+    /// A buffer of records that is none.
+    Buffer(FormatError),
 }
 
 impl fmt::Display for MessageError {
@@ -48,6 +51,7 @@ impl fmt::Display for MessageError {
             MessageFault::Text => f.write_str("a text is not UTF-8"),
             MessageFault::Path => f.write_str("a path must be absolute, without a NUL"),
             MessageFault::Value(field, found) => write!(f, "{field} is {found}"),
+            MessageFault::Buffer(error) => error.fmt(f),
         }
     }
 }

@@ -12,6 +12,7 @@
 
 mod error;
 mod fields;
+mod live;
 mod parts;
 
 use crate::format::{FileTime, Guid};
@@ -20,6 +21,7 @@ use crate::provider::{Enable, MAX_FILTER, Properties};
 use crate::session::Update;
 pub use error::{MessageError, MessageFault};
 use fields::{Fields, Writer};
+pub use live::{Live, MOST_LIVE};
 use std::path::PathBuf;
 
 /// The version that is spoken here.
@@ -57,6 +59,9 @@ pub enum Request {
     Stop,
     /// To let the caller log into it: the connection is then for that (spec/20-attach.md).
     Attach,
+    /// To let the caller see its events: the connection is then for that, and [`Live`] comes over
+    /// it. So many bytes may wait for a slow caller; 0 for as many as the session allows.
+    Consume(u32),
 }
 
 /// What it says.
@@ -96,11 +101,17 @@ mod kind {
     pub(super) const UPDATE: u16 = 6;
     pub(super) const STOP: u16 = 7;
     pub(super) const ATTACH: u16 = 16;
+    pub(super) const CONSUME: u16 = 17;
 
     pub(super) const DONE: u16 = 0x8000;
     pub(super) const REFUSED: u16 = 0x8001;
     pub(super) const STATUS: u16 = 0x8002;
     pub(super) const TAKEN: u16 = 0x8003;
+
+    pub(super) const HEADER: u16 = 0x8010;
+    pub(super) const BUFFER: u16 = 0x8011;
+    pub(super) const MISSED: u16 = 0x8012;
+    pub(super) const ENDED: u16 = 0x8013;
 
     pub(super) const ENTRY: u16 = 0xC000;
 }
@@ -163,6 +174,7 @@ impl Request {
             Self::Update(update) => Writer::new(kind::UPDATE).update(update),
             Self::Stop => Writer::new(kind::STOP),
             Self::Attach => Writer::new(kind::ATTACH),
+            Self::Consume(bytes) => Writer::new(kind::CONSUME).u32(*bytes),
         }
         .finish()
     }
@@ -196,6 +208,7 @@ impl Request {
             kind::UPDATE => Self::Update(fields.update()?),
             kind::STOP => Self::Stop,
             kind::ATTACH => Self::Attach,
+            kind::CONSUME => Self::Consume(fields.u32()?),
             other => return Err(MessageFault::Kind(other).at(2)),
         };
         fields.end()?;
