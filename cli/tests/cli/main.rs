@@ -11,6 +11,8 @@ mod recover;
 mod requests;
 #[cfg(unix)]
 mod sessions;
+#[cfg(unix)]
+mod stream;
 mod tail;
 
 use serde_json::Value;
