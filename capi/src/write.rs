@@ -51,30 +51,30 @@ fn with_slices(
     }
 }
 
-/// What each event has.
-struct Call<'a> {
-    provider: &'a Provider,
-    descriptor: format::EventDescriptor,
-    data: &'a [Data<'a>],
-}
-
-impl<'a> Call<'a> {
-    /// # Safety
-    ///
-    /// `count` is the count beside `data`.
-    #[inline]
-    unsafe fn new(
-        provider: Option<&'a Provider>,
-        descriptor: Option<&Descriptor>,
-        count: u32,
-        data: Array<'a, Data<'a>>,
-    ) -> Result<Self, Failure> {
+/// What every event has: looked at, and handed on to `write`.
+///
+/// # Safety
+///
+/// `count` is the count beside `data`.
+#[inline]
+unsafe fn event<'a>(
+    provider: Option<&'a Provider>,
+    descriptor: Option<&Descriptor>,
+    count: u32,
+    data: Array<'a, Data<'a>>,
+    write: impl FnOnce(
+        &etlring::provider::Provider,
+        &format::EventDescriptor,
+        &[&[u8]],
+    ) -> Result<(), TraceError>,
+) -> Status {
+    status::call(|| {
         let provider = provider.ok_or_else(Failure::no_handle)?;
-        let descriptor = descriptor.ok_or_else(|| Failure::null("descriptor"))?;
+        let descriptor = (*descriptor.ok_or_else(|| Failure::null("descriptor"))?).into();
         // SAFETY: the caller's promise.
         let data = unsafe { pieces(data, count, MOST)? };
-        Ok(Self { provider, descriptor: (*descriptor).into(), data })
-    }
+        Ok(with_slices(data, |data| write(&provider.0, &descriptor, data))?)
+    })
 }
 
 /// `etlring_event_write`.
@@ -85,13 +85,11 @@ pub extern "C" fn etlring_event_write<'a>(
     count: u32,
     data: Array<'a, Data<'a>>,
 ) -> Status {
-    status::call(|| {
-        // SAFETY: the header says that `data` has `count` elements.
-        let call = unsafe { Call::new(provider, descriptor, count, data)? };
-        let Call { provider, descriptor, data } = call;
-        with_slices(data, |data| message::event_write(&provider.0, &descriptor, data))?;
-        Ok(())
-    })
+    let write = |provider: &_, descriptor: &_, data: &[&[u8]]| {
+        message::event_write(provider, descriptor, data)
+    };
+    // SAFETY: the header says that `data` has `count` elements.
+    unsafe { event(provider, descriptor, count, data, write) }
 }
 
 /// `etlring_event_write_transfer`.
@@ -104,17 +102,13 @@ pub extern "C" fn etlring_event_write_transfer<'a>(
     count: u32,
     data: Array<'a, Data<'a>>,
 ) -> Status {
-    status::call(|| {
-        // SAFETY: the header says that `data` has `count` elements.
-        let call = unsafe { Call::new(provider, descriptor, count, data)? };
-        let Call { provider, descriptor, data } = call;
-        let (activity, related) = (ours(activity), ours(related));
-        let (activity, related) = (activity.as_ref(), related.as_ref());
-        with_slices(data, |data| {
-            message::event_write_transfer(&provider.0, &descriptor, activity, related, data)
-        })?;
-        Ok(())
-    })
+    let (activity, related) = (ours(activity), ours(related));
+    let (activity, related) = (activity.as_ref(), related.as_ref());
+    let write = |provider: &_, descriptor: &_, data: &[&[u8]]| {
+        message::event_write_transfer(provider, descriptor, activity, related, data)
+    };
+    // SAFETY: the header says that `data` has `count` elements.
+    unsafe { event(provider, descriptor, count, data, write) }
 }
 
 /// `etlring_event_write_ex`.
@@ -129,19 +123,14 @@ pub extern "C" fn etlring_event_write_ex<'a>(
     count: u32,
     data: Array<'a, Data<'a>>,
 ) -> Status {
-    status::call(|| {
-        // SAFETY: the header says that `data` has `count` elements.
-        let call = unsafe { Call::new(provider, descriptor, count, data)? };
-        let Call { provider, descriptor, data } = call;
-        let flags = EventWriteFlags(flags);
-        let (activity, related) = (ours(activity), ours(related));
-        let (activity, related) = (activity.as_ref(), related.as_ref());
-        with_slices(data, |data| {
-            let provider = &provider.0;
-            message::event_write_ex(provider, &descriptor, filter, flags, activity, related, data)
-        })?;
-        Ok(())
-    })
+    let flags = EventWriteFlags(flags);
+    let (activity, related) = (ours(activity), ours(related));
+    let (activity, related) = (activity.as_ref(), related.as_ref());
+    let write = |provider: &_, descriptor: &_, data: &[&[u8]]| {
+        message::event_write_ex(provider, descriptor, filter, flags, activity, related, data)
+    };
+    // SAFETY: the header says that `data` has `count` elements.
+    unsafe { event(provider, descriptor, count, data, write) }
 }
 
 /// `etlring_event_write_string`.
