@@ -52,11 +52,14 @@ typedef uint32_t etlring_status;
 #define ETLRING_ERROR_INVALID_HANDLE 6u
 #define ETLRING_ERROR_NOT_ENOUGH_MEMORY 8u /* no buffer free, event discarded and counted */
 #define ETLRING_ERROR_BAD_FORMAT 11u       /* no log file */
+#define ETLRING_ERROR_INVALID_DATA 13u     /* another process sent what is no message */
 #define ETLRING_ERROR_OUTOFMEMORY 14u      /* no lane free, event discarded and counted */
 #define ETLRING_ERROR_BAD_LENGTH 24u       /* the size member of a structure */
 #define ETLRING_ERROR_GEN_FAILURE 31u
 #define ETLRING_ERROR_NOT_SUPPORTED 50u
 #define ETLRING_ERROR_INVALID_PARAMETER 87u
+#define ETLRING_ERROR_BROKEN_PIPE 109u     /* another process hung up */
+#define ETLRING_ERROR_BUFFER_OVERFLOW 111u /* a consumer was too slow and missed events */
 #define ETLRING_ERROR_DISK_FULL 112u
 #define ETLRING_ERROR_BAD_PATHNAME 161u
 #define ETLRING_ERROR_ALREADY_EXISTS 183u
@@ -68,6 +71,7 @@ typedef uint32_t etlring_status;
 #define ETLRING_ERROR_INTERNAL_ERROR 1359u
 #define ETLRING_ERROR_FILE_CORRUPT 1392u
 #define ETLRING_ERROR_NO_SYSTEM_RESOURCES 1450u
+#define ETLRING_ERROR_TIMEOUT 1460u /* nothing came, or another process does not answer */
 #define ETLRING_ERROR_WMI_INSTANCE_NOT_FOUND 4201u /* no such session, or it has stopped */
 
 /* Version of the library, as ETLRING_VERSION. */
@@ -119,6 +123,9 @@ typedef struct etlring_logger etlring_logger;
 
 #define ETLRING_FLUSH_WHEN_FULL UINT32_MAX
 
+/* Other processes of the same user find it by its name: etlring_client, the command etlring. */
+#define ETLRING_SESSION_CONTROLLABLE 0x1u
+
 /* Zero in a number means its default. */
 typedef struct etlring_session_options {
     size_t size;                  /* sizeof(etlring_session_options) */
@@ -136,6 +143,8 @@ typedef struct etlring_session_options {
     uint32_t ring_file;           /* ETLRING_RING_FILE_* */
     uint32_t sync;                /* 1: each flush brings the log to the disk */
     uint32_t wait_ms;             /* how long a writer waits for a free buffer; not at all */
+    uint32_t flags;               /* ETLRING_SESSION_* */
+    uint32_t reserved;            /* 0 */
 } etlring_session_options;
 
 /* Counters of a session at one moment. Once its writers are quiet
@@ -164,6 +173,16 @@ typedef struct etlring_session_statistics {
 /* Starts a session. *session is set only if it is. */
 etlring_status etlring_session_start(const etlring_session_options *options,
                                      etlring_session **session) ETLRING_NOEXCEPT;
+/* Has this process log into the session of this name, which another process of the user made with
+ * ETLRING_SESSION_CONTROLLABLE. What comes of it is a session of this process: its events are in
+ * the owner's log, and its providers are enabled as the owner's session says. Zero buffers mean
+ * the default. */
+etlring_status etlring_session_attach(const char *name, uint32_t maximum_buffers,
+                                      etlring_session **session) ETLRING_NOEXCEPT;
+/* The session that the environment asks for (etlring start), started at the first call; *session is
+ * NULL if it asks for none. Freeing the object leaves that session running: it lives until somebody
+ * stops it, or the process ends. */
+etlring_status etlring_session_default(etlring_session **session) ETLRING_NOEXCEPT;
 /* Waits until everything that was written before is in the log. */
 etlring_status etlring_session_flush(const etlring_session *session) ETLRING_NOEXCEPT;
 etlring_status etlring_session_query(const etlring_session *session,
@@ -556,6 +575,100 @@ etlring_status etlring_reader_open(const char *path, uint32_t order,
  * *record, but call on: records behind the damage still follow. */
 etlring_status etlring_reader_next(etlring_reader *reader, etlring_record *record) ETLRING_NOEXCEPT;
 void etlring_reader_close(etlring_reader *reader) ETLRING_NOEXCEPT;
+
+/* ---- sessions of other processes --------------------------------------------------------- */
+
+/* Sessions that were started with ETLRING_SESSION_CONTROLLABLE, or by `etlring start`, by the same
+ * user; on Unix. */
+
+typedef struct etlring_client etlring_client;
+typedef struct etlring_consumer etlring_consumer;
+
+#define ETLRING_FOUND_RUNNING 0u
+#define ETLRING_FOUND_DEAD 1u     /* its process ended without ending it; recover its log */
+#define ETLRING_FOUND_SILENT 2u   /* it did not answer within a second */
+#define ETLRING_FOUND_UNUSABLE 3u /* something else lies there */
+
+#define ETLRING_WAIT_FOREVER UINT32_MAX
+
+/* An entry of the directory of sessions. */
+typedef struct etlring_found {
+    size_t size;          /* set by the library */
+    const char *name;
+    const char *log_file; /* NULL if it has none, or that is not known */
+    uint32_t state;       /* ETLRING_FOUND_* */
+    uint32_t process_id;  /* 0 if that is not known */
+} etlring_found;
+
+/* Called for each of them; `found` lives for the call. */
+typedef void (*etlring_found_callback)(const etlring_found *found, void *context);
+
+/* A session at one moment. */
+typedef struct etlring_session_properties {
+    size_t size; /* sizeof(etlring_session_properties), set by the caller */
+    uint64_t id; /* number of the session in its process */
+    int64_t start_time; /* 100 ns since 1601, UTC */
+    uint64_t real_time_buffers_lost; /* pieces of buffers that consumers were too slow for */
+    uint32_t process_id;
+    uint32_t mode; /* EVENT_TRACE_* */
+    uint32_t buffer_size;
+    uint32_t minimum_buffers;
+    uint32_t maximum_buffers;
+    uint32_t flush_interval_ms; /* 0: only when full */
+    uint32_t consumers;
+    uint32_t providers_enabled;
+    uint32_t processes_attached;
+    uint32_t reserved;
+} etlring_session_properties;
+
+/* What to change of a session; what is NULL or zero stays. */
+typedef struct etlring_session_update {
+    size_t size;          /* sizeof(etlring_session_update) */
+    const char *log_file; /* go on in this one */
+    uint32_t flush_interval_ms; /* or ETLRING_FLUSH_WHEN_FULL */
+    uint32_t maximum_buffers;   /* more than there are */
+} etlring_session_update;
+
+/* Calls back for each session of the user, by name, before it returns. */
+etlring_status etlring_session_list(etlring_found_callback callback,
+                                    void *context) ETLRING_NOEXCEPT;
+
+/* The session of this name, whatever the case of its letters. Any number of threads may use it. */
+etlring_status etlring_client_connect(const char *name, etlring_client **client) ETLRING_NOEXCEPT;
+void etlring_client_free(etlring_client *client) ETLRING_NOEXCEPT;
+/* Either structure may be NULL. */
+etlring_status etlring_client_query(const etlring_client *client,
+                                    etlring_session_properties *properties,
+                                    etlring_session_statistics *statistics) ETLRING_NOEXCEPT;
+/* These do what etlring_session_* of the name do there. What the session itself refuses has the
+ * number that it answers. A relative path is taken against this process's directory. */
+etlring_status etlring_client_flush(const etlring_client *client) ETLRING_NOEXCEPT;
+etlring_status etlring_client_snapshot(const etlring_client *client,
+                                       const char *path) ETLRING_NOEXCEPT;
+etlring_status etlring_client_enable(const etlring_client *client, const etlring_guid *provider,
+                                     uint8_t level, uint64_t any_keyword,
+                                     uint64_t all_keywords) ETLRING_NOEXCEPT;
+etlring_status etlring_client_disable(const etlring_client *client,
+                                      const etlring_guid *provider) ETLRING_NOEXCEPT;
+etlring_status etlring_client_update(const etlring_client *client,
+                                     const etlring_session_update *update) ETLRING_NOEXCEPT;
+/* Waits until the log is complete. The counters of the end may be NULL. */
+etlring_status etlring_client_stop(const etlring_client *client,
+                                   etlring_session_statistics *statistics) ETLRING_NOEXCEPT;
+
+/* Follows the session of this name from now on, with a log or without. Of a consumer that does not
+ * read up to `capacity` bytes wait, 0 for 8 MiB. One thread at a time. */
+etlring_status etlring_consumer_open(const char *name, uint32_t capacity,
+                                     etlring_consumer **consumer) ETLRING_NOEXCEPT;
+/* The next record, whose bytes live until the consumer's next call. With ETLRING_ERROR_TIMEOUT none
+ * came in time, with ETLRING_ERROR_BUFFER_OVERFLOW some were missed here, and with
+ * ETLRING_ERROR_FILE_CORRUPT one is damaged: call on. ETLRING_ERROR_NO_MORE_ITEMS is the end of the
+ * session; with any other error its process has died, or sends nonsense. */
+etlring_status etlring_consumer_next(etlring_consumer *consumer, uint32_t timeout_ms,
+                                     etlring_record *record) ETLRING_NOEXCEPT;
+/* Events missed so far; 0 for NULL. */
+uint64_t etlring_consumer_missed(const etlring_consumer *consumer) ETLRING_NOEXCEPT;
+void etlring_consumer_close(etlring_consumer *consumer) ETLRING_NOEXCEPT;
 
 #ifdef __cplusplus
 }

@@ -3,6 +3,8 @@
  *   etlring::session   starts a recording, stops it when it goes away
  *   etlring::provider  registers, unregisters when it goes away
  *   etlring::reader    the records of a log
+ *   etlring::client    a session of another process, by its name
+ *   etlring::consumer  its events, while they are recorded
  *
  * What makes or controls something throws etlring::error; what writes does not throw, and answers
  * the number that C has. Owners can be moved, not copied; a moved-from one is empty, and its calls
@@ -110,6 +112,24 @@ class session {
         check(etlring_session_start(&options, &made));
         owned_.reset(made);
     }
+
+    /* This process's part in the session of another one. */
+    static session attach(const char *name, uint32_t maximum_buffers = 0) {
+        session made;
+        etlring_session *attached = nullptr;
+        check(etlring_session_attach(name, maximum_buffers, &attached));
+        made.owned_.reset(attached);
+        return made;
+    }
+    /* The one that the environment asks for; empty if it asks for none. */
+    static session of_environment() {
+        session made;
+        etlring_session *found = nullptr;
+        check(etlring_session_default(&found));
+        made.owned_.reset(found);
+        return made;
+    }
+    explicit operator bool() const noexcept { return static_cast<bool>(owned_); }
 
     void enable(const etlring_guid &provider, uint8_t level = 0, uint64_t any = 0,
                 uint64_t all = 0) const {
@@ -240,6 +260,77 @@ class reader {
         void operator()(etlring_reader *reader) const noexcept { etlring_reader_close(reader); }
     };
     std::unique_ptr<etlring_reader, free> owned_;
+    etlring_record record_{};
+};
+
+class client {
+  public:
+    explicit client(const char *name) {
+        etlring_client *made = nullptr;
+        check(etlring_client_connect(name, &made));
+        owned_.reset(made);
+    }
+
+    void flush() const { check(etlring_client_flush(get())); }
+    void snapshot(const char *path) const { check(etlring_client_snapshot(get(), path)); }
+    void enable(const etlring_guid &provider, uint8_t level = 0, uint64_t any = 0,
+                uint64_t all = 0) const {
+        check(etlring_client_enable(get(), &provider, level, any, all));
+    }
+    void disable(const etlring_guid &provider) const {
+        check(etlring_client_disable(get(), &provider));
+    }
+    void update(const etlring_session_update &update) const {
+        check(etlring_client_update(get(), &update));
+    }
+    etlring_session_properties properties() const {
+        etlring_session_properties found{};
+        found.size = sizeof found;
+        check(etlring_client_query(get(), &found, nullptr));
+        return found;
+    }
+    etlring_session_statistics statistics() const {
+        etlring_session_statistics found{};
+        found.size = sizeof found;
+        check(etlring_client_query(get(), nullptr, &found));
+        return found;
+    }
+    void stop() const { check(etlring_client_stop(get(), nullptr)); }
+    const etlring_client *get() const noexcept { return owned_.get(); }
+
+  private:
+    struct free {
+        void operator()(etlring_client *client) const noexcept { etlring_client_free(client); }
+    };
+    std::unique_ptr<etlring_client, free> owned_;
+};
+
+class consumer {
+  public:
+    explicit consumer(const char *name, uint32_t capacity = 0) {
+        etlring_consumer *made = nullptr;
+        check(etlring_consumer_open(name, capacity, &made));
+        owned_.reset(made);
+        record_.size = sizeof record_;
+    }
+    /* The next record, which lives until the next call; NULL when the session has stopped and all
+     * was read. Throws if nothing comes in time, where something was missed, and at the end if the
+     * session's process has died. */
+    const etlring_record *next(uint32_t timeout_ms = ETLRING_WAIT_FOREVER) {
+        const etlring_status status = etlring_consumer_next(owned_.get(), timeout_ms, &record_);
+        if (status == ETLRING_ERROR_NO_MORE_ITEMS) {
+            return nullptr;
+        }
+        check(status);
+        return &record_;
+    }
+    uint64_t missed() const noexcept { return etlring_consumer_missed(owned_.get()); }
+
+  private:
+    struct free {
+        void operator()(etlring_consumer *one) const noexcept { etlring_consumer_close(one); }
+    };
+    std::unique_ptr<etlring_consumer, free> owned_;
     etlring_record record_{};
 };
 

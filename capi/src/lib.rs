@@ -19,6 +19,7 @@ pub mod fields;
 pub mod http;
 pub mod message;
 mod names;
+pub mod outside;
 pub mod promise;
 pub mod provider;
 pub mod reader;
@@ -38,6 +39,7 @@ pub const CONSTANTS: &[&[(&str, u32)]] = &[
     fields::CONSTANTS,
     http::CONSTANTS,
     message::CONSTANTS,
+    outside::CONSTANTS,
     provider::CONSTANTS,
     reader::CONSTANTS,
     session::CONSTANTS,
@@ -49,6 +51,7 @@ pub const LAYOUTS: &[&[promise::Layout]] = &[
     fields::LAYOUTS,
     http::LAYOUTS,
     message::LAYOUTS,
+    outside::LAYOUTS,
     provider::LAYOUTS,
     reader::LAYOUTS,
     session::LAYOUTS,

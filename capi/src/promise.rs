@@ -162,6 +162,11 @@ impl<T: Growing> Given<'_, T> {
 pub struct Wanted<'a, T>(*mut T, PhantomData<&'a mut T>);
 
 impl<T: Growing> Wanted<'_, T> {
+    /// Whether the caller does not want it.
+    pub(crate) fn is_null(&self) -> bool {
+        self.0.is_null()
+    }
+
     /// Fills in as much as the caller knows; the size stays.
     #[inline]
     pub(crate) fn put(self, what: &str, value: T) -> Result<(), Failure> {

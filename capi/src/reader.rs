@@ -5,7 +5,7 @@ use crate::status::{self, FILE_CORRUPT, Failure, INVALID_PARAMETER, NO_MORE_ITEM
 use crate::types::Guid;
 use bytes::Bytes;
 use etlring::codec::{RecordHeader, RecordView};
-use etlring::format::ExtType;
+use etlring::format::{ExtType, FileTime};
 use etlring::reader::{Cursor, Merge, ReadError, Record, Trace};
 use std::ffi::c_void;
 use std::fmt;
@@ -102,30 +102,34 @@ constants! {
 
 impl CRecord {
     fn new(trace: &Trace<Bytes>, record: &Record<'_>) -> Result<Self, ReadError> {
-        let view = record.view()?;
-        let (payload, bytes) = (view.payload(), record.raw().bytes);
+        Ok(Self::of(&record.view()?, trace.time(record), record.lane()))
+    }
+
+    /// A record that lives for as long as the caller may look at it.
+    pub(crate) fn of(view: &RecordView<'_>, time: FileTime, lane: u16) -> Self {
+        let (payload, bytes) = (view.payload(), view.raw().bytes);
         let mut present = 0;
         let descriptor = view.descriptor();
         let related = view.items().flatten().find_map(|item| {
             (item.ext_type == ExtType::RELATED_ACTIVITYID).then(|| item.guid()).flatten()
         });
-        Ok(Self {
+        Self {
             size: size_of::<Self>(),
             payload: payload.as_ptr().cast(),
             payload_size: payload.len(),
             bytes: bytes.as_ptr().cast(),
             bytes_size: bytes.len(),
             ticks: known(&mut present, HAS_TICKS, view.ticks()).unwrap_or_default(),
-            file_time: trace.time(record).0,
+            file_time: time.0,
             keyword: known(&mut present, HAS_DESCRIPTOR, descriptor)
                 .map_or(0, |descriptor| descriptor.keyword.get()),
             provider: guid(known(&mut present, HAS_PROVIDER, view.provider())),
             activity: guid(known(&mut present, HAS_ACTIVITY, view.activity_id())),
             related: guid(known(&mut present, HAS_RELATED, related)),
-            header: header(&view),
+            header: header(view),
             process_id: known(&mut present, HAS_PROCESS_ID, view.process_id()).unwrap_or_default(),
             thread_id: known(&mut present, HAS_THREAD_ID, view.thread_id()).unwrap_or_default(),
-            lane: record.lane(),
+            lane,
             id: known(&mut present, HAS_ID, view.id()).unwrap_or_default(),
             version: known(&mut present, HAS_VERSION, view.version()).unwrap_or_default(),
             task: descriptor.map_or(0, |descriptor| descriptor.task.get()),
@@ -134,7 +138,7 @@ impl CRecord {
             channel: descriptor.map_or(0, |descriptor| descriptor.channel),
             bits: view.bits().unwrap_or_default(),
             present,
-        })
+        }
     }
 }
 

@@ -1,16 +1,17 @@
 //! Sessions: start, flush, query, snapshot, stop; what they want of providers.
 
 use crate::promise::{Given, Growing, Layout, Place, Text, Wanted, give, layout};
-use crate::status::{self, Failure, INVALID_PARAMETER, Status};
+use crate::status::{self, ALREADY_EXISTS, Failure, INVALID_PARAMETER, NOT_SUPPORTED, Status};
 use crate::types::Guid;
+use etlring::outside::{DefaultError, default_session};
 use etlring::provider::Enable;
 use etlring::session::{
     self, Clock, ControlError, Controller, FileMode, SequenceMode, SessionBuilder, SessionHandle,
-    SyncMode, WhenFull,
+    SessionStats, SyncMode, WhenFull,
 };
 use std::fmt;
 use std::io;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 /// `etlring_session`.
@@ -18,8 +19,18 @@ use std::time::Duration;
 pub struct Session {
     controller: Controller,
     logger: Logger,
-    /// Until it is stopped.
-    session: RwLock<Option<session::Session>>,
+    running: RwLock<Running>,
+}
+
+/// Who ends the session.
+#[derive(Debug)]
+enum Running {
+    /// This object.
+    Own(session::Session),
+    /// The process: it is that of the environment.
+    Shared,
+    /// It was stopped.
+    No,
 }
 
 /// `etlring_logger`.
@@ -45,6 +56,8 @@ pub struct Options<'a> {
     ring_file: u32,
     sync: u32,
     wait_ms: u32,
+    flags: u32,
+    reserved: u32,
 }
 
 impl fmt::Debug for Options<'_> {
@@ -58,8 +71,12 @@ unsafe impl Growing for Options<'_> {
     const FIRST_BYTES: usize = 72;
 }
 
+// `flags` came later.
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Options<'_>>() == <Options<'_> as Growing>::FIRST_BYTES);
+const _: () = assert!(
+    std::mem::offset_of!(Options<'_>, flags) == <Options<'_> as Growing>::FIRST_BYTES
+        && size_of::<Options<'_>>() == <Options<'_> as Growing>::FIRST_BYTES + 8
+);
 
 /// `etlring_session_statistics`.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +106,32 @@ pub struct Statistics {
 // SAFETY: it is `repr(C)`, starts with its size, and is numbers only.
 unsafe impl Growing for Statistics {
     const FIRST_BYTES: usize = 128;
+}
+
+impl Statistics {
+    pub(crate) fn new(stats: &SessionStats) -> Self {
+        let lost = stats.lost;
+        Self {
+            size: size_of::<Self>(),
+            events_attempted: stats.attempted(),
+            events_accepted: stats.events_accepted,
+            events_lost: lost.total(),
+            lost_no_free_buffer: lost.no_free_buffer,
+            lost_too_large: lost.too_large,
+            lost_no_lane: lost.no_lane,
+            lost_reentered: lost.reentered,
+            lost_file_full: lost.file_full,
+            lost_io: lost.io,
+            events_disabled: stats.events_disabled,
+            events_after_stop: stats.events_after_stop,
+            buffers_written: stats.buffers_written,
+            buffers_lost: stats.buffers_lost,
+            buffers_free: stats.buffers_free,
+            buffers_total: stats.buffers_total,
+            buffer_size: stats.buffer_size,
+            lanes: stats.lanes,
+        }
+    }
 }
 
 macro_rules! bits {
@@ -121,6 +164,7 @@ bits! {
     RING_FILE_REQUIRED = 1,
     RING_FILE_NEVER = 2,
     FLUSH_WHEN_FULL = 0xFFFF_FFFF,
+    SESSION_CONTROLLABLE = 0x1,
 }
 
 const KNOWN_MODES: u32 = MODE_SEQUENTIAL
@@ -167,6 +211,14 @@ impl Options<'_> {
             1 => builder.sync(SyncMode::Flush),
             sync => return Err(wrong(format!("sync {sync} is not known"))),
         };
+        builder = match self.flags {
+            0 => builder,
+            SESSION_CONTROLLABLE => builder.controllable(),
+            flags => return Err(wrong(format!("flags has bits that are not known: {flags:#x}"))),
+        };
+        if self.reserved != 0 {
+            return Err(wrong("reserved is not 0"));
+        }
         builder = match self.flush_interval_ms {
             0 => builder,
             FLUSH_WHEN_FULL => builder.flush_interval(Duration::ZERO),
@@ -248,11 +300,40 @@ pub extern "C" fn etlring_session_start(
     status::call(|| {
         let session = session.ok_or_else(|| Failure::null("session"))?;
         let options = options.get("options")?;
-        let started = options.builder()?.start()?;
-        let controller = started.controller();
-        let logger = Logger(controller.handle());
-        let started = RwLock::new(Some(started));
-        give(Some(session), "session", Session { controller, logger, session: started })
+        give(Some(session), "session", Session::own(options.builder()?.start()?))
+    })
+}
+
+/// `etlring_session_attach`.
+#[unsafe(no_mangle)]
+pub extern "C" fn etlring_session_attach(
+    name: Text<'_>,
+    maximum_buffers: u32,
+    session: Place<'_, Session>,
+) -> Status {
+    status::call(|| {
+        let session = session.ok_or_else(|| Failure::null("session"))?;
+        let attach = session::Session::attach(name.utf8("name")?);
+        let attach = match maximum_buffers {
+            0 => attach,
+            count => attach.maximum_buffers(count),
+        };
+        give(Some(session), "session", Session::own(attach.start()?))
+    })
+}
+
+/// `etlring_session_default`.
+#[unsafe(no_mangle)]
+pub extern "C" fn etlring_session_default(session: Place<'_, Session>) -> Status {
+    status::call(|| {
+        let session = session.ok_or_else(|| Failure::null("session"))?;
+        let found = default_session().map_err(|error| match error {
+            DefaultError::Session(error) => Failure::new(error.code(), error.to_string()),
+            DefaultError::LogExists(_) => Failure::new(ALREADY_EXISTS, error.to_string()),
+            error => Failure::new(INVALID_PARAMETER, error.to_string()),
+        })?;
+        session.write(found.map(|controller| Box::new(Session::new(controller, Running::Shared))));
+        Ok(())
     })
 }
 
@@ -261,7 +342,9 @@ pub extern "C" fn etlring_session_start(
 pub extern "C" fn etlring_session_flush(session: Option<&Session>) -> Status {
     status::call(|| {
         let session = session.ok_or_else(Failure::no_handle)?;
-        session.running()?;
+        if matches!(*session.running(), Running::No) {
+            return Err(ControlError::Stopped.into());
+        }
         session.controller.flush().map_err(|error| refused("flush", error))
     })
 }
@@ -274,29 +357,7 @@ pub extern "C" fn etlring_session_query(
 ) -> Status {
     status::call(|| {
         let session = session.ok_or_else(Failure::no_handle)?;
-        let stats = session.controller.query();
-        let lost = stats.lost;
-        let filled = Statistics {
-            size: size_of::<Statistics>(),
-            events_attempted: stats.attempted(),
-            events_accepted: stats.events_accepted,
-            events_lost: lost.total(),
-            lost_no_free_buffer: lost.no_free_buffer,
-            lost_too_large: lost.too_large,
-            lost_no_lane: lost.no_lane,
-            lost_reentered: lost.reentered,
-            lost_file_full: lost.file_full,
-            lost_io: lost.io,
-            events_disabled: stats.events_disabled,
-            events_after_stop: stats.events_after_stop,
-            buffers_written: stats.buffers_written,
-            buffers_lost: stats.buffers_lost,
-            buffers_free: stats.buffers_free,
-            buffers_total: stats.buffers_total,
-            buffer_size: stats.buffer_size,
-            lanes: stats.lanes,
-        };
-        statistics.put("statistics", filled)
+        statistics.put("statistics", Statistics::new(&session.controller.query()))
     })
 }
 
@@ -306,10 +367,17 @@ pub extern "C" fn etlring_session_snapshot(session: Option<&Session>, path: Text
     status::call(|| {
         let session = session.ok_or_else(Failure::no_handle)?;
         let path = path.needed_path()?;
-        let running = session.session.read().unwrap_or_else(PoisonError::into_inner);
-        let running = running.as_ref().ok_or(ControlError::Stopped)?;
-        running.snapshot(path).map_err(|error| refused("write the snapshot", error))?;
-        Ok(())
+        match &*session.running() {
+            Running::Own(session) => {
+                session.snapshot(path).map_err(|error| refused("write the snapshot", error))?;
+                Ok(())
+            }
+            Running::Shared => {
+                let words = "the session of the environment is asked by its name";
+                Err(Failure::new(NOT_SUPPORTED, words))
+            }
+            Running::No => Err(ControlError::Stopped.into()),
+        }
     })
 }
 
@@ -322,7 +390,11 @@ pub extern "C" fn etlring_session_stop(session: Option<&Session>) -> Status {
 /// `etlring_session_free`.
 #[unsafe(no_mangle)]
 pub extern "C" fn etlring_session_free(session: Option<Box<Session>>) {
-    status::call(|| session.map_or(Ok(()), |session| session.stop()));
+    status::call(|| match session {
+        // That of the environment goes on.
+        Some(session) if !matches!(*session.running(), Running::Shared) => session.stop(),
+        _ => Ok(()),
+    });
 }
 
 /// `etlring_session_id`.
@@ -389,28 +461,37 @@ impl Session {
         &self.controller
     }
 
-    fn running(&self) -> Result<(), Failure> {
-        let running = self.session.read().unwrap_or_else(PoisonError::into_inner);
-        if running.is_some() { Ok(()) } else { Err(ControlError::Stopped.into()) }
+    fn new(controller: Controller, running: Running) -> Self {
+        let logger = Logger(controller.handle());
+        Self { controller, logger, running: RwLock::new(running) }
+    }
+
+    fn own(session: session::Session) -> Self {
+        Self::new(session.controller(), Running::Own(session))
+    }
+
+    fn running(&self) -> RwLockReadGuard<'_, Running> {
+        self.running.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Stops it, if nobody has: whoever comes second waits until the log has ended.
     fn stop(&self) -> Result<(), Failure> {
-        let mut session = self.session.write().unwrap_or_else(PoisonError::into_inner);
-        match session.take() {
-            None => Ok(()),
-            Some(session) => {
+        let mut running = self.running.write().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *running, Running::No) {
+            Running::No => {}
+            Running::Shared => self.controller.stop_session(),
+            Running::Own(session) => {
                 session.stop()?;
-                Ok(())
             }
         }
+        Ok(())
     }
 }
 
 /// The structures of the header that lie here.
 pub const LAYOUTS: &[Layout] = &[
     layout!("etlring_session_options": Options<'_> {
-        size, name, log_file, mode, clock, buffer_size, minimum_buffers, maximum_buffers, flush_interval_ms, maximum_file_size, new_file_interval_s, files_kept, ring_file, sync, wait_ms,
+        size, name, log_file, mode, clock, buffer_size, minimum_buffers, maximum_buffers, flush_interval_ms, maximum_file_size, new_file_interval_s, files_kept, ring_file, sync, wait_ms, flags, reserved,
     }),
     layout!("etlring_session_statistics": Statistics {
         size, events_attempted, events_accepted, events_lost, lost_no_free_buffer, lost_too_large, lost_no_lane, lost_reentered, lost_file_full, lost_io, events_disabled, events_after_stop, buffers_written, buffers_lost, buffers_free, buffers_total, buffer_size, lanes,

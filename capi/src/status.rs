@@ -1,6 +1,7 @@
 //! What calls answer: a number, and words for the last failure of the thread.
 
 use etlring::message::TraceError;
+use etlring::outside::{AttachError, AttachRefusal, DirectoryFault, OutsideError};
 use etlring::reader::OpenError;
 use etlring::session::{ControlError, Discarded, SessionError};
 use std::any::Any;
@@ -42,11 +43,14 @@ statuses! {
     INVALID_HANDLE = 6,
     NOT_ENOUGH_MEMORY = 8,
     BAD_FORMAT = 11,
+    INVALID_DATA = 13,
     OUTOFMEMORY = 14,
     BAD_LENGTH = 24,
     GEN_FAILURE = 31,
     NOT_SUPPORTED = 50,
     INVALID_PARAMETER = 87,
+    BROKEN_PIPE = 109,
+    BUFFER_OVERFLOW = 111,
     DISK_FULL = 112,
     BAD_PATHNAME = 161,
     ALREADY_EXISTS = 183,
@@ -58,6 +62,7 @@ statuses! {
     INTERNAL_ERROR = 1359,
     FILE_CORRUPT = 1392,
     NO_SYSTEM_RESOURCES = 1450,
+    TIMEOUT = 1460,
     WMI_INSTANCE_NOT_FOUND = 4201,
 }
 
@@ -138,14 +143,58 @@ impl From<ControlError> for Failure {
     }
 }
 
+impl From<OutsideError> for Failure {
+    fn from(error: OutsideError) -> Self {
+        let words = error.to_string();
+        let status = match error {
+            OutsideError::Unsupported | OutsideError::NotRealTime(_) => NOT_SUPPORTED,
+            OutsideError::Name(_) => INVALID_PARAMETER,
+            OutsideError::Directory(_, DirectoryFault::Relative | DirectoryFault::NoDirectory)
+            | OutsideError::PathTooLong(..) => BAD_PATHNAME,
+            OutsideError::Directory(..) | OutsideError::Denied(_) => ACCESS_DENIED,
+            OutsideError::Planted(_) | OutsideError::InUse(_) => ALREADY_EXISTS,
+            OutsideError::NotFound(_) | OutsideError::Dead(_) => WMI_INSTANCE_NOT_FOUND,
+            OutsideError::NoAnswer(_) => TIMEOUT,
+            OutsideError::HungUp(_) => BROKEN_PIPE,
+            OutsideError::Message(_) | OutsideError::WrongAnswer(_) => INVALID_DATA,
+            OutsideError::Refused(code, _) => code,
+            OutsideError::Io { error, .. } => of_system(error),
+            _ => GEN_FAILURE,
+        };
+        Self::new(status, words)
+    }
+}
+
+impl From<AttachError> for Failure {
+    fn from(error: AttachError) -> Self {
+        let words = error.to_string();
+        let status = match error {
+            AttachError::Outside(error) => return error.into(),
+            AttachError::Session(error) => return error.into(),
+            AttachError::Config(_) => INVALID_PARAMETER,
+            AttachError::Clock { .. } | AttachError::Counter | AttachError::Version(_) => {
+                NOT_SUPPORTED
+            }
+            AttachError::Refused(AttachRefusal::Full) => NO_SYSTEM_RESOURCES,
+            AttachError::Refused(AttachRefusal::Ring) => NOT_SUPPORTED,
+            AttachError::Refused(AttachRefusal::Ending) => WMI_INSTANCE_NOT_FOUND,
+            AttachError::Connection(_) => BROKEN_PIPE,
+            _ => GEN_FAILURE,
+        };
+        Self::new(status, words)
+    }
+}
+
+/// The number of an error of the system.
+fn of_system(error: std::io::Error) -> Status {
+    ControlError::Io { what: String::new(), error }.code()
+}
+
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         let words = error.to_string();
         match error {
-            OpenError::Io(error) => {
-                let status = ControlError::Io { what: String::new(), error }.code();
-                Self::new(status, words)
-            }
+            OpenError::Io(error) => Self::new(of_system(error), words),
             OpenError::NotALogfile(_) => Self::new(BAD_FORMAT, words),
             OpenError::Unsupported(_) => Self::new(NOT_SUPPORTED, words),
             _ => Self::new(FILE_CORRUPT, words),

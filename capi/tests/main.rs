@@ -112,6 +112,7 @@ fn c_type(rust: &str) -> String {
         "Id" => "const void*",
         "Event" => "const etlring_event_trace_header*",
         "Option<Callback>" => "etlring_callback",
+        "Option<FoundCallback>" => "etlring_found_callback",
         "Option<Release>" => "etlring_release",
         _ => "",
     };
@@ -126,6 +127,8 @@ fn c_type(rust: &str) -> String {
             "Statistics" => "session_statistics",
             "CRecord" => "record",
             "CChange" => "change",
+            "Changes" => "session_update",
+            "Properties" => "session_properties",
             "Descriptor" => "event_descriptor",
             "HttpServerObject" => "http_server",
             other => &snake(other),

@@ -42,7 +42,7 @@ run() {
 }
 
 mkdir "$work/logs"
-for test in calls wrong threads http; do
+for test in calls wrong threads http outside; do
     build gcc "capi/tests/c/$test.c" "$work/$test" -std=c11
 done
 build g++ capi/tests/c/owners.cpp "$work/owners" -std=c++17
@@ -53,13 +53,14 @@ run "$work/calls" "$work/logs/calls.etl"
 run "$work/wrong" "$work/logs"
 run "$work/threads" "$work/logs/threads.etl" | tee "$work/threads.out"
 run "$work/http" "$work/logs/http.etl"
+run "$work/outside" "$work/logs/outside.etl"
 run "$work/owners" "$work/logs/owners.etl"
 run "$work/flight_recorder" "$work/logs/flight.etl"
 run "$work/iis_module" "$work/logs/iis.etl"
 run "$work/iis_wide" "$work/logs/wide.etl"
 
 # What they logged, as the command shows it.
-for log in calls threads owners http flight iis wide; do
+for log in calls threads owners http outside flight iis wide; do
     "$ETLRING_BIN" verify "$work/logs/$log.etl" >/dev/null
     "$ETLRING_BIN" dump --fields --payload --format jsonl "$work/logs/$log.etl" \
         >"$work/logs/$log.jsonl"

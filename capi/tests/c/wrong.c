@@ -64,8 +64,14 @@ static void options(const char *directory) {
     ANSWERS(ETLRING_ERROR_INVALID_PARAMETER, "session is NULL", etlring_session_start(&options, NULL));
     options.size = 0;
     ANSWERS(ETLRING_ERROR_BAD_LENGTH, "options->size is 0", etlring_session_start(&options, &session));
-    options.size = sizeof options - 1;
+    options.size = offsetof(etlring_session_options, flags) - 1;
     ANSWERS(ETLRING_ERROR_BAD_LENGTH, "", etlring_session_start(&options, &session));
+    /* A program of before there were flags: what lies behind its structure is not looked at. */
+    options.size = offsetof(etlring_session_options, flags);
+    options.flags = options.reserved = UINT32_MAX;
+    OK(etlring_session_start(&options, &session));
+    etlring_session_free(session);
+    session = NULL;
     options = ring();
     options.name = NULL;
     ANSWERS(ETLRING_ERROR_INVALID_PARAMETER, "name is NULL", etlring_session_start(&options, &session));
