@@ -2,7 +2,9 @@
 //! What is said over a session's socket: any bytes are a message with one meaning, or none. What
 //! was understood says the same when it is said again.
 
-use etlring::outside::message::{Answer, Entry, HEAD, Head, Live, MOST_LIVE, MOST_REQUEST, Request};
+use etlring::outside::message::{
+    Answer, Entry, HEAD, Head, Live, MOST_LIVE, MOST_REQUEST, Request,
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
