@@ -1,9 +1,11 @@
 //! The process around a session: programs that it starts, and its end.
 #![cfg(unix)]
 
+use bytes::BufMut;
 use etlring::format::Guid;
 use etlring::reader::Trace;
-use etlring::session::{ClassicEvent, Session};
+use etlring::session::{ClassicEvent, Discarded, Session};
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -79,4 +81,62 @@ fn an_exit_loses_nothing_and_its_handlers_may_log() {
         }
     }
     assert_eq!(events, [1u32.to_le_bytes(), 2u32.to_le_bytes()]);
+}
+
+/// Commits a reservation of its parent's, as a forked child; run by the test below.
+#[test]
+#[ignore = "run by another one"]
+fn forking() {
+    let Some(directory) = std::env::var_os(DIRECTORY).map(PathBuf::from) else { return };
+    let path = directory.join("log.etl");
+    let session = Session::builder("forks").log_file(&path).start().unwrap();
+    session.write_classic(&EVENT, b"before").unwrap();
+    let mut record = session.reserve_classic(&EVENT, 16).unwrap();
+    record.put_slice(b"reserved");
+    let (go, mut gone) = std::os::unix::net::UnixStream::pair().unwrap();
+    #[allow(unsafe_code)]
+    // SAFETY: the child calls nothing that a lock of another thread could hold up: the flusher holds
+    // none while it sleeps, and the allocator looks after itself.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        drop(go);
+        // The parent has gone on in the same buffer.
+        let _ = gone.read(&mut [0]);
+        let refused = record.commit() == Err(Discarded::Forked);
+        std::process::exit(i32::from(!refused));
+    }
+    record.commit().unwrap();
+    for _ in 0..100 {
+        session.write_classic(&EVENT, b"behind").unwrap();
+    }
+    drop(go);
+    let mut status = 0;
+    #[allow(unsafe_code)]
+    // SAFETY: waits for the child made above.
+    let waited = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+    assert_eq!((waited, status), (pid, 0));
+    session.write_classic(&EVENT, b"last").unwrap();
+    assert_eq!(session.stop().unwrap().events_accepted, 103);
+    let trace = Trace::open(&path).unwrap();
+    let mut records = trace.by_time();
+    let mut found = Vec::new();
+    while let Some(record) = records.next() {
+        let record = record.unwrap();
+        let view = record.view().unwrap();
+        if view.provider() == Some(Guid::from_u128(11)) {
+            found.push(view.payload().to_vec());
+        }
+    }
+    assert_eq!(
+        (found.len(), &found[1][..], &found[102][..]),
+        (103, &b"reserved"[..], &b"last"[..])
+    );
+}
+
+#[test]
+fn a_reservation_is_not_committed_by_a_forked_child() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = child("process::forking", directory.path());
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }

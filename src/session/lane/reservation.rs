@@ -12,6 +12,9 @@ use bytes::{BufMut, buf::UninitSlice};
 /// nothing. A writer that holds one holds its lane: what the same thread logs meanwhile goes
 /// through another lane.
 ///
+/// One that is open while the process forks stays the parent's. The child cannot commit it, and
+/// should not write into it: where the ring is a file the bytes are the parent's, too.
+///
 /// ```
 /// use bytes::BufMut;
 /// use etlring::format::Guid;
@@ -70,8 +73,12 @@ impl<'a> Reservation<'a> {
     /// # Errors
     ///
     /// [`Discarded::Stopped`] if the session was stopped while this reservation was open, and
-    /// closed its log before the commit.
+    /// closed its log before the commit. [`Discarded::Forked`] in a child of the process that made
+    /// it: the parent may have gone on in the buffer since.
     pub fn commit(mut self) -> Result<(), Discarded> {
+        if self.space.is_of_parent() {
+            return Err(Discarded::Forked);
+        }
         let len = self.at;
         let bytes = self.space.bytes();
         // The padding is defined in what we write; a foreign reader may look at it. The space ends

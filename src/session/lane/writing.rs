@@ -170,6 +170,11 @@ impl<'a> Space<'a> {
         self.entered.lane
     }
 
+    /// Whether it was taken by a process that this one was forked from.
+    pub(crate) fn is_of_parent(&self) -> bool {
+        self.entered.ring.is_of_parent()
+    }
+
     /// Publishes the bytes as one record: from here on it survives a kill.
     ///
     /// # Errors
