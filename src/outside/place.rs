@@ -12,7 +12,7 @@
 //! session did not make.
 
 use crate::outside::error::{DirectoryFault, OutsideError};
-use crate::outside::message::Entry;
+use crate::outside::message::{Entry, Head, MOST_ANSWER};
 use crate::outside::wire;
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
@@ -282,6 +282,7 @@ impl Taken {
         let bytes = entry.encode();
         self.lock.seek(SeekFrom::Start(0))?;
         self.lock.write_all(&bytes)?;
+        // A kill in between leaves the end of a longer one behind it, which readers pass over.
         self.lock.set_len(bytes.len() as u64)
     }
 }
@@ -289,6 +290,10 @@ impl Taken {
 impl Drop for Taken {
     fn drop(&mut self) {
         if self.process_id != std::process::id() {
+            return;
+        }
+        // Somebody may have cleared the directory, and another session have the name by now.
+        if !is_at(&self.lock, &self.lock_path) {
             return;
         }
         // The lock is held until both are gone; what cannot be removed is found dead.
@@ -333,6 +338,9 @@ fn read_entry(file: &mut File, path: &Path) -> Result<Entry, OutsideError> {
     let mut bytes = Vec::new();
     let read = file.take(MOST_ENTRY).read_to_end(&mut bytes);
     read.map_err(OutsideError::io(format!("read {}", path.display())))?;
+    if let Some(end) = Head::of(&bytes, MOST_ANSWER)? {
+        bytes.truncate(end);
+    }
     Ok(Entry::decode(&bytes)?)
 }
 

@@ -401,3 +401,38 @@ fn role_caller() {
         }
     }
 }
+
+#[test]
+fn who_lost_its_lock_leaves_that_of_its_successor() {
+    alone("places::who_lost_its_lock_leaves_that_of_its_successor", |directory| {
+        let builder = Session::builder("recorder").log_file(directory.join("first.etl"));
+        let first = builder.controllable().start().unwrap();
+        // As a cleaner of /tmp does.
+        fs::remove_file(directory.join("run/recorder.lock")).unwrap();
+        let (mut child, _out, _) = started("places::role_recorder", directory);
+        first.stop().unwrap();
+        let found = outside::connect("recorder").unwrap().query().unwrap();
+        assert_eq!(found.process_id, child.0.id());
+        drop(child.0.stdin.take());
+        assert!(child.0.wait().unwrap().success());
+        assert_eq!(fs::read_dir(directory.join("run")).unwrap().count(), 0);
+    });
+}
+
+#[test]
+fn what_lies_behind_an_entry_is_passed_over() {
+    alone("places::what_lies_behind_an_entry_is_passed_over", |directory| {
+        let session = Session::builder("web").log_file(directory.join("log.etl"));
+        let session = session.controllable().start().unwrap();
+        let lock = directory.join("run/web.lock");
+        let whole = fs::read(&lock).unwrap();
+        session.stop().unwrap();
+        // A process was killed while it put a shorter entry in the place of a longer one.
+        fs::write(&lock, [&whole[..], b"the end of a longer path"].concat()).unwrap();
+        fs::set_permissions(&lock, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let found = outside::list().unwrap();
+        let [Found::Dead(dead)] = &found[..] else { panic!("{found:?}") };
+        assert_eq!(dead.log_file, Some(directory.join("log.etl")));
+        assert_eq!(dead.process_id, std::process::id());
+    });
+}
