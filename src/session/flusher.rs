@@ -126,7 +126,7 @@ impl Flusher {
             }
             self.collector.ring().set_tick(self.clock.now());
             let mut worked = self.write_full();
-            worked |= self.take_in();
+            worked |= self.take_in() > 0;
             worked |= self.release_taken();
             worked |= self.take_back_quiet();
             if self.log.is_due() {
@@ -193,7 +193,7 @@ impl Flusher {
     /// Goes on in another log file, as [`next_file`](Self::next_file) does in the next one.
     fn change_log_file(&mut self, path: &Path) -> io::Result<()> {
         self.write_full();
-        self.take_in();
+        self.take_all_in();
         self.take_buffers(|_, _| true);
         self.log.change_file(path, &self.totals())?;
         self.update_ring_file();
@@ -204,7 +204,7 @@ impl Flusher {
     fn flush(&mut self) {
         let wanted = self.log.owner().map(|owner| owner.flush_wanted());
         self.log.look_after_file();
-        self.take_in();
+        self.take_all_in();
         self.write_partial();
         self.write_given_up_meanwhile();
         self.log.update_header(&self.totals());
@@ -240,7 +240,7 @@ impl Flusher {
     pub(crate) fn next_file(&mut self) -> io::Result<()> {
         if self.log.is_series() {
             self.write_full();
-            self.take_in();
+            self.take_all_in();
             self.take_buffers(|_, _| true);
         }
         self.begin_next_file()
@@ -434,7 +434,7 @@ impl Flusher {
             self.collector.stop();
             return;
         }
-        self.take_in();
+        self.take_all_in();
         let Self { collector, log, shared, scratch, outlet, clock, .. } = self;
         let mut last = reclaim::take_all(collector, |collector, lane| {
             let Some(published) = collector.close(lane) else { return false };
@@ -466,7 +466,7 @@ impl Flusher {
             let flags = if marker { BufferFlags::FLUSH_MARKER } else { BufferFlags::default() };
             self.write_sealed(sealed, flags);
         }
-        self.take_in();
+        self.take_all_in();
         self.log.use_kept_back();
         self.wait_until_taken();
         let losses = self.untold();

@@ -434,3 +434,20 @@ fn check_whole(log: &Path, stats: &SessionStats) {
     assert_eq!(u64::from(trace.logfile().events_lost()), stats.lost.total());
     assert!(trace.logfile().end_time().is_some());
 }
+
+#[test]
+fn a_ring_file_that_was_left_is_in_nobodys_way() {
+    alone("attach::a_ring_file_that_was_left_is_in_nobodys_way", |directory| {
+        let (session, log) = owner(directory);
+        let left = directory.join(format!("run/{NAME}.{}.1.ring", std::process::id()));
+        fs::write(&left, b"of a process that died").unwrap();
+        let mut writer = role("writer", directory, &["1", "10"]);
+        let mut out = BufReader::new(writer.stdout.take().unwrap());
+        assert_eq!(line(&mut out, "done "), "20 0");
+        assert!(writer.wait().unwrap().success());
+        let stats = session.stop().unwrap();
+        assert_eq!(stats.events_accepted, 20);
+        check_one(&log, 1, 20);
+        assert_eq!(fs::read(left).unwrap(), b"of a process that died");
+    });
+}

@@ -8,6 +8,7 @@ use crate::alone;
 use crate::attach::{check_one, files, line, numbers, owner, role, until};
 use etlring::codec::{BufferView, checksum};
 use etlring::format::Guid;
+use etlring::reader::Trace;
 use etlring::session::{AttachStats, ClassicEvent, Session};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufReader, Read, Write};
@@ -25,6 +26,9 @@ const READY: u16 = 17;
 const BUFFER: u16 = 18;
 const COUNTS: u16 = 19;
 const GOODBYE: u16 = 21;
+const TAKEN: u16 = 8;
+const STOP: u16 = 9;
+const BYE: u16 = 10;
 
 /// Numbers that look random, the same in each run.
 struct Dice(u64);
@@ -96,6 +100,18 @@ impl Rogue {
         frame.extend([0, 0]);
         frame.extend(payload);
         self.stream.write_all(&frame).is_ok()
+    }
+
+    /// The number that comes with the next message of this kind; others are passed over.
+    fn number(&mut self, wanted: u16) -> u64 {
+        loop {
+            let mut frame = [0; 16];
+            self.stream.read_exact(&mut frame).unwrap();
+            assert_eq!(frame[..4], [8, 0, 0, 0]);
+            if u16::from_le_bytes([frame[4], frame[5]]) == wanted {
+                return u64::from_le_bytes(frame[8..].try_into().unwrap());
+            }
+        }
     }
 
     fn send_buffer(&mut self, buffer: &[u8], last: u8) -> bool {
@@ -306,5 +322,86 @@ fn what_is_no_ring_file_is_refused() {
         });
         assert_eq!((stats.damage.rings, stats.damage.total()), (5, 5));
         assert_eq!(fs::read(secret).unwrap(), b"not a ring");
+    });
+}
+
+#[test]
+fn who_stops_second_waits_for_the_processes_too() {
+    alone("rogue::who_stops_second_waits_for_the_processes_too", |directory| {
+        let (session, log) = owner(directory);
+        let mut slow = Rogue::attached(directory);
+        let good = buffers(directory);
+        let client = etlring::outside::connect(crate::attach::NAME).unwrap();
+        let first = std::thread::spawn(move || client.stop());
+        slow.number(STOP);
+        // The first one waits for this process now.
+        let second = std::thread::spawn(move || session.stop().unwrap());
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(slow.send_buffer(&good[0], 1) && slow.send(GOODBYE, &[]));
+        slow.number(BYE);
+        fs::remove_file(&slow.ring).unwrap();
+        drop(slow);
+        let stats = second.join().unwrap();
+        // Its answer may come too late for the connection.
+        let _ = first.join().unwrap();
+        let written = events(&log);
+        assert!(stats.events_accepted > 0);
+        assert_eq!((written, stats.lost.total()), (stats.events_accepted, 0));
+    });
+}
+
+/// Events of the class of this file in a log.
+fn events(log: &Path) -> u64 {
+    let trace = Trace::open(log).unwrap();
+    let mut records = trace.by_time();
+    let mut count = 0;
+    while let Some(record) = records.next() {
+        count += u64::from(record.unwrap().view().unwrap().provider() == Some(CLASS));
+    }
+    count
+}
+
+#[test]
+fn a_damaged_buffer_is_told_in_its_turn() {
+    alone("rogue::a_damaged_buffer_is_told_in_its_turn", |directory| {
+        let stats = beside_an_honest_process(directory, |_| {
+            let mut rogue = Rogue::attached(directory);
+            let good = buffers(directory);
+            let mut bad = good[1].clone();
+            bad[100] ^= 1;
+            for buffer in [&good[0], &bad, &good[2]] {
+                assert!(rogue.send_buffer(buffer, 1));
+            }
+            while rogue.number(TAKEN) < 3 {}
+            assert!(rogue.send(GOODBYE, &[]));
+            rogue.number(BYE);
+            fs::remove_file(&rogue.ring).unwrap();
+        });
+        assert_eq!((stats.damage.checksums, stats.damage.total()), (1, 1));
+    });
+}
+
+#[test]
+fn empty_buffers_take_no_place_in_the_log() {
+    alone("rogue::empty_buffers_take_no_place_in_the_log", |directory| {
+        const EMPTY: u64 = 5_000;
+        let (session, log) = owner(directory);
+        let mut rogue = Rogue::attached(directory);
+        let mut empty = buffers(directory).swap_remove(0);
+        empty.truncate(72);
+        empty[0x30..0x34].copy_from_slice(&72u32.to_le_bytes());
+        for number in 1..=EMPTY {
+            empty[0x18..0x20].copy_from_slice(&number.to_le_bytes());
+            sum(&mut empty);
+            assert!(rogue.send_buffer(&empty, 1));
+        }
+        while rogue.number(TAKEN) < EMPTY {}
+        assert!(rogue.send(GOODBYE, &[]));
+        rogue.number(BYE);
+        fs::remove_file(&rogue.ring).unwrap();
+        assert_eq!(session.attached().damage.total(), 0);
+        session.stop().unwrap();
+        let places = fs::metadata(log).unwrap().len() / SIZE as u64;
+        assert!(places < 10, "{places}");
     });
 }

@@ -12,7 +12,7 @@
 //! No lock is held while anything is read, written or waited for, so a process that hangs holds up
 //! nobody but its own two threads.
 
-use crate::format::Guid;
+use crate::format::{BufferHeader, Guid};
 use crate::session::attach::{
     check::{Checked, Wrong},
     ledger::News,
@@ -34,8 +34,12 @@ const MOST_PROCESSES: usize = 64;
 /// Lanes that attached processes may have at a time, all together; the others are for the owner's
 /// own threads.
 const MOST_LANES: usize = 1536;
-/// Bytes of one process that wait for the flusher, unless a single buffer is larger.
+/// Bytes of the log that the buffers of one process which wait for the flusher take, unless a single
+/// one takes more.
 const INBOX_BYTES: usize = 1 << 20;
+/// Things that the flusher takes out of the inbox before it looks after the session's own buffers
+/// again: a process that sends many must not make the owner lose events.
+const MOST_AT_ONCE: usize = 8;
 /// Messages that wait for a process before it is given up: it reads none.
 const MOST_UNSENT: usize = 16 * 1024;
 
@@ -64,7 +68,7 @@ struct State {
     /// Nobody empties the inbox any more.
     closed: bool,
     /// Of processes that have gone.
-    past: Sums,
+    past: SessionStats,
     stats: AttachStats,
 }
 
@@ -75,7 +79,7 @@ struct Member {
     /// It has its ring, and may be told things.
     ready: bool,
     sums: Sums,
-    /// Bytes of it in the inbox.
+    /// Bytes of the log that what is in the inbox of it takes.
     waiting: usize,
     /// The last flush that it has answered.
     flushed: u64,
@@ -102,13 +106,25 @@ impl Sums {
         if total > LARGEST {
             lost = EventsLost { no_free_buffer: LARGEST, ..EventsLost::default() };
         }
-        let more = self.in_records.saturating_sub(total).min(LARGEST);
-        lost.no_free_buffer = lost.no_free_buffer.saturating_add(more);
+        let more = self.in_records.min(LARGEST).saturating_sub(lost.total());
+        lost.no_free_buffer += more;
         lost
+    }
+
+    /// Adds what is believed of it.
+    fn add_to(&self, sums: &mut SessionStats) {
+        let more = |sum: &mut u64, count: u64| *sum = sum.saturating_add(count.min(LARGEST));
+        more(&mut sums.events_accepted, self.accepted);
+        more(&mut sums.events_disabled, self.told.disabled);
+        more(&mut sums.events_after_stop, self.told.after_stop);
+        let (mut lost, own) = (sums.lost.by_cause(), self.lost().by_cause());
+        lost.iter_mut().zip(own).for_each(|(sum, count)| more(sum, count));
+        sums.lost = EventsLost::of_causes(lost);
     }
 }
 
-/// Most losses that are believed of one process, so that the sum of all is a number.
+/// Most that is believed of one process's counts, so that the sums of all tell something: no cause
+/// of them reaches the end of its 64 bits before 65,536 processes have lied.
 const LARGEST: u64 = 1 << 48;
 
 /// What lies in the inbox.
@@ -116,6 +132,8 @@ const LARGEST: u64 = 1 << 48;
 pub(crate) enum Item {
     /// A buffer that was checked.
     Buffer(Arrived),
+    /// One that did not pass, and does not come again.
+    Damaged(Arc<Process>),
     /// Nothing more comes of this process.
     Gone(Arc<Process>),
 }
@@ -127,12 +145,21 @@ pub(crate) struct Arrived {
     pub(crate) checked: Checked,
     /// Header and records; the header is not to be used.
     pub(crate) bytes: Vec<u8>,
+    /// Bytes of a buffer in the log.
+    pub(crate) takes: u32,
     /// What was not in it when it came before.
     pub(crate) news: News,
     /// It does not come again.
     pub(crate) last: bool,
     /// Its process waits to hear that it is in the log.
     pub(crate) awaited: bool,
+}
+
+impl Arrived {
+    /// Whether no record is in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.checked.filled as usize == BufferHeader::SIZE
+    }
 }
 
 /// An attached process: what its two threads and the flusher share.
@@ -150,7 +177,7 @@ pub(crate) struct Process {
 #[derive(Debug, Default)]
 struct Outgoing {
     frames: VecDeque<Vec<u8>>,
-    /// Buffers that are in the log, and how many of them it was told of.
+    /// Buffers that it need not keep, and how many of them it was told of.
     taken: u64,
     told: u64,
     /// Nothing more is to be sent behind what is there.
@@ -176,7 +203,13 @@ impl Process {
         self.wake.notify_one();
     }
 
-    /// One more of its buffers is in the log.
+    /// Has everything sent that the session wants. It may be any number of frames.
+    fn send_all(&self, frames: impl Iterator<Item = Vec<u8>>) {
+        self.outgoing().frames.extend(frames);
+        self.wake.notify_one();
+    }
+
+    /// One more of its buffers need not be kept.
     pub(crate) fn taken(&self) {
         self.outgoing().taken += 1;
         self.wake.notify_one();
@@ -227,11 +260,19 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a process in, which is not told anything yet, with as many lanes as it may have of
-    /// `wanted`.
+    /// A number that no process has had.
+    pub(crate) fn next_number(&self) -> u64 {
+        let mut state = self.state();
+        state.last_id += 1;
+        state.last_id
+    }
+
+    /// Lets a process in under a number that is its own, which is not told anything yet, with as many
+    /// lanes as it may have of `wanted`.
     pub(crate) fn admit(
         &self,
         stream: UnixStream,
+        id: u64,
         wanted: u32,
         ring: &Ring,
     ) -> Result<Arc<Process>, NoRoom> {
@@ -248,9 +289,8 @@ impl Hub {
         if lanes.is_empty() {
             return Err(NoRoom::Full);
         }
-        state.last_id += 1;
         let process = Arc::new(Process {
-            id: state.last_id,
+            id,
             lanes,
             stream,
             outgoing: Mutex::default(),
@@ -272,8 +312,8 @@ impl Hub {
     pub(crate) fn join(&self, process: &Process) {
         let mut state = self.state();
         // Under the lock: what is told later comes behind this.
-        state.wanted.values().for_each(|setting| process.send(setting.frame()));
-        process.send(number_frame(kind::BEGIN, 0));
+        let wanted = state.wanted.values().map(Setting::frame);
+        process.send_all(wanted.chain([number_frame(kind::BEGIN, 0)]));
         if state.ending {
             process.send(number_frame(kind::STOP, 0));
         }
@@ -291,7 +331,7 @@ impl Hub {
             return;
         };
         let member = state.members.swap_remove(at);
-        state.past.add(&member.sums);
+        member.sums.add_to(&mut state.past);
         if member.ready {
             state.stats.processes -= 1;
             *(if died { &mut state.stats.died } else { &mut state.stats.detached }) += 1;
@@ -330,14 +370,15 @@ impl Hub {
 
     /// Lets nobody in any more, asks every process to stop, and waits until all have gone. Those
     /// that have not after so long are cut off, and what is in their rings is taken.
+    ///
+    /// Whoever ends a session that is ending already waits with the first: what the processes have
+    /// yet to send needs the flusher, which stops next.
     pub(crate) fn end(&self, patience: Duration) {
         let mut state = self.state();
-        if state.ending {
-            return;
+        if !std::mem::replace(&mut state.ending, true) {
+            // Those that are not ready are told when they are.
+            state.ready().for_each(|member| member.process.send(number_frame(kind::STOP, 0)));
         }
-        state.ending = true;
-        // Those that are not ready are told when they are.
-        state.ready().for_each(|member| member.process.send(number_frame(kind::STOP, 0)));
         let here = |state: &mut State| !state.closed && !state.members.is_empty();
         let (state, late) = self.wait(state, patience, here);
         if late {
@@ -376,9 +417,10 @@ impl Hub {
         (state, false)
     }
 
-    /// Puts a buffer into the inbox, as soon as there is room; `false` if there never will be.
-    pub(crate) fn put(&self, arrived: Arrived) -> bool {
-        let (id, len) = (arrived.process.id, arrived.bytes.len());
+    /// Puts something of a process into the inbox, as soon as there is room; `false` if there never
+    /// will be. A buffer takes all of its bytes in the log, however few of them came.
+    pub(crate) fn put(&self, item: Item) -> bool {
+        let Some((id, len)) = item.charge() else { return false };
         let mut state = self.state();
         loop {
             if state.closed {
@@ -391,7 +433,7 @@ impl Hub {
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        state.inbox.push_back(Item::Buffer(arrived));
+        state.inbox.push_back(item);
         self.waiting.store(state.inbox.len(), Ordering::Relaxed);
         true
     }
@@ -417,16 +459,26 @@ impl Hub {
         }
     }
 
-    /// What has come since the last call.
-    pub(crate) fn take(&self) -> VecDeque<Item> {
+    /// How many things have come that were not taken.
+    pub(crate) fn waiting(&self) -> usize {
         // Relaxed: who puts something in wakes the flusher, or a later look finds it.
-        if self.waiting.load(Ordering::Relaxed) == 0 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// The first things that have come since the last call, a few of them.
+    pub(crate) fn take(&self) -> VecDeque<Item> {
+        if self.waiting() == 0 {
             return VecDeque::new();
         }
         let mut state = self.state();
-        self.waiting.store(0, Ordering::Relaxed);
-        let items = std::mem::take(&mut state.inbox);
-        state.members.iter_mut().for_each(|member| member.waiting = 0);
+        let count = state.inbox.len().min(MOST_AT_ONCE);
+        let items: VecDeque<_> = state.inbox.drain(..count).collect();
+        for (id, len) in items.iter().filter_map(Item::charge) {
+            if let Some(member) = state.member(id) {
+                member.waiting = member.waiting.saturating_sub(len);
+            }
+        }
+        self.waiting.store(state.inbox.len(), Ordering::Relaxed);
         drop(state);
         self.changed.notify_all();
         items
@@ -490,14 +542,8 @@ impl Hub {
     /// What has become of their events.
     pub(crate) fn sums(&self) -> SessionStats {
         let state = self.state();
-        let mut sums = SessionStats::default();
-        for one in state.members.iter().map(|member| &member.sums).chain([&state.past]) {
-            let more = |sum: u64, count: u64| sum.saturating_add(count.min(LARGEST));
-            sums.events_accepted = more(sums.events_accepted, one.accepted);
-            sums.events_disabled = more(sums.events_disabled, one.told.disabled);
-            sums.events_after_stop = more(sums.events_after_stop, one.told.after_stop);
-            sums.lost.add(&one.lost());
-        }
+        let mut sums = state.past;
+        state.members.iter().for_each(|member| member.sums.add_to(&mut sums));
         sums
     }
 }
@@ -521,15 +567,14 @@ impl State {
     }
 }
 
-impl Sums {
-    fn add(&mut self, other: &Self) {
-        self.accepted = self.accepted.saturating_add(other.accepted);
-        for (sum, count) in self.told.lost.iter_mut().zip(other.lost().by_cause()) {
-            *sum = sum.saturating_add(count).min(LARGEST / 8);
+impl Item {
+    /// Whose it is, and the bytes of the log that it takes; `None` of what always finds room.
+    fn charge(&self) -> Option<(u64, usize)> {
+        match self {
+            Self::Buffer(arrived) => Some((arrived.process.id, arrived.takes as usize)),
+            Self::Damaged(process) => Some((process.id, 1)),
+            Self::Gone(_) => None,
         }
-        let cap = |sum: u64, more: u64| sum.saturating_add(more.min(LARGEST)).min(LARGEST);
-        self.told.disabled = cap(self.told.disabled, other.told.disabled);
-        self.told.after_stop = cap(self.told.after_stop, other.told.after_stop);
     }
 }
 
@@ -544,5 +589,89 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn hub(&self) -> &Hub {
         &self.shared.attached
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn of(count: u64) -> Sums {
+        let told = Counts { lost: [count; 6], ..Counts::default() };
+        Sums { told, ..Sums::default() }
+    }
+
+    #[test]
+    fn who_lies_hides_nothing_of_what_others_lost() {
+        let mut past = SessionStats::default();
+        for _ in 0..1000 {
+            of(u64::MAX).add_to(&mut past);
+        }
+        let before = past.lost.by_cause();
+        of(5).add_to(&mut past);
+        assert_eq!(past.lost.by_cause(), before.map(|count| count + 5));
+    }
+
+    #[test]
+    fn a_process_has_but_so_much_in_the_inbox() {
+        const ITEMS: usize = 100;
+        let hub = Hub::default();
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let process = Arc::new(Process {
+            id: 1,
+            lanes: Vec::new(),
+            stream: ours,
+            outgoing: Mutex::default(),
+            wake: Condvar::new(),
+        });
+        hub.state().members.push(Member {
+            process: Arc::clone(&process),
+            ready: true,
+            sums: Sums::default(),
+            waiting: 0,
+            flushed: 0,
+            settled: false,
+        });
+        let arrived = |sequence| Arrived {
+            process: Arc::clone(&process),
+            checked: Checked {
+                sequence,
+                lane: 0,
+                filled: 80,
+                events: 1,
+                events_lost: 0,
+                lost_before: 0,
+                first: 0,
+                last: 0,
+                cut: None,
+            },
+            bytes: Vec::new(),
+            takes: u32::try_from(INBOX_BYTES / 4).unwrap(),
+            news: News::default(),
+            last: true,
+            awaited: true,
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                (0..100).for_each(|sequence| assert!(hub.put(Item::Buffer(arrived(sequence)))));
+            });
+            let mut taken = Vec::new();
+            while taken.len() < ITEMS {
+                assert!(hub.state().inbox.len() <= 4);
+                let items = hub.take();
+                taken.extend(items.iter().map(|item| match item {
+                    Item::Buffer(arrived) => arrived.checked.sequence,
+                    other => panic!("{other:?}"),
+                }));
+                std::thread::yield_now();
+            }
+            assert_eq!(taken, (0..100).collect::<Vec<_>>());
+        });
+        assert_eq!(hub.state().members[0].waiting, 0);
+        // Of things that weigh little, too, only a few come at once.
+        for _ in 0..3 * MOST_AT_ONCE {
+            assert!(hub.put(Item::Damaged(Arc::clone(&process))));
+        }
+        assert_eq!([hub.take().len(), hub.waiting()], [MOST_AT_ONCE, 2 * MOST_AT_ONCE]);
     }
 }

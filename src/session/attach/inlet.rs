@@ -82,6 +82,11 @@ impl Inlet {
         Some(slot.index)
     }
 
+    /// Whether the buffer has a place already.
+    pub(crate) fn is_open(&self, arrived: &Arrived) -> bool {
+        self.slots.contains_key(&(arrived.process.id, arrived.checked.sequence))
+    }
+
     /// Keeps what could not be written of a buffer that comes again; nothing if it was.
     pub(crate) fn keep(&mut self, arrived: &Arrived, unwritten: Option<Vec<u8>>) {
         let key = (arrived.process.id, arrived.checked.sequence);

@@ -14,7 +14,7 @@
 
 use crate::session::attach::{
     check::{Checked, Rules},
-    hub::{Arrived, Damaged, NoRoom, Place, Process},
+    hub::{Arrived, Damaged, Item, NoRoom, Place, Process},
     ledger::{Ledger, News, Unfit},
     orphan::Orphan,
     wire::{self, BUFFER_PREFIX, Frames, Refusal, Welcome, kind},
@@ -66,7 +66,8 @@ impl Terms {
         }
         let hub = self.place.hub();
         let lanes = self.welcome.lanes.min(self.welcome.most_buffers);
-        let process = match hub.admit(stream.try_clone()?, lanes, &self.place.ring) {
+        let id = self.free_number();
+        let process = match hub.admit(stream.try_clone()?, id, lanes, &self.place.ring) {
             Ok(process) => process,
             Err(NoRoom::Full) => return refuse(&stream, Refusal::FULL),
             Err(NoRoom::Ending) => return refuse(&stream, Refusal::ENDING),
@@ -80,7 +81,8 @@ impl Terms {
             return settled.map(drop);
         };
 
-        stream.set_write_timeout(None)?;
+        // Fails, on some systems, where the other side has gone: that is seen below.
+        let _ = stream.set_write_timeout(None);
         let sender = {
             let (process, stream) = (Arc::clone(&process), stream);
             thread::Builder::new().name("etlring-attached".to_owned()).spawn(move || {
@@ -122,12 +124,27 @@ impl Terms {
         Ok(())
     }
 
+    /// A number for a process under which no ring file lies: one that a former session of this
+    /// name left stays, for `recover`.
+    fn free_number(&self) -> u64 {
+        loop {
+            let number = self.place.hub().next_number();
+            if self.ring_path(number).symlink_metadata().is_err() {
+                return number;
+            }
+        }
+    }
+
+    fn ring_path(&self, number: u64) -> PathBuf {
+        let mut path = self.ring_base.clone().into_os_string();
+        path.push(format!(".{}.{number}.ring", std::process::id()));
+        path.into()
+    }
+
     /// Tells the process what it needs to know, and waits until its ring is there.
     fn set_up(&self, process: &Process, stream: &UnixStream) -> io::Result<(Frames, Orphan, u32)> {
         let hub = self.place.hub();
-        let mut path = self.ring_base.clone().into_os_string();
-        path.push(format!(".{}.{}.ring", std::process::id(), process.id));
-        let path = PathBuf::from(path);
+        let path = self.ring_path(process.id);
         let most = MOST_RING_BYTES / u64::from(self.welcome.buffer_size);
         let most = u32::try_from(most).unwrap_or(u32::MAX).min(self.welcome.most_buffers).max(2);
         let welcome = Welcome {
@@ -226,23 +243,23 @@ impl Visit<'_> {
 
     /// Takes a buffer; `false` if the session takes none any more.
     fn buffer(&mut self, payload: &[u8]) -> bool {
-        let hub = self.place.hub();
         let (prefix, bytes) = payload.split_at(BUFFER_PREFIX);
         let last = prefix.first() == Some(&1);
         let checked = match self.rules.check(bytes) {
             Ok(checked) => checked,
-            Err(wrong) => {
-                hub.damaged(Damaged::Buffer(wrong));
-                return true;
-            }
+            Err(wrong) => return self.leave_out(Damaged::Buffer(wrong), last),
         };
         match self.ledger.take(checked.sequence, checked.filled, checked.holds(), last) {
             Ok(news) => self.put(checked, bytes, news, last, true),
-            Err(Unfit::Done | Unfit::Wrong) => {
-                hub.damaged(Damaged::Sequence);
-                true
-            }
+            Err(Unfit::Done | Unfit::Wrong) => self.leave_out(Damaged::Sequence, last),
         }
+    }
+
+    /// Counts a buffer that is damaged. If it is the last of it its process is told like of any
+    /// other, in its turn: by how many were taken it knows which.
+    fn leave_out(&self, damage: Damaged, last: bool) -> bool {
+        self.place.hub().damaged(damage);
+        !last || self.place.hub().put(Item::Damaged(Arc::clone(self.process)))
     }
 
     /// Takes what a process that died has left in its ring and had not sent.
@@ -287,11 +304,12 @@ impl Visit<'_> {
             process,
             checked,
             bytes: bytes.to_vec(),
+            takes: self.rules.buffer_size,
             news,
             last,
             awaited: last && awaited,
         };
-        let put = self.place.hub().put(arrived);
+        let put = self.place.hub().put(Item::Buffer(arrived));
         self.place.flusher.unpark();
         put
     }

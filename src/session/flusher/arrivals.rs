@@ -6,9 +6,12 @@ use super::Flusher;
 impl Flusher {
     /// Nobody is attached here.
     #[expect(clippy::unused_self, reason = "as where somebody is")]
-    pub(super) fn take_in(&mut self) -> bool {
-        false
+    pub(super) fn take_in(&mut self) -> usize {
+        0
     }
+
+    #[expect(clippy::unused_self, reason = "as where somebody is")]
+    pub(super) fn take_all_in(&mut self) {}
 }
 
 #[cfg(unix)]
@@ -20,13 +23,24 @@ mod here {
     use std::sync::Arc;
 
     impl Flusher {
-        /// Writes what has come of other processes. Tells whether there was something.
-        pub(in crate::session::flusher) fn take_in(&mut self) -> bool {
+        /// Writes all that has come of other processes until now, and what the session's own
+        /// threads give up meanwhile.
+        pub(in crate::session::flusher) fn take_all_in(&mut self) {
+            let mut left = self.shared.attached.waiting();
+            while left > 0 {
+                left = left.saturating_sub(self.take_in().max(1));
+                self.write_full();
+            }
+        }
+
+        /// Writes some of what has come of other processes. Tells how many things that were.
+        pub(in crate::session::flusher) fn take_in(&mut self) -> usize {
             let items = self.shared.attached.take();
-            let worked = !items.is_empty();
+            let count = items.len();
             for item in items {
                 match item {
                     Item::Buffer(arrived) => self.write_arrived(&arrived),
+                    Item::Damaged(process) => process.taken(),
                     Item::Gone(process) => {
                         let ring = Arc::clone(self.collector.ring());
                         for slot in self.inlet.leave(&ring, &process) {
@@ -41,16 +55,23 @@ mod here {
                     }
                 }
             }
-            if worked {
+            if count > 0 {
                 self.outlet.publish();
             }
-            worked
+            count
         }
 
         /// Writes a buffer of another process, to a place of its own.
         fn write_arrived(&mut self, arrived: &Arrived) {
             let ring = Arc::clone(self.collector.ring());
             let checked = &arrived.checked;
+            if arrived.is_empty() && !self.inlet.is_open(arrived) {
+                // Worth no place in the log.
+                if arrived.awaited {
+                    arrived.process.taken();
+                }
+                return;
+            }
             match self.inlet.place(&ring, arrived) {
                 None => {
                     let lost = &self.shared.no_lane;
