@@ -190,7 +190,7 @@ impl<'i> Writer<'i> {
 
     /// One JSON object, without its line end.
     pub(crate) fn object(&mut self, out: &mut Vec<u8>, found: &Found<'_>, names: &mut Names) {
-        let view = &found.view;
+        let view = found.view;
         let extras = self.extras_of(view, names);
         out.extend_from_slice(b"{\"buffer\":");
         json::optional(out, self.place(found));
@@ -273,7 +273,7 @@ impl<'i> Writer<'i> {
         own_names: bool,
         names: &mut Names,
     ) {
-        let view = &found.view;
+        let view = found.view;
         let decoder = self.inputs[found.file].decoder();
         let event = decoder.describe(view);
         let ticks = view.ticks().unwrap_or_default();
@@ -313,7 +313,7 @@ impl<'i> Writer<'i> {
     /// A row of values or an element; both hold fields in any case.
     fn entry(&mut self, out: &mut Vec<u8>, found: &Found<'_>, format: Format) {
         let input = &self.inputs[found.file];
-        let view = &found.view;
+        let view = found.view;
         let decoder = input.decoder();
         let ticks = view.ticks().unwrap_or_default();
         let entry = Entry {
@@ -362,7 +362,7 @@ impl<'i> Writer<'i> {
 
     /// One line of columns, without its end.
     pub(crate) fn row(&mut self, out: &mut Vec<u8>, found: &Found<'_>, names: &mut Names) {
-        let view = &found.view;
+        let view = found.view;
         self.extras_of(view, names);
         let input = &self.inputs[found.file];
         let decoder = if self.fields { input.decoder() } else { input.given() };

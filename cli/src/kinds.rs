@@ -56,7 +56,7 @@ pub(crate) struct Kind {
 
 impl Kind {
     fn of(found: &Found<'_>) -> Self {
-        let view = &found.view;
+        let view = found.view;
         let (header, flags) = match view.header() {
             RecordHeader::Event(header) => (EVENT, header.flags()),
             RecordHeader::Classic(_) => (CLASSIC, EventFlags(0)),
@@ -153,7 +153,7 @@ impl Kinds {
         let place = kind.place();
         let lately = self.lately[place];
         if self.seen.get(lately).is_none_or(|seen| seen.kind != kind) {
-            self.lately[place] = self.number(kind, &found.view);
+            self.lately[place] = self.number(kind, found.view);
         }
         &mut self.seen[self.lately[place]]
     }

@@ -14,7 +14,7 @@ use crate::schemas::SchemaArgs;
 use crate::select::SelectArgs;
 use crate::text::{self, count, counted, escaped, size, span};
 use crate::walk::{Flow, Found, Order, walk_again, walk_seeing};
-use etlring::codec::{RecordView, TickClock};
+use etlring::codec::{RawRecord, RecordKind, RecordView, TickClock};
 use etlring::format::{FileTime, Guid};
 use etlring::schema::{Coverage, Decoder, Source, Undecoded};
 use serde_json::{Value, json};
@@ -66,7 +66,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
         Order::File,
         &selection,
         &mut names,
-        |file, record| decoders[file].learn(record),
+        |file, record| {
+            if describes_events(record) {
+                decoders[file].learn(record);
+            }
+        },
         |found, names| stats.add(found, &inputs, names),
     )?;
     for (input, decoder) in inputs.iter().zip(&decoders) {
@@ -83,6 +87,12 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
         if args.json { report(&stats.json(&inputs, &mut names)) } else { stats.text(&mut names) };
     std::io::stdout().write_all(report.as_bytes())?;
     Ok(outcome)
+}
+
+/// Whether a record may describe others. Those of the kernel name processes and threads, which no
+/// count needs.
+fn describes_events(record: RawRecord<'_>) -> bool {
+    !matches!(record.kind, RecordKind::Typed(header) if header.has_size_at_4())
 }
 
 #[derive(Default)]
@@ -106,7 +116,7 @@ struct Stats {
 
 impl Stats {
     fn add(&mut self, found: &Found<'_>, inputs: &[Input], names: &mut Names) -> Flow {
-        let view = &found.view;
+        let view = found.view;
         let bytes = found.record.raw().bytes.len();
         self.all.add(bytes);
         self.processes.of(view.process_id()).add(bytes);
@@ -204,7 +214,7 @@ impl Stats {
 
     /// Takes in what only its payload says of a record.
     fn look_into(&mut self, found: &Found<'_>, decoders: &[Decoder]) {
-        let view = &found.view;
+        let view = found.view;
         let event = decoders[found.file].describe(view);
         if let Some(coverage) = &mut self.decoded {
             coverage.add(view, &event);

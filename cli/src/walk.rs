@@ -27,8 +27,8 @@ pub(crate) enum Order {
 pub(crate) struct Found<'a> {
     /// Which of the files it is from.
     pub(crate) file: usize,
-    pub(crate) record: Record<'a>,
-    pub(crate) view: RecordView<'a>,
+    pub(crate) record: &'a Record<'a>,
+    pub(crate) view: &'a RecordView<'a>,
     /// Of its own stamp, or of its buffer's.
     pub(crate) time: FileTime,
 }
@@ -92,20 +92,27 @@ pub(crate) fn walk_seeing(
     }
     let mut visit = |file: usize, record: Result<Record<'_>, ReadError>| -> Flow {
         let input = &inputs[file];
-        if let Ok(record) = &record {
-            any(file, record.raw());
-        }
-        let viewed = record.and_then(|record| Ok((record, record.view()?)));
-        let (record, view) = match viewed {
-            Ok(both) => both,
+        // Nothing that is made here is moved: a value that two paths lead to lies in memory, and
+        // to move it waits for each of its words to be written.
+        let record = match &record {
+            Ok(record) => record,
             Err(error) => {
-                complaints.add(input, &error);
+                complaints.add(input, error);
+                return Ok(ControlFlow::Continue(()));
+            }
+        };
+        any(file, record.raw());
+        let view = record.view();
+        let view = match &view {
+            Ok(view) => view,
+            Err(error) => {
+                complaints.add(input, error);
                 return Ok(ControlFlow::Continue(()));
             }
         };
         progress.advance(record.raw().bytes.len());
-        let time = input.trace.time(&record);
-        if !selection.takes(&view, time, names, input) {
+        let time = input.trace.time(record);
+        if !selection.takes(view, time, names, input) {
             return Ok(ControlFlow::Continue(()));
         }
         each(&Found { file, record, view, time }, names)
@@ -128,9 +135,10 @@ pub(crate) fn walk_again(
 ) -> Result<(), Failure> {
     in_file_order(inputs, &mut |file, record| {
         let input = &inputs[file];
-        if let Ok((record, view)) = record.and_then(|record| Ok((record, record.view()?))) {
-            let time = input.trace.time(&record);
-            if selection.takes(&view, time, names, input) {
+        let Ok(record) = &record else { return Ok(ControlFlow::Continue(())) };
+        if let Ok(view) = &record.view() {
+            let time = input.trace.time(record);
+            if selection.takes(view, time, names, input) {
                 each(&Found { file, record, view, time });
             }
         }
@@ -138,9 +146,10 @@ pub(crate) fn walk_again(
     })
 }
 
-type Visit<'v> = &'v mut dyn FnMut(usize, Result<Record<'_>, ReadError>) -> Flow;
-
-fn in_file_order(inputs: &[Input], visit: Visit<'_>) -> Result<(), Failure> {
+fn in_file_order(
+    inputs: &[Input],
+    visit: &mut impl FnMut(usize, Result<Record<'_>, ReadError>) -> Flow,
+) -> Result<(), Failure> {
     for (file, input) in inputs.iter().enumerate() {
         let mut records = input.trace.records();
         while let Some(record) = records.next() {
@@ -155,7 +164,7 @@ fn in_file_order(inputs: &[Input], visit: Visit<'_>) -> Result<(), Failure> {
 fn in_time_order(
     inputs: &[Input],
     from: Option<FileTime>,
-    visit: Visit<'_>,
+    visit: &mut impl FnMut(usize, Result<Record<'_>, ReadError>) -> Flow,
 ) -> Result<(), Failure> {
     if let [input] = inputs {
         let mut records = input.trace.by_time();

@@ -16,10 +16,10 @@ pub(super) fn run(job: &mut Job<'_>, chosen: bool) -> Result<Outcome, Failure> {
     let mut joiner = Joiner::new(input, job.selection.filter.from, true);
     let mut folded = Folded::new();
     let outcome = job.walk(|out, found| {
-        if !chosen && !is_sample(&found.view) {
+        if !chosen && !is_sample(found.view) {
             return;
         }
-        let stack = joiner.of(&found.view);
+        let stack = joiner.of(found.view);
         with_entry(input, found, |entry| {
             folded.event(out, entry, stack, (input.decoder(), &images), chosen);
         });

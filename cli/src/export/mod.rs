@@ -117,7 +117,7 @@ impl<'i> Job<'i> {
 
 /// What the library's writers want to know of a record.
 fn with_entry<T>(input: &Input, found: &Found<'_>, write: impl FnOnce(&Entry<'_, '_>) -> T) -> T {
-    let view = &found.view;
+    let view = found.view;
     let decoder = input.decoder();
     let event: &Description<'_> = &decoder.describe(view);
     let ticks = view.ticks().unwrap_or_default();
