@@ -26,7 +26,7 @@ use super::{EditError, Edited};
 use crate::codec::finish::Totals;
 use crate::codec::{LogfileView, RecordView, Records};
 use crate::format::{EventHeader, ExtType, LogFileMode};
-use crate::reader::{Source, Trace};
+use crate::reader::{Cursor, Source, Trace};
 use crate::schema::{Decoder, Shape, Sid, Text, Value, Visitor};
 use std::io::{Seek, Write};
 use std::ops::Range;
@@ -72,15 +72,16 @@ pub fn anonymize<S: Source>(
     work.logfile_header(&mut record);
     head.record = record;
     let first = first_data(trace);
+    let mut records = trace.records();
     for index in 0..first {
-        let draft = work.buffer(trace, index);
+        let draft = work.buffer(&mut records, index);
         (head.more, head.more_records) = (draft.body, draft.records);
     }
     let logfile = trace.logfile();
     let form = Form::of(trace, &head, logfile.mode().has(LogFileMode::COMPRESSED));
     let mut writer = LogWriter::new(out, form, head)?;
     for index in first..trace.buffers().len() {
-        let draft = work.buffer(trace, index);
+        let draft = work.buffer(&mut records, index);
         writer.put(&draft)?;
     }
     writer.finish(Totals::of(&logfile), &mut work.report)?;
@@ -96,9 +97,9 @@ struct Work<'w, 'r> {
 
 impl Work<'_, '_> {
     /// The records of a buffer that may be shown.
-    fn buffer<S: Source>(&mut self, trace: &Trace<S>, index: usize) -> Draft {
+    fn buffer<S: Source>(&mut self, records: &mut Cursor<'_, S>, index: usize) -> Draft {
         let mut bytes = Vec::new();
-        redraft(trace, index, |draft, found| match found {
+        redraft(records, index, |draft, found| match found {
             Ok((record, view)) => {
                 bytes.clear();
                 bytes.extend_from_slice(record.raw().bytes);

@@ -1,10 +1,11 @@
 //! Some records of a log, and those that they need.
 //!
 //! ```text
-//! for each buffer, in the order of the file: keep the records that are wanted all of them are
-//! -> the buffer, as it was some are               -> joined to what is left of the buffer before
-//! it in its lane, if there is room; else that goes out and this one waits none is
-//! -> nothing; its marks of losses wait for the lane's next buffer
+//! for each buffer, in the order of the file: keep the records that are wanted
+//!     all of them are  -> the buffer, as it was
+//!     some are         -> joined to what is left of the buffer before it in its lane, if there is
+//!                         room; else that goes out and this one waits
+//!     none is          -> nothing; its marks of losses wait for the lane's next buffer
 //! ```
 //!
 //! So a log of which everything is kept has the same buffers in the same order, and one of which
@@ -18,7 +19,7 @@ use super::{EditError, Edited};
 use crate::codec::RecordView;
 use crate::codec::finish::{self, Sealed, Totals};
 use crate::format::{BufferHeader, FileTime, LogFileMode};
-use crate::reader::{BufferEntry, Record, Source, Trace};
+use crate::reader::{BufferEntry, Cursor, Record, Source, Trace};
 use std::collections::BTreeMap;
 use std::io::{Seek, Write};
 
@@ -100,6 +101,7 @@ pub fn cut<S: Source>(
 
 struct Filtering<'t, S, F> {
     trace: &'t Trace<S>,
+    records: Cursor<'t, S>,
     keep: Keep,
     wanted: F,
     window: Option<Window>,
@@ -131,7 +133,8 @@ where
 {
     fn new(trace: &'t Trace<S>, keep: Keep, wanted: F, window: Option<Window>) -> Self {
         let report = Edited::default();
-        Self { trace, keep, wanted, window, report, lanes: BTreeMap::new() }
+        let (records, lanes) = (trace.records(), BTreeMap::new());
+        Self { trace, records, keep, wanted, window, report, lanes }
     }
 
     fn run(mut self, out: impl Write + Seek) -> Result<Edited, EditError> {
@@ -213,10 +216,10 @@ where
 
     /// Takes the records of a buffer that are kept.
     fn thin(&mut self, index: usize, reach: Reach) -> Thinned {
-        let Self { trace, report, wanted, keep, .. } = self;
+        let Self { trace, records, report, wanted, keep, .. } = self;
         let is_head = index < first_data(trace);
         let mut whole = true;
-        let draft = redraft(trace, index, |draft, found| {
+        let draft = redraft(records, index, |draft, found| {
             let (record, view) = match found {
                 Ok(both) => both,
                 Err(error) => {

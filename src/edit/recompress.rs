@@ -1,12 +1,7 @@
 //! The same records in buffers packed anew, or unpacked.
 //!
-//! ```text
-//!   buffers 1, 3, 5 …  ─► worker 0 ─► ┐
-//!   buffers 2, 4, 6 …  ─► worker 1 ─► ┴► written in turn
-//! ```
-//!
-//! Each worker takes every n-th buffer and is at most two ahead of the writer, so the order is that
-//! of the file and the memory that of a few buffers.
+//! Several threads take buffers in turn and pack them; the caller's writes them, in the order of the
+//! file, and packs too while it waits. How far they may be ahead: [`Trace::par_buffers`].
 
 use super::draft::{Draft, Form};
 use super::writer::{Head, LogWriter, first_data, redraft};
@@ -14,17 +9,16 @@ use super::{EditError, Edited};
 use crate::codec::finish::Totals;
 use crate::codec::xpress::Compressor;
 use crate::format::LogFileMode;
-use crate::reader::{ReadError, Source, Trace};
+use crate::reader::{Cursor, ReadError, Source, Trace};
 use std::io::{Seek, Write};
 use std::num::NonZeroUsize;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// How [`recompress`] writes buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packing {
     /// Each buffer as a stream of plain LZ77 XPRESS, as Windows' relogger does it; else plain.
     pub compressed: bool,
-    /// Threads that pack.
+    /// Threads that unpack and pack.
     pub threads: NonZeroUsize,
 }
 
@@ -32,8 +26,6 @@ pub struct Packing {
 const LAYOUT_PACKED: [u8; 2] = [2, 0];
 const LAYOUT_PLAIN: [u8; 2] = [1, 5];
 
-/// Buffers a worker may be ahead.
-const AHEAD: usize = 2;
 /// Bytes that a log may grow to when it is unpacked, beside as many for each of its own.
 const MOST_BYTES: u64 = 1 << 26;
 const MOST_GROWTH: u64 = 256;
@@ -72,68 +64,40 @@ pub fn recompress<S: Source + Sync>(
         totals.layout = if compressed { LAYOUT_PACKED } else { LAYOUT_PLAIN };
     }
     let mut writer = LogWriter::new(out, form, head)?;
-    let (first, count) = (first_data(trace), trace.buffers().len());
-    let workers = packing.threads.get().min(count.max(1));
-    std::thread::scope(|scope| {
-        let lines: Vec<Receiver<Packed>> = (0..workers)
-            .map(|worker| {
-                let (send, receive) = sync_channel(AHEAD);
-                let turns = (first..count).skip(worker).step_by(workers);
-                scope.spawn(move || work(trace, turns, form, &send));
-                receive
-            })
-            .collect();
-        for (index, line) in (first..count).zip(lines.iter().cycle()) {
-            // A worker sends for each of its buffers: only its panic could end the line before.
-            let Ok(packed) = line.recv() else { break };
-            for error in packed.faults {
-                report.fault(0, error);
-            }
-            debug_assert_eq!(packed.index, index);
-            writer.put_sealed(&packed.draft, &packed.bytes)?;
+    let packed = |packer: &mut Box<Compressor>, index, records: &mut Cursor<'_, S>| {
+        let mut faults = Vec::new();
+        let mut draft = draft_of(records, index, &mut |error| faults.push(error));
+        let mut bytes = Vec::new();
+        draft.seal(form, packer, &mut bytes);
+        draft.body = Vec::new();
+        Packed { draft, bytes, faults }
+    };
+    let buffers = first_data(trace)..trace.buffers().len();
+    trace.par_buffers(buffers, packing.threads, Box::default, packed, |_, packed| {
+        for error in packed.faults {
+            report.fault(0, error);
         }
-        Ok::<(), EditError>(())
+        writer.put_sealed(&packed.draft, &packed.bytes)
     })?;
     writer.finish(totals, &mut report)?;
     Ok(report)
 }
 
-/// A buffer on its way from a worker to the writer.
+/// A buffer on its way to the writer.
 struct Packed {
-    index: usize,
     /// Without its records.
     draft: Draft,
     bytes: Vec<u8>,
     faults: Vec<ReadError>,
 }
 
-fn work<S: Source>(
-    trace: &Trace<S>,
-    turns: impl Iterator<Item = usize>,
-    form: Form,
-    send: &SyncSender<Packed>,
-) {
-    let mut packer = Box::<Compressor>::default();
-    for index in turns {
-        let mut faults = Vec::new();
-        let mut draft = draft_of(trace, index, &mut |error| faults.push(error));
-        let mut bytes = Vec::new();
-        draft.seal(form, &mut packer, &mut bytes);
-        draft.body = Vec::new();
-        // Nobody waits for it any more: the output failed.
-        if send.send(Packed { index, draft, bytes, faults }).is_err() {
-            return;
-        }
-    }
-}
-
 /// All whole records of a buffer; those of the first one without the logfile header.
-pub(super) fn draft_of<S: Source>(
-    trace: &Trace<S>,
+fn draft_of<S: Source>(
+    records: &mut Cursor<'_, S>,
     index: usize,
     fault: &mut dyn FnMut(ReadError),
 ) -> Draft {
-    redraft(trace, index, |draft, found| match found {
+    redraft(records, index, |draft, found| match found {
         Ok((record, _)) => draft.push(record.raw().bytes, record.ticks()),
         Err(error) => fault(error),
     })
@@ -145,7 +109,7 @@ pub(super) fn head_of<S: Source>(trace: &Trace<S>, report: &mut Edited) -> Head 
     if first_data(trace) == 0 {
         return head;
     }
-    let draft = draft_of(trace, 0, &mut |error| report.fault(0, error));
+    let draft = draft_of(&mut trace.records(), 0, &mut |error| report.fault(0, error));
     (head.more, head.more_records) = (draft.body, draft.records);
     head
 }

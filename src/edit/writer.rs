@@ -7,7 +7,7 @@ use crate::codec::{
     LogfileView, RecordView, Records, align8, checksum, encode, to_u32, xpress::Compressor,
 };
 use crate::format::{BufferHeader, FileTime, MAX_BUFFER_SIZE};
-use crate::reader::{ReadError, Record, Source, Trace};
+use crate::reader::{Cursor, ReadError, Record, Source, Trace};
 use std::io::{Seek, SeekFrom, Write};
 use zerocopy::{FromBytes, FromZeros};
 
@@ -53,12 +53,14 @@ pub(super) fn first_data<S: Source>(trace: &Trace<S>) -> usize {
 }
 
 /// A buffer made anew: `each` is shown its records, but the logfile header, and whatever is
-/// damaged, and puts into the draft what the new log shall have of it.
+/// damaged, and puts into the draft what the new log shall have of it. `records` is any cursor of
+/// the log; its memory serves for one buffer after the other.
 pub(super) fn redraft<S: Source>(
-    trace: &Trace<S>,
+    records: &mut Cursor<'_, S>,
     index: usize,
     mut each: impl FnMut(&mut Draft, Result<(Record<'_>, RecordView<'_>), ReadError>),
 ) -> Draft {
+    let trace = records.trace();
     let mut draft = Draft::new(header_of(trace, index));
     match trace.verify_checksum(index) {
         Ok(checksum::State::Valid { events_lost }) => draft.lost_before = events_lost,
@@ -68,7 +70,7 @@ pub(super) fn redraft<S: Source>(
             each(&mut draft, Err(error));
         }
     }
-    let mut records = trace.records_of(index..index.saturating_add(1));
+    records.go_to(index..index.saturating_add(1));
     let mut is_header = index < first_data(trace);
     while let Some(record) = records.next() {
         let found = record.and_then(|record| Ok((record, record.view()?)));

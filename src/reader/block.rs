@@ -86,6 +86,11 @@ impl<'t> Block<'t> {
         self.owned.capacity()
     }
 
+    /// Forgets the records and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        (self.borrowed, self.len, self.warm) = (None, 0, 0);
+    }
+
     /// Gives that memory back; the records are gone.
     pub(crate) fn release(&mut self) {
         *self = Self::default();
@@ -98,7 +103,7 @@ impl<'t> Block<'t> {
         trace: &'t Trace<S>,
         entry: &BufferEntry,
     ) -> Option<ReadError> {
-        (self.borrowed, self.len, self.warm) = (None, 0, 0);
+        self.clear();
         if let Some(copied) = trace.copied(entry) {
             self.borrowed = Some(copied);
             return None;

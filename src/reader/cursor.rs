@@ -30,6 +30,18 @@ impl<'t, S: Source> Cursor<'t, S> {
         Self { trace, block: Block::default(), at: 0, entry: None, begun, end }
     }
 
+    pub(crate) fn trace(&self) -> &'t Trace<S> {
+        self.trace
+    }
+
+    /// Goes on with other buffers, named by their place among
+    /// [`buffers`](Trace::buffers), in the memory that it has.
+    pub fn go_to(&mut self, buffers: Range<usize>) {
+        self.block.clear();
+        (self.at, self.entry) = (0, None);
+        (self.begun, self.end) = (buffers.start, buffers.end);
+    }
+
     /// The next record, or what is wrong at this place; records behind the damage still follow.
     #[inline]
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend")]

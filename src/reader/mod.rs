@@ -48,6 +48,7 @@ mod map;
 mod merge;
 mod open;
 mod options;
+mod parallel;
 mod record;
 mod recover;
 mod ring;
