@@ -9,13 +9,19 @@
 //! | `own` | 4 lanes of 80-byte records in 64 KiB buffers, 16 MiB; lanes change every 8 records |
 //! | `sample` | the 43 MB sample from Windows, if it lies in `../shared/samples` |
 //! | `packed` | the compressed sample from there; its floor is that of its compressed bytes |
+//! | `packed_bytes` | the same, as bytes of the file per second (`B/s`), with one thread and two |
+//!
+//! `packed_bytes` reads by buffers ([`Trace::par_buffers`]), in file order and in time order
+//! ([`Trace::read_ahead`]), headers decoded each time: what a second core is worth.
 //!
 //! `--once GROUP/WAY` in place of criterion's arguments reads once, so that instructions can be
 //! counted; see `benches/README.md`.
 
-use criterion::{Criterion, Throughput, criterion_group};
-use etlring::reader::Trace;
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
+use etlring::reader::{Cursor, Trace};
+use std::convert::Infallible;
 use std::hint::black_box;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 #[allow(dead_code, reason = "the tests use more of it")]
@@ -74,6 +80,74 @@ fn touch(file: &[u8]) -> u64 {
     file.iter().step_by(64).map(|byte| u64::from(*byte)).sum()
 }
 
+/// Buffers in any order, each by whatever thread is free.
+#[inline(never)]
+fn by_buffers(file: &[u8], threads: NonZeroUsize) -> Answer {
+    let trace = Trace::from_slice(file).unwrap();
+    let mut answer = (0, 0);
+    let work = |(): &mut (), _: usize, records: &mut Cursor<'_, &[u8]>| {
+        let mut answer = (0, 0);
+        while let Some(record) = records.next() {
+            add(&mut answer, &record.unwrap());
+        }
+        answer
+    };
+    let take = |_, found: Answer| {
+        answer = (answer.0 + found.0, answer.1 + found.1);
+        Ok::<(), Infallible>(())
+    };
+    trace.par_buffers(0..usize::MAX, threads, || (), work, take).unwrap();
+    answer
+}
+
+#[inline(never)]
+fn ahead_by_file(file: &[u8], threads: NonZeroUsize) -> Answer {
+    let trace = Trace::from_slice(file).unwrap();
+    trace.read_ahead(threads, |ahead| {
+        let mut records = ahead.records();
+        let mut answer = (0, 0);
+        while let Some(record) = records.next() {
+            add(&mut answer, &record.unwrap());
+        }
+        answer
+    })
+}
+
+#[inline(never)]
+fn ahead_by_time(file: &[u8], threads: NonZeroUsize) -> Answer {
+    let trace = Trace::from_slice(file).unwrap();
+    trace.read_ahead(threads, |ahead| {
+        let mut records = ahead.by_time();
+        let mut answer = (0, 0);
+        while let Some(record) = records.next() {
+            add(&mut answer, &record.unwrap());
+        }
+        answer
+    })
+}
+
+/// A way to read with threads, by name.
+type SharedWay = (&'static str, fn(&[u8], NonZeroUsize) -> Answer);
+
+const SHARED_WAYS: &[SharedWay] =
+    &[("buffers", by_buffers), ("decode", ahead_by_file), ("merge", ahead_by_time)];
+
+fn bench_shared(c: &mut Criterion, name: &str, file: &[u8]) {
+    let expected = decode(file);
+    let mut group = c.benchmark_group(format!("{name}_bytes"));
+    group.throughput(Throughput::Bytes(file.len() as u64));
+    group.sample_size(20).measurement_time(Duration::from_secs(2));
+    for (way, read) in SHARED_WAYS {
+        for threads in [1, 2].map(|count| NonZeroUsize::new(count).unwrap()) {
+            let id = BenchmarkId::new(*way, threads);
+            group.bench_function(id, |b| {
+                b.iter(|| assert_eq!(read(black_box(file), threads), expected));
+            });
+        }
+    }
+    group.finish();
+}
+
 /// A way to read, by name.
 type Way = (&'static str, fn(&[u8]) -> Answer);
 
@@ -126,6 +200,9 @@ fn groups(c: &mut Criterion) {
     for group in ["own", "sample", "packed"] {
         if let Some(file) = input(group) {
             bench(c, group, &file);
+            if group == "packed" {
+                bench_shared(c, group, &file);
+            }
         }
     }
 }

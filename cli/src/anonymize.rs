@@ -1,9 +1,8 @@
 //! `etlring anonymize`: the same log without what names people and machines.
 
-use crate::edited::{explain, make};
+use crate::edited::{EditArgs, explain, make};
 use crate::input::open_with;
 use crate::outcome::{Failure, Outcome};
-use crate::output::OutputArgs;
 use crate::schemas::SchemaArgs;
 use crate::text;
 use etlring::edit::{self, Anonymous};
@@ -23,11 +22,8 @@ The length of a text stays, and so do numbers, GUIDs, times and the names of eve
 Records that cannot be decoded are left out, and bytes that no field takes become zero."
 )]
 pub(crate) struct Args {
-    /// Log file; - is standard input
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
     #[command(flatten)]
-    output: OutputArgs,
+    edit: EditArgs,
     /// Only fields of this name, whatever they hold; may be given several times
     #[arg(long, value_name = "NAME")]
     field: Vec<String>,
@@ -43,9 +39,6 @@ pub(crate) struct Args {
     /// Keep what cannot be decoded as it is
     #[arg(long)]
     keep_undecoded: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     schemas: SchemaArgs,
 }
@@ -54,7 +47,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let given = args.schemas.load()?;
     let key = if args.drop { Vec::new() } else { key(args)? };
-    let inputs = open_with(std::slice::from_ref(&args.file), &given)?;
+    let inputs = open_with(std::slice::from_ref(&args.edit.log.file), &given)?;
     let input = &inputs[0];
     let mut what = Anonymous::default();
     what.fields = args.field.clone();
@@ -67,13 +60,13 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
             fill(&key, old, new);
         }
     };
-    let mut paths = vec![args.file.as_path()];
+    let mut paths = vec![args.edit.log.file.as_path()];
     paths.extend(args.key.as_deref());
     let schemas = args.schemas.paths();
     paths.extend(schemas.iter().map(PathBuf::as_path));
-    make(&inputs, &paths, &args.output, args.json, |out| {
+    make(&inputs, &paths, &args.edit.output, args.edit.log.json, |out| {
         edit::anonymize(&input.trace, out, input.decoder(), &what, &mut replace)
-            .map_err(|error| explain(error, &inputs, &args.output))
+            .map_err(|error| explain(error, &inputs, &args.edit.output))
     })
 }
 

@@ -1,13 +1,11 @@
 //! `etlring cut`: the records of a stretch of time as a log of their own.
 
-use crate::edited::{explain, make};
+use crate::edited::{EditArgs, explain, make};
 use crate::input::open_all;
 use crate::outcome::{Failure, Outcome};
-use crate::output::OutputArgs;
 use crate::select::{Moment, moment};
 use etlring::edit::{self, Keep};
 use etlring::format::FileTime;
-use std::path::PathBuf;
 
 /// Arguments of `cut`.
 #[derive(Debug, clap::Args)]
@@ -18,11 +16,8 @@ makes one log of them again. Only the buffers of that time are read with --no-me
 the others are looked through for what the records are decoded with."
 )]
 pub(crate) struct Args {
-    /// Log file; - is standard input
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
     #[command(flatten)]
-    output: OutputArgs,
+    edit: EditArgs,
     /// From this time on: RFC 3339, in UTC if it names no zone, or seconds from the start of the
     /// log
     #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
@@ -33,14 +28,11 @@ pub(crate) struct Args {
     /// Leave out records of other times even if some are decoded with them
     #[arg(long)]
     no_metadata: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
 }
 
 /// Runs `cut`.
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
-    let inputs = open_all(std::slice::from_ref(&args.file))?;
+    let inputs = open_all(std::slice::from_ref(&args.edit.log.file))?;
     let trace = &inputs[0].trace;
     let start = trace.logfile().start_time();
     let from = args.from.map_or(FileTime(i64::MIN), |moment| moment.resolve(start));
@@ -49,7 +41,8 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
         return Err(Failure::new("--from lies after --to; give the earlier time first"));
     }
     let keep = Keep { metadata: !args.no_metadata };
-    make(&inputs, &[&args.file], &args.output, args.json, |out| {
-        edit::cut(trace, out, keep, from, to).map_err(|error| explain(error, &inputs, &args.output))
+    make(&inputs, &[&args.edit.log.file], &args.edit.output, args.edit.log.json, |out| {
+        edit::cut(trace, out, keep, from, to)
+            .map_err(|error| explain(error, &inputs, &args.edit.output))
     })
 }

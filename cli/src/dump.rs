@@ -10,6 +10,7 @@ use crate::schemas::SchemaArgs;
 use crate::select::SelectArgs;
 use crate::stacks::Joiner;
 use crate::text::{self, Colors, Times, escaped};
+use crate::threads::ThreadArgs;
 use crate::walk::{Flow, Found, Order, walk};
 use clap::ValueEnum;
 use etlring::codec::{LossRecord, RecordHeader, RecordView};
@@ -41,6 +42,8 @@ pub(crate) struct Args {
     /// at all
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
+    #[command(flatten)]
+    threads: ThreadArgs,
     #[command(flatten)]
     show: ShowArgs,
 }
@@ -89,7 +92,8 @@ pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
             "--payload has no place in the elements of xml; give --format jsonl or csv",
         ));
     }
-    let inputs = open_with(&args.files, &show.schemas.load()?)?;
+    let mut inputs = open_with(&args.files, &show.schemas.load()?)?;
+    args.threads.give(&mut inputs)?;
     let start = inputs.iter().map(|input| input.trace.logfile().start_time()).min();
     let selection = show.select.resolve(start.unwrap_or_default())?;
     let stdout = std::io::stdout();

@@ -1,6 +1,6 @@
 //! What the subcommands that make a new log have in common: its writing and what is said of it.
 
-use crate::input::Input;
+use crate::input::{Input, OneLog};
 use crate::json::report;
 use crate::outcome::{Failure, Outcome, complain};
 use crate::output::{Output, OutputArgs};
@@ -10,6 +10,15 @@ use serde_json::json;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+
+/// Arguments of subcommands that make a new log of one.
+#[derive(Debug, clap::Args)]
+pub(crate) struct EditArgs {
+    #[command(flatten)]
+    pub(crate) log: OneLog,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
 
 /// Makes the output with `edit` and says what came of it.
 pub(crate) fn make(

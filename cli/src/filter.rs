@@ -1,10 +1,9 @@
 //! `etlring filter`: some records of a log as a log of their own.
 
-use crate::edited::{explain, make};
+use crate::edited::{EditArgs, explain, make};
 use crate::input::open_with;
 use crate::names::Names;
 use crate::outcome::{Failure, Outcome};
-use crate::output::OutputArgs;
 use crate::schemas::SchemaArgs;
 use crate::select::SelectArgs;
 use etlring::edit::{self, Keep};
@@ -18,11 +17,8 @@ use std::path::PathBuf;
 names that the chosen records are decoded with stay in the log; --no-metadata leaves them out."
 )]
 pub(crate) struct Args {
-    /// Log file; - is standard input
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
     #[command(flatten)]
-    output: OutputArgs,
+    edit: EditArgs,
     /// Leave out records that were not chosen even if others are decoded with them
     #[arg(long)]
     no_metadata: bool,
@@ -38,7 +34,7 @@ pub(crate) struct Args {
 /// Runs `filter`.
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let decoder = args.schemas.load()?;
-    let inputs = open_with(std::slice::from_ref(&args.file), &decoder)?;
+    let inputs = open_with(std::slice::from_ref(&args.edit.log.file), &decoder)?;
     let input = &inputs[0];
     let selection = args.select.resolve(input.trace.logfile().start_time())?;
     let mut names = Names::default();
@@ -50,13 +46,13 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     }
     let keep = Keep { metadata: !args.no_metadata };
     let schemas = args.schemas.paths();
-    let mut paths = vec![args.file.as_path()];
+    let mut paths = vec![args.edit.log.file.as_path()];
     paths.extend(schemas.iter().map(PathBuf::as_path));
-    let made = make(&inputs, &paths, &args.output, args.json, |out| {
+    let made = make(&inputs, &paths, &args.edit.output, args.edit.log.json, |out| {
         edit::filter(&input.trace, out, keep, |_, view, time| {
             selection.takes(view, time, &mut names, input)
         })
-        .map_err(|error| explain(error, &inputs, &args.output))
+        .map_err(|error| explain(error, &inputs, &args.edit.output))
     })?;
     selection.complain_of_unseen();
     Ok(made)

@@ -1,6 +1,6 @@
 //! `etlring info`: what a log file says of itself, and what its buffers say.
 
-use crate::input::{Input, open};
+use crate::input::{Input, OneLog, open};
 use crate::json::report;
 use crate::loss::Losses;
 use crate::outcome::{Failure, Outcome};
@@ -13,29 +13,24 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write;
-use std::path::PathBuf;
 
 /// Arguments of `info`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: etlring info boot.etl")]
 pub(crate) struct Args {
-    /// Log file; - is standard input
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    log: OneLog,
 }
 
 /// Runs `info`.
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
-    let input = open(&args.file)?;
+    let input = open(&args.log.file)?;
     let mut complaints = Complaints::default();
     for error in input.trace.damage() {
         complaints.add(&input, error);
     }
     let found = Found::of(&input, &mut complaints);
-    let text = if args.json { found.json(&input) } else { found.text(&input) };
+    let text = if args.log.json { found.json(&input) } else { found.text(&input) };
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(complaints.outcome())
 }

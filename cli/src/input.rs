@@ -13,13 +13,27 @@ use etlring::schema::stacks::StackKeys;
 use std::cell::OnceCell;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+
+/// Arguments of subcommands that look at one log.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OneLog {
+    /// Log file; - is standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// A log file and the name it goes by in messages.
 #[derive(Debug)]
 pub(crate) struct Input {
     pub(crate) name: String,
     pub(crate) trace: Trace<FileOrBytes>,
+    /// Threads that were asked for; see [`threads`](Self::threads).
+    pub(crate) threads: Option<NonZeroUsize>,
     /// Knows what the user gave.
     given: Decoder,
     learned: OnceCell<Learned>,
@@ -34,7 +48,7 @@ struct Learned {
 
 impl Input {
     fn new(name: String, trace: Trace<FileOrBytes>) -> Self {
-        Self { name, trace, given: Decoder::new(), learned: OnceCell::new() }
+        Self { name, trace, threads: None, given: Decoder::new(), learned: OnceCell::new() }
     }
 
     /// A part of a log, whose records are decoded with what `given` knows, too.
@@ -80,13 +94,15 @@ impl Input {
 
     /// Shows every record, in the order of the file.
     pub(crate) fn each_record(&self, mut each: impl FnMut(RawRecord<'_>)) {
-        let mut records = self.trace.records();
-        while let Some(record) = records.next() {
-            // Damage is named by the walk that shows the records.
-            if let Ok(record) = record {
-                each(record.raw());
+        self.trace.read_ahead(self.threads(), |ahead| {
+            let mut records = ahead.records();
+            while let Some(record) = records.next() {
+                // Damage is named by the walk that shows the records.
+                if let Ok(record) = record {
+                    each(record.raw());
+                }
             }
-        }
+        });
     }
 
     /// Says that `count` things were more than is kept.

@@ -135,6 +135,17 @@ impl Losses {
         sum.times = widest(Some(sum.times), times);
     }
 
+    /// Takes in what the records of another part of the log told.
+    pub(crate) fn join(&mut self, other: &Self) {
+        for (key, more) in &other.causes {
+            let none = Sum { count: 0, records: 0, times: more.times };
+            let sum = self.causes.entry(*key).or_insert(none);
+            sum.count += more.count;
+            sum.records += more.records;
+            sum.times = widest(Some(sum.times), more.times);
+        }
+    }
+
     /// What the loss records add up to.
     pub(crate) fn told(&self, what: Lost) -> u64 {
         let causes = self.causes.iter().filter(|((lost, _), _)| *lost == what);

@@ -9,6 +9,7 @@
 //! | [`output`] | the file that a subcommand makes; [`edited`] a new log in it |
 //! | [`walk`] | records in the order asked for, damage on stderr |
 //! | [`names`] | of providers and events; [`stacks`] the stacks of events |
+//! | [`threads`] | how many threads read |
 //! | [`text`] | times, sizes, escapes, colour; [`json`] the same for JSON |
 //! | [`sessions`] | sessions of other processes |
 //! | [`kinds`] | records counted by what their headers say |
@@ -43,6 +44,7 @@ mod stacks;
 mod stats;
 mod tail;
 mod text;
+mod threads;
 mod verify;
 mod walk;
 

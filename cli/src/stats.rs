@@ -13,6 +13,7 @@ use crate::outcome::{Failure, Outcome};
 use crate::schemas::SchemaArgs;
 use crate::select::SelectArgs;
 use crate::text::{self, count, counted, escaped, size, span};
+use crate::threads::ThreadArgs;
 use crate::walk::{Flow, Found, Order, walk_again, walk_seeing};
 use etlring::codec::{RawRecord, RecordKind, RecordView, TickClock};
 use etlring::format::{FileTime, Guid};
@@ -39,6 +40,8 @@ pub(crate) struct Args {
     #[arg(long)]
     decode: bool,
     #[command(flatten)]
+    threads: ThreadArgs,
+    #[command(flatten)]
     schemas: SchemaArgs,
     #[command(flatten)]
     select: SelectArgs,
@@ -51,7 +54,8 @@ const WIDTH: usize = 52;
 
 /// Runs `stats`.
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
-    let inputs = open_with(&args.files, &args.schemas.load()?)?;
+    let mut inputs = open_with(&args.files, &args.schemas.load()?)?;
+    args.threads.give(&mut inputs)?;
     let start = inputs.iter().map(|input| input.trace.logfile().start_time()).min();
     let start = start.unwrap_or_default();
     let selection = args.select.resolve(start)?;

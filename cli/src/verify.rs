@@ -1,44 +1,46 @@
 //! `etlring verify`: every buffer and record looked at, each fault named with its place.
 
-use crate::input::{Input, open};
+use crate::input::{Input, OneLog, open};
 use crate::json::report;
 use crate::loss::Losses;
 use crate::outcome::{Failure, Outcome, complain};
 use crate::text::{count, counted, escaped};
-use etlring::codec::Lost;
+use crate::threads::ThreadArgs;
 use etlring::codec::checksum::State;
+use etlring::codec::{Lost, TickClock};
 use etlring::format::{BufferState, LogFileMode};
-use etlring::reader::{BufferEntry, ReadError};
+use etlring::reader::{BufferEntry, Cursor, FileOrBytes, ReadError, Trace};
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::io::Write;
-use std::path::PathBuf;
 
 /// Arguments of `verify`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: etlring verify service.etl")]
 pub(crate) struct Args {
-    /// Log file; - is standard input
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    log: OneLog,
+    #[command(flatten)]
+    threads: ThreadArgs,
 }
+
+type Records<'t> = Cursor<'t, FileOrBytes>;
 
 /// Runs `verify`.
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
-    let input = open(&args.file)?;
+    let mut input = open(&args.log.file)?;
+    args.threads.give(std::slice::from_mut(&mut input))?;
     let mut report = Report::default();
-    report.losses.add_log(&input);
+    let looked = report.look(&input);
     report.structure(&input);
-    report.checksums(&input);
-    report.lanes(&input);
+    report.checksums(&looked);
+    report.lanes(&input, &looked);
     report.counts(&input);
     report.faults.sort_by_key(|fault| (fault.in_ring, fault.position));
 
-    let text = if args.json { report.json(&input) } else { report.text(&input) };
+    let text = if args.log.json { report.json(&input) } else { report.text(&input) };
     std::io::stdout().write_all(text.as_bytes())?;
     if let Some(first) = report.faults.first() {
         let n = report.faults.len();
@@ -54,8 +56,92 @@ fn is_free(buffer: &BufferEntry) -> bool {
     buffer.state == BufferState::FREE && buffer.filled_bytes <= 72
 }
 
-/// Something that is not as it should be.
+/// What one buffer says, without what lies around it.
 #[derive(Debug)]
+struct Looked {
+    checksum: Result<State, ReadError>,
+    records: u64,
+    wrong: Vec<Wrong>,
+    /// Its first and last record with a stamp.
+    first: Option<Stamped>,
+    last: Option<Stamped>,
+    /// How many of `wrong` were found before the stamp of that first one.
+    wrong_before_first: usize,
+}
+
+#[derive(Debug)]
+enum Wrong {
+    Damage(ReadError),
+    Fault(Fault),
+}
+
+/// A record with a stamp.
+#[derive(Clone, Copy, Debug)]
+struct Stamped {
+    ticks: u64,
+    position: u64,
+    lane: u16,
+}
+
+/// The fault that the later of two records of a lane has the earlier stamp.
+fn backwards(one: Stamped, next: Stamped) -> Option<Fault> {
+    let what = || {
+        let (ticks, lane, before) = (next.ticks, next.lane, one.ticks);
+        format!("ticks {ticks} of lane {lane} come after {before} at {:#x}", one.position)
+    };
+    (next.ticks < one.ticks).then(|| Fault::new("time", next.position, what()))
+}
+
+impl Looked {
+    /// Looks at a buffer, and at what its records say of losses.
+    fn at(trace: &Trace<FileOrBytes>, index: usize, records: &mut Records<'_>) -> (Self, Losses) {
+        let mut looked = Self {
+            checksum: trace.verify_checksum(index),
+            records: 0,
+            wrong: Vec::new(),
+            first: None,
+            last: None,
+            wrong_before_first: 0,
+        };
+        let mut losses = Losses::default();
+        if !is_free(&trace.buffers()[index]) {
+            looked.walk(trace.clock(), records, &mut losses);
+        }
+        (looked, losses)
+    }
+
+    fn walk(&mut self, clock: TickClock, records: &mut Records<'_>, losses: &mut Losses) {
+        while let Some(record) = records.next() {
+            let viewed = record.and_then(|record| Ok((record, record.view()?)));
+            let (record, view) = match viewed {
+                Ok(both) => both,
+                Err(error) => {
+                    self.wrong.push(Wrong::Damage(error));
+                    continue;
+                }
+            };
+            self.records += 1;
+            losses.add_record(&view, clock);
+            if let Some(error) = view.items().find_map(Result::err) {
+                let fault = Fault::new("structure", record.position(), error.to_string());
+                self.wrong.push(Wrong::Fault(fault));
+            }
+            let Some(ticks) = view.ticks() else { continue };
+            let this = Stamped { ticks, position: record.position(), lane: record.lane() };
+            match self.last {
+                None => {
+                    self.first = Some(this);
+                    self.wrong_before_first = self.wrong.len();
+                }
+                Some(last) => self.wrong.extend(backwards(last, this).map(Wrong::Fault)),
+            }
+            self.last = Some(this);
+        }
+    }
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug)]
 struct Fault {
     /// The position is one of the ring beside the log.
     in_ring: bool,
@@ -65,6 +151,10 @@ struct Fault {
 }
 
 impl Fault {
+    fn new(check: &'static str, position: u64, what: impl Into<String>) -> Self {
+        Self { in_ring: false, position, check, what: what.into() }
+    }
+
     fn place(&self) -> String {
         let file = if self.in_ring { "ring " } else { "" };
         format!("{file}position {:#x}", self.position)
@@ -84,7 +174,7 @@ struct Report {
 
 impl Report {
     fn fault(&mut self, check: &'static str, position: u64, what: impl Into<String>) {
-        self.faults.push(Fault { in_ring: false, position, check, what: what.into() });
+        self.faults.push(Fault::new(check, position, what));
     }
 
     fn damage(&mut self, check: &'static str, error: &ReadError) {
@@ -107,18 +197,46 @@ impl Report {
         }
     }
 
-    fn checksums(&mut self, input: &Input) {
-        for index in 0..input.trace.buffers().len() {
-            match input.trace.verify_checksum(index) {
+    /// Looks at all buffers, each by itself.
+    fn look(&mut self, input: &Input) -> Vec<Looked> {
+        self.losses.add_log(input);
+        let mut all = Vec::new();
+        let trace = &input.trace;
+        let buffers = 0..trace.buffers().len();
+        let look = |(): &mut (), index: usize, records: &mut Records<'_>| {
+            Looked::at(trace, index, records)
+        };
+        let done = input.trace.par_buffers(
+            buffers,
+            input.threads(),
+            || (),
+            look,
+            |_, looked| {
+                let (looked, losses) = looked;
+                self.records += looked.records;
+                self.losses.join(&losses);
+                all.push(looked);
+                Ok::<(), Infallible>(())
+            },
+        );
+        match done {
+            Ok(()) => all,
+            Err(never) => match never {},
+        }
+    }
+
+    fn checksums(&mut self, looked: &[Looked]) {
+        for buffer in looked {
+            match &buffer.checksum {
                 Ok(State::Valid { .. }) => self.checksums += 1,
                 Ok(State::Absent) => {}
-                Err(error) => self.damage("checksum", &error),
+                Err(error) => self.damage("checksum", error),
             }
         }
     }
 
     /// Sequence numbers, records and times of each lane, its buffers by sequence number.
-    fn lanes(&mut self, input: &Input) {
+    fn lanes(&mut self, input: &Input, looked: &[Looked]) {
         let buffers = input.trace.buffers();
         let mut lanes: BTreeMap<(u16, bool), Vec<usize>> = BTreeMap::new();
         for (index, buffer) in buffers.iter().enumerate() {
@@ -143,7 +261,7 @@ impl Report {
                     self.fault("sequence", next.position, what);
                 }
             }
-            self.lane(input, order);
+            self.lane(order.iter().map(|index| &looked[*index]));
         }
         self.lanes =
             lanes.keys().map(|(lane, _)| lane).collect::<std::collections::BTreeSet<_>>().len();
@@ -174,37 +292,24 @@ impl Report {
         }
     }
 
-    fn lane(&mut self, input: &Input, order: &[usize]) {
-        let mut latest: Option<(u64, u64)> = None;
-        for &index in order {
-            let mut records = input.trace.records_of(index..index + 1);
-            while let Some(record) = records.next() {
-                let viewed = record.and_then(|record| Ok((record, record.view()?)));
-                let (record, view) = match viewed {
-                    Ok(both) => both,
-                    Err(error) => {
-                        self.damage("structure", &error);
-                        continue;
-                    }
-                };
-                self.records += 1;
-                self.losses.add_record(&view, input.trace.clock());
-                if let Some(error) = view.items().find_map(Result::err) {
-                    self.fault("structure", record.position(), error.to_string());
+    /// What is wrong in the buffers of a lane, and from one to the next.
+    fn lane<'l>(&mut self, order: impl Iterator<Item = &'l Looked>) {
+        let mut latest = None;
+        for buffer in order {
+            let between = latest.zip(buffer.first).and_then(|(one, next)| backwards(one, next));
+            for (place, wrong) in buffer.wrong.iter().enumerate() {
+                if place == buffer.wrong_before_first {
+                    self.faults.extend(between.clone());
                 }
-                let Some(ticks) = view.ticks() else { continue };
-                match latest {
-                    Some((before, position)) if ticks < before => {
-                        let what = format!(
-                            "ticks {ticks} of lane {} come after {before} at {position:#x}",
-                            record.lane()
-                        );
-                        self.fault("time", record.position(), what);
-                    }
-                    _ => {}
+                match wrong {
+                    Wrong::Damage(error) => self.damage("structure", error),
+                    Wrong::Fault(fault) => self.faults.push(fault.clone()),
                 }
-                latest = Some((ticks, record.position()));
             }
+            if buffer.wrong_before_first >= buffer.wrong.len() {
+                self.faults.extend(between);
+            }
+            latest = buffer.last.or(latest);
         }
     }
 

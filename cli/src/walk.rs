@@ -151,11 +151,17 @@ fn in_file_order(
     visit: &mut impl FnMut(usize, Result<Record<'_>, ReadError>) -> Flow,
 ) -> Result<(), Failure> {
     for (file, input) in inputs.iter().enumerate() {
-        let mut records = input.trace.records();
-        while let Some(record) = records.next() {
-            if visit(file, record)?.is_break() {
-                return Ok(());
+        let flow: Flow = input.trace.read_ahead(input.threads(), |ahead| {
+            let mut records = ahead.records();
+            while let Some(record) = records.next() {
+                if visit(file, record)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
             }
+            Ok(ControlFlow::Continue(()))
+        });
+        if flow?.is_break() {
+            break;
         }
     }
     Ok(())
@@ -167,16 +173,18 @@ fn in_time_order(
     visit: &mut impl FnMut(usize, Result<Record<'_>, ReadError>) -> Flow,
 ) -> Result<(), Failure> {
     if let [input] = inputs {
-        let mut records = input.trace.by_time();
-        if let Some(from) = from {
-            records = records.seek(from);
-        }
-        while let Some(record) = records.next() {
-            if visit(0, record)?.is_break() {
-                break;
+        return input.trace.read_ahead(input.threads(), |ahead| {
+            let mut records = ahead.by_time();
+            if let Some(from) = from {
+                records = records.seek(from);
             }
-        }
-        return Ok(());
+            while let Some(record) = records.next() {
+                if visit(0, record)?.is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        });
     }
     let mut records = MergeMany::new(inputs.iter().map(|input| &input.trace));
     if let Some(from) = from {

@@ -1,7 +1,7 @@
 //! The same records in buffers packed anew, or unpacked.
 //!
-//! Several threads take buffers in turn and pack them; the caller's writes them, in the order of the
-//! file, and packs too while it waits. How far they may be ahead: [`Trace::par_buffers`].
+//! Several threads take buffers in turn and pack them; the caller's writes them, in the order of
+//! the file, and packs too while it waits. How far they may be ahead: [`Trace::par_buffers`].
 
 use super::draft::{Draft, Form};
 use super::writer::{Head, LogWriter, first_data, redraft};

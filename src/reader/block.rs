@@ -96,6 +96,39 @@ impl<'t> Block<'t> {
         *self = Self::default();
     }
 
+    /// Takes over what another block, which only unpacks, has unpacked, and gives its own memory
+    /// for it.
+    pub(crate) fn exchange(&mut self, other: Block<'static>) -> Block<'static> {
+        self.clear();
+        let owned = std::mem::replace(&mut self.owned, other.owned);
+        self.len = other.len;
+        Block { owned, ..Block::default() }
+    }
+
+    /// Takes the memory from whatever core used it last. Unpacking would wait for it line by line,
+    /// since it reads again what it has just written; to write it front to back waits for many
+    /// lines at once.
+    pub(crate) fn own(&mut self) {
+        self.owned.fill(0);
+    }
+
+    /// [`load`](Self::load) of a compressed buffer of the file, which never borrows.
+    pub(crate) fn unpack_of<S: Source>(
+        &mut self,
+        trace: &Trace<S>,
+        entry: &BufferEntry,
+    ) -> Option<ReadError> {
+        self.clear();
+        let most_unpacked = trace.most_unpacked();
+        if let Some(bytes) = trace.source().as_slice() {
+            return self.unpack(body(bytes, entry), entry, most_unpacked);
+        }
+        let mut stream = Block::default();
+        let failed = stream.read(trace.source(), entry);
+        let damaged = self.unpack(stream.bytes(), entry, most_unpacked);
+        failed.or(damaged)
+    }
+
     /// Takes the records of the buffer `entry`. What is whole is there afterwards, even if there
     /// is an error too.
     pub(crate) fn load<S: Source>(
@@ -108,20 +141,15 @@ impl<'t> Block<'t> {
             self.borrowed = Some(copied);
             return None;
         }
-        let (source, most_unpacked) = (trace.source(), trace.most_unpacked());
-        match (source.as_slice(), entry.is_compressed()) {
-            (Some(bytes), false) => {
+        if entry.is_compressed() {
+            return self.unpack_of(trace, entry);
+        }
+        match trace.source().as_slice() {
+            Some(bytes) => {
                 self.borrowed = Some(body(bytes, entry));
                 None
             }
-            (Some(bytes), true) => self.unpack(body(bytes, entry), entry, most_unpacked),
-            (None, false) => self.read(source, entry),
-            (None, true) => {
-                let mut stream = Block::default();
-                let failed = stream.read(source, entry);
-                let damaged = self.unpack(stream.bytes(), entry, most_unpacked);
-                failed.or(damaged)
-            }
+            None => self.read(trace.source(), entry),
         }
     }
 

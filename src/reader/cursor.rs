@@ -3,6 +3,7 @@
 use crate::codec::{RawRecord, RecordKind, align8};
 use crate::reader::{
     BufferEntry, ReadError, Record, Source, Trace,
+    ahead::{Line, Loader},
     block::{Block, offset},
 };
 use std::ops::Range;
@@ -14,6 +15,8 @@ use std::ops::Range;
 pub struct Cursor<'t, S> {
     trace: &'t Trace<S>,
     block: Block<'t>,
+    line: Option<&'t Line>,
+    loader: Loader<'t>,
     /// Where the next record starts in the block.
     at: usize,
     /// What the index knows of the buffer that the block holds.
@@ -26,8 +29,19 @@ pub struct Cursor<'t, S> {
 
 impl<'t, S: Source> Cursor<'t, S> {
     pub(crate) fn new(trace: &'t Trace<S>, buffers: Range<usize>) -> Self {
-        let (begun, end) = (buffers.start, buffers.end);
-        Self { trace, block: Block::default(), at: 0, entry: None, begun, end }
+        Self::ahead(trace, None, buffers)
+    }
+
+    /// With threads that unpack buffers ahead, if there are any.
+    pub(super) fn ahead(
+        trace: &'t Trace<S>,
+        line: Option<&'t Line>,
+        buffers: Range<usize>,
+    ) -> Self {
+        let (block, loader) = (Block::default(), Loader::default());
+        let mut cursor = Self { trace, block, line, loader, at: 0, entry: None, begun: 0, end: 0 };
+        cursor.go_to(buffers);
+        cursor
     }
 
     pub(crate) fn trace(&self) -> &'t Trace<S> {
@@ -40,6 +54,10 @@ impl<'t, S: Source> Cursor<'t, S> {
         self.block.clear();
         (self.at, self.entry) = (0, None);
         (self.begun, self.end) = (buffers.start, buffers.end);
+        if self.line.is_some() {
+            let last = self.end.min(self.trace.buffers().len());
+            self.loader = Loader::of(self.line, self.trace, self.begun..last);
+        }
     }
 
     /// The next record, or what is wrong at this place; records behind the damage still follow.
@@ -84,8 +102,9 @@ impl<'t, S: Source> Cursor<'t, S> {
     #[cold]
     fn next_buffer(&mut self) -> Option<Option<ReadError>> {
         let entry = self.trace.buffers().get(self.begun).filter(|_| self.begun < self.end)?;
-        self.begun = self.begun.saturating_add(1);
+        let index = self.begun;
+        self.begun = index.saturating_add(1);
         (self.entry, self.at) = (Some(entry), 0);
-        Some(self.block.load(self.trace, entry))
+        Some(self.loader.load(&mut self.block, self.trace, index, entry))
     }
 }

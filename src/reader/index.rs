@@ -88,6 +88,11 @@ impl BufferEntry {
         self.flags.has(BufferFlags::COMPRESSED)
     }
 
+    /// Whether its records have to be unpacked from the file: a copy has them plain.
+    pub(crate) fn is_packed_in_file(&self) -> bool {
+        self.is_compressed() && self.copy_number == 0
+    }
+
     /// Damage in it; the error's offset counts from its start.
     pub(crate) fn damage(&self, error: FormatError) -> ReadError {
         let damage = if self.is_compressed() {

@@ -37,12 +37,12 @@ use crate::codec::{RawRecord, RecordKind, Stamped, align8};
 use crate::format::FileTime;
 use crate::reader::{
     BufferEntry, ReadError, Record, Source, Trace,
+    ahead::{Line, Loader},
+    asides::{Aside, Asides, first_untimed},
     block::{self, Block, offset},
     record,
     waiting::{END, Key, Waiting, key, lane_of, ticks_of},
 };
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 
 /// Memory that blocks of lanes other than the current one may hold together.
 const MOST_OWNED_BYTES: usize = 1 << 30;
@@ -53,6 +53,8 @@ const MOST_OWNED_BYTES: usize = 1 << 30;
 #[derive(Debug)]
 pub struct Merge<'t, S> {
     trace: &'t Trace<S>,
+    line: Option<&'t Line>,
+    loader: Loader<'t>,
     lanes: Vec<Lane<'t>>,
     /// The lane that was yielded from last; [`NO_LANE`] if that was none.
     current: usize,
@@ -109,7 +111,12 @@ pub(crate) enum Settled {
 
 impl<'t, S: Source> Merge<'t, S> {
     pub(crate) fn new(trace: &'t Trace<S>) -> Self {
-        Self::starting(trace, None)
+        Self::ahead(trace, None)
+    }
+
+    /// With threads that unpack buffers ahead, if there are any.
+    pub(super) fn ahead(trace: &'t Trace<S>, line: Option<&'t Line>) -> Self {
+        Self::starting(trace, line, None)
     }
 
     /// Only records at or after `time`; buffers that end before it are passed over whole.
@@ -118,7 +125,7 @@ impl<'t, S: Source> Merge<'t, S> {
     /// may be missed.
     #[must_use]
     pub fn seek(self, time: FileTime) -> Self {
-        Self::starting(self.trace, Some(time))
+        Self::starting(self.trace, self.line, Some(time))
     }
 
     /// The next record in time, or damage that was met on the way; records still follow it.
@@ -132,9 +139,11 @@ impl<'t, S: Source> Merge<'t, S> {
         }
     }
 
-    fn starting(trace: &'t Trace<S>, from: Option<FileTime>) -> Self {
+    fn starting(trace: &'t Trace<S>, line: Option<&'t Line>, from: Option<FileTime>) -> Self {
         let mut merge = Self {
             trace,
+            line,
+            loader: Loader::default(),
             lanes: lanes_of(trace.buffers()),
             current: NO_LANE,
             waiting: Waiting::new(std::iter::empty()),
@@ -147,9 +156,27 @@ impl<'t, S: Source> Merge<'t, S> {
         for lane in 0..merge.lanes.len() {
             merge.survey(lane);
         }
+        if line.is_some() {
+            merge.loader = Loader::of(line, trace, merge.plan().into_iter());
+        }
         // A lane waits with the least key until it is looked at for the first time.
         merge.waiting = Waiting::new((0..merge.lanes.len()).map(|lane| key(0, lane)));
         merge
+    }
+
+    /// The buffers in about the order in which they are needed: the first one of each lane at once,
+    /// the others when they start.
+    fn plan(&self) -> Vec<usize> {
+        let mut plan = Vec::new();
+        for lane in &self.lanes {
+            let turns = lane.turns.get(lane.turn..).unwrap_or_default();
+            plan.extend(turns.iter().enumerate().map(|(rank, turn)| {
+                let stamp = || self.trace.buffers().get(turn.buffer).map(|entry| entry.time_stamp);
+                (rank > 0, turn.first_ticks.or_else(stamp), turn.buffer)
+            }));
+        }
+        plan.sort_unstable();
+        plan.into_iter().map(|(_, _, buffer)| buffer).collect()
     }
 
     pub(crate) fn trace(&self) -> &'t Trace<S> {
@@ -361,7 +388,7 @@ impl<'t, S: Source> Merge<'t, S> {
         lane.entry = Some(entry);
 
         let before = lane.block.owned_bytes();
-        let error = lane.block.load(self.trace, entry);
+        let error = self.loader.load(&mut lane.block, self.trace, turn.buffer, entry);
         let owned = self.owned_bytes.saturating_add(lane.block.owned_bytes());
         self.owned_bytes = owned.saturating_sub(before);
         (lane.buffer, lane.at, lane.aside) = (turn.buffer, 0, turn.aside);
@@ -386,7 +413,7 @@ impl<'t, S: Source> Merge<'t, S> {
             return;
         }
         let (stamp, sequence) = (entry.time_stamp, entry.sequence);
-        self.asides.heap.push(Reverse(Aside { stamp, lane, sequence, offset, buffer }));
+        self.asides.put(Aside { stamp, lane, sequence, offset, buffer });
     }
 
     /// Finds where each buffer of a lane starts in time, and the buffers whose untimed records
@@ -491,11 +518,11 @@ impl Lane<'_> {
 
 /// A record as places in the block of its lane.
 #[derive(Clone, Copy, Debug)]
-struct Head {
-    kind: RecordKind,
-    start: usize,
-    size: usize,
-    ticks: u64,
+pub(super) struct Head {
+    pub(super) kind: RecordKind,
+    pub(super) start: usize,
+    pub(super) size: usize,
+    pub(super) ticks: u64,
 }
 
 impl Default for Head {
@@ -506,7 +533,7 @@ impl Default for Head {
 
 impl Head {
     #[inline]
-    fn raw<'b>(&self, bytes: &'b [u8]) -> Option<RawRecord<'b>> {
+    pub(super) fn raw<'b>(&self, bytes: &'b [u8]) -> Option<RawRecord<'b>> {
         let bytes = bytes.get(self.start..self.start.saturating_add(self.size))?;
         Some(RawRecord { kind: self.kind, offset: offset(self.start), bytes })
     }
@@ -550,69 +577,4 @@ fn first_turn(turns: &[Turn], from_ticks: u64) -> usize {
     }
     let later = turns.iter().rposition(|turn| turn.first_ticks.is_some_and(|t| t < from_ticks));
     later.unwrap_or(0)
-}
-
-/// Records without a time stamp, waiting for the time of their buffer.
-#[derive(Debug, Default)]
-struct Asides<'t> {
-    heap: BinaryHeap<Reverse<Aside>>,
-    block: Block<'t>,
-    /// The buffer that the block holds.
-    loaded: Option<usize>,
-    /// The record taken last.
-    taken: Option<(usize, Head)>,
-}
-
-/// The untimed records of one buffer, from one of them on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Aside {
-    stamp: u64,
-    lane: usize,
-    sequence: i64,
-    offset: usize,
-    buffer: usize,
-}
-
-impl<'t> Asides<'t> {
-    fn least(&self) -> Option<&Aside> {
-        self.heap.peek().map(|Reverse(aside)| aside)
-    }
-
-    /// Takes the least record out, and puts the next one of its buffer in.
-    fn take<S: Source>(&mut self, trace: &'t Trace<S>) {
-        let Some(Reverse(aside)) = self.heap.pop() else { return };
-        if self.loaded != Some(aside.buffer) {
-            let Some(entry) = trace.buffers().get(aside.buffer) else { return };
-            let _ = self.block.load(trace, entry);
-            self.loaded = Some(aside.buffer);
-        }
-        let bytes = self.block.bytes();
-        let Some(Ok((raw, behind))) = block::record_at(bytes, aside.offset) else { return };
-        let head =
-            Head { kind: raw.kind, start: aside.offset, size: raw.bytes.len(), ticks: aside.stamp };
-        self.taken = Some((aside.buffer, head));
-        if let Some(offset) = first_untimed(bytes, behind) {
-            self.heap.push(Reverse(Aside { offset, ..aside }));
-        }
-    }
-
-    fn record<'a, S>(&'a self, trace: &'a Trace<S>) -> Option<Record<'a>>
-    where
-        S: Source,
-    {
-        let (buffer, head) = self.taken?;
-        let raw = head.raw(self.block.bytes())?;
-        Some(Record::new(raw, trace.buffers().get(buffer)?, buffer))
-    }
-}
-
-/// The first record without a time stamp at or behind `at`.
-fn first_untimed(bytes: &[u8], mut at: usize) -> Option<usize> {
-    while let Some(Ok((raw, behind))) = block::record_at(bytes, at) {
-        if record::ticks(&raw).is_none() {
-            return Some(at);
-        }
-        at = behind;
-    }
-    None
 }

@@ -15,6 +15,9 @@
 //! A session that was killed leaves a ring file beside its log. [`Trace::open`] reads the two as
 //! one, [`Recovery`] writes them, in whatever state they are, as one finished log.
 //!
+//! Several threads: [`Trace::par_buffers`] shares out work that needs no order,
+//! [`Trace::read_ahead`] unpacks compressed buffers before a cursor comes to them.
+//!
 //! Damage never stops what is whole. What the index found wrong is in [`Trace::damage`]; a cursor
 //! yields a [`ReadError`] where a buffer's records break off and goes on with the next buffer.
 //!
@@ -34,6 +37,8 @@
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod ahead;
+mod asides;
 mod block;
 mod cursor;
 mod error;
@@ -56,6 +61,7 @@ mod sane;
 mod source;
 mod waiting;
 
+pub use ahead::ReadAhead;
 pub use cursor::Cursor;
 pub use error::{Difference, OpenError, ReadError, ReadFault, RingError};
 pub use filter::Filter;

@@ -27,33 +27,25 @@ pub trait Source {
     fn read_at(&self, position: u64, out: &mut [u8]) -> io::Result<usize>;
 }
 
-impl Source for &[u8] {
-    fn size(&self) -> u64 {
-        self.len() as u64
-    }
+macro_rules! in_memory {
+    ($($bytes:ty),*) => {$(
+        impl Source for $bytes {
+            fn size(&self) -> u64 {
+                self.len() as u64
+            }
 
-    fn as_slice(&self) -> Option<&[u8]> {
-        Some(self)
-    }
+            fn as_slice(&self) -> Option<&[u8]> {
+                Some(self)
+            }
 
-    fn read_at(&self, position: u64, out: &mut [u8]) -> io::Result<usize> {
-        Ok(copy_at(self, position, out))
-    }
+            fn read_at(&self, position: u64, out: &mut [u8]) -> io::Result<usize> {
+                Ok(copy_at(self, position, out))
+            }
+        }
+    )*};
 }
 
-impl Source for Bytes {
-    fn size(&self) -> u64 {
-        self.len() as u64
-    }
-
-    fn as_slice(&self) -> Option<&[u8]> {
-        Some(self)
-    }
-
-    fn read_at(&self, position: u64, out: &mut [u8]) -> io::Result<usize> {
-        Ok(copy_at(self, position, out))
-    }
-}
+in_memory!(&[u8], Bytes);
 
 fn copy_at(bytes: &[u8], position: u64, out: &mut [u8]) -> usize {
     let from = usize::try_from(position).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();

@@ -88,16 +88,7 @@ impl Waiting {
             self.exchange_far(key);
             return least;
         }
-        // From the place of the least on, keys that are less move up.
-        let mut place = self.count.wrapping_sub(1);
-        while let Some(next) = self.near.get(place.wrapping_sub(1)).copied() {
-            if next >= key {
-                break;
-            }
-            self.set(place, next);
-            place = place.wrapping_sub(1);
-        }
-        self.set(place, key);
+        self.place(key);
         least
     }
 
@@ -120,6 +111,12 @@ impl Waiting {
             return;
         }
         self.count = self.count.saturating_add(1);
+        self.place(key);
+    }
+
+    /// Puts `key` into the list: from its least end, which is free, keys that are less move there.
+    #[inline]
+    fn place(&mut self, key: Key) {
         let mut place = self.count.wrapping_sub(1);
         while let Some(next) = self.near.get(place.wrapping_sub(1)).copied() {
             if next >= key {

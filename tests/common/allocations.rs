@@ -3,6 +3,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::atomic::{AtomicIsize, Ordering};
 
 struct Counting;
 
@@ -13,6 +14,35 @@ thread_local! {
     static COUNT: Cell<u64> = const { Cell::new(0) };
     static HELD: Cell<isize> = const { Cell::new(0) };
     static PEAK: Cell<isize> = const { Cell::new(0) };
+    static GROUP: Cell<Option<&'static Group>> = const { Cell::new(None) };
+}
+
+/// Threads whose memory is counted together: what one allocates another may free.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    held: AtomicIsize,
+    peak: AtomicIsize,
+}
+
+impl Group {
+    pub(crate) const fn new() -> Self {
+        Self { held: AtomicIsize::new(0), peak: AtomicIsize::new(0) }
+    }
+
+    /// From now on the calling thread counts.
+    pub(crate) fn join(&'static self) {
+        GROUP.set(Some(self));
+    }
+
+    /// The most bytes that its threads held at one time.
+    pub(crate) fn peak(&self) -> isize {
+        self.peak.load(Ordering::SeqCst)
+    }
+
+    fn add(&self, bytes: isize) {
+        let held = self.held.fetch_add(bytes, Ordering::SeqCst) + bytes;
+        self.peak.fetch_max(held, Ordering::SeqCst);
+    }
 }
 
 // SAFETY:
@@ -24,6 +54,9 @@ unsafe impl GlobalAlloc for Counting {
         COUNT.set(COUNT.get() + 1);
         HELD.set(HELD.get() + size(layout));
         PEAK.set(PEAK.get().max(HELD.get()));
+        if let Some(group) = GROUP.get() {
+            group.add(size(layout));
+        }
         // SAFETY:
         // - The caller's promises are passed on.
         unsafe { System.alloc(layout) }
@@ -31,6 +64,9 @@ unsafe impl GlobalAlloc for Counting {
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         HELD.set(HELD.get() - size(layout));
+        if let Some(group) = GROUP.get() {
+            group.add(-size(layout));
+        }
         // SAFETY:
         // - The caller's promises are passed on.
         unsafe { System.dealloc(pointer, layout) }

@@ -15,4 +15,5 @@ mod ring;
 mod samples;
 mod seek;
 mod sources;
+mod threads;
 mod zero_alloc;

@@ -79,6 +79,39 @@ fn logs_are_made_of_logs() {
     refused(&["recompress", text(&log), "--threads", "999", "-o", text(&path("x"))], "--threads");
 }
 
+/// Goal: the number of threads changes nothing that is said. Method: a packed log, whole, damaged
+/// in the middle of its buffers and cut off, under every subcommand that reads with several.
+#[test]
+fn threads_change_nothing() {
+    let (directory, log) = log();
+    let path = |name: &str| directory.path().join(name);
+    let (whole, damaged, cut) = (path("packed.etl"), path("damaged.etl"), path("cut.etl"));
+    ok(&["recompress", text(&log), "-o", text(&whole)]);
+    let mut bytes = fs::read(&whole).unwrap();
+    fs::write(&cut, &bytes[..bytes.len() * 2 / 3]).unwrap();
+    for place in [1, 2, 4].map(|part| bytes.len() * part / 5) {
+        bytes[place..place + 40].fill(0x5A);
+    }
+    fs::write(&damaged, &bytes).unwrap();
+    for (log, status) in [(&whole, 0), (&damaged, 1), (&cut, 1)] {
+        for command in ["stats", "stats --json", "verify", "dump", "dump --order file"] {
+            let said = |threads: &str| {
+                let mut args: Vec<_> = command.split(' ').collect();
+                args.extend(["--threads", threads, text(log)]);
+                let output = etlring(&args);
+                assert_eq!(output.status.code(), Some(status), "{command} {}", log.display());
+                (output.stdout, output.stderr)
+            };
+            let one = said("1");
+            assert!(said("2") == one && said("5") == one, "{command} {}", log.display());
+        }
+    }
+    for command in ["stats", "verify", "dump"] {
+        refused(&[command, text(&whole), "--threads", "999"], "--threads");
+        refused(&[command, text(&whole), "--threads", "0"], "--threads");
+    }
+}
+
 #[test]
 fn nothing_that_is_there_is_touched() {
     let (directory, log) = log();
