@@ -474,13 +474,17 @@ impl Flusher {
         self.outlet.publish();
         self.log.end(&self.totals());
         let counts = self.counts();
+        let is_attached = self.log.owner().is_some();
         if self.log.owner().is_some_and(|owner| owner.end(&counts).is_err()) {
             return;
         }
         if let Some(ring) = &self.ring_file {
             // Everything in it is in the log, or counted as lost.
-            if let Err(error) = ring.remove() {
-                self.shared.note_error(error);
+            match ring.remove() {
+                // The process whose log it is has done so.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && is_attached => {}
+                Err(error) => self.shared.note_error(error),
+                Ok(()) => {}
             }
         }
     }

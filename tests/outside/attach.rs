@@ -63,7 +63,12 @@ pub(crate) fn owner(directory: &Path) -> (Session, PathBuf) {
 
 /// A role of this file in a process of its own, with its words.
 pub(crate) fn role(role: &str, directory: &Path, words: &[&str]) -> Child {
-    let mut command = again(&format!("attach::{role}"), directory);
+    role_of(&format!("attach::{role}"), directory, words)
+}
+
+/// A role of any file.
+pub(crate) fn role_of(role: &str, directory: &Path, words: &[&str]) -> Child {
+    let mut command = again(role, directory);
     command.env("ETLRING_TEST_WORDS", words.join(" "));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
 }
@@ -192,7 +197,7 @@ fn teller() {
 }
 
 /// Numbers that a thread told of.
-fn told(directory: &Path, process: u32, thread: u32) -> Vec<u64> {
+pub(crate) fn told(directory: &Path, process: u32, thread: u32) -> Vec<u64> {
     let bytes = fs::read(directory.join(format!("told.{process}.{thread}"))).unwrap_or_default();
     bytes.chunks_exact(8).map(|n| u64::from_le_bytes(n.try_into().unwrap())).collect()
 }

@@ -5,17 +5,26 @@
 mod attach;
 mod control;
 mod cost;
+#[cfg(target_os = "linux")]
+mod forked;
 mod hostile;
+#[cfg(target_os = "linux")]
+mod killed;
 mod messages;
 mod places;
 mod rogue;
 mod stream;
+#[cfg(target_os = "linux")]
+mod tracer;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 /// Tells a process that it is the one that a test runs in.
 const INSIDE: &str = "ETLRING_TEST_INSIDE";
+
+/// What a line starts with that is to be seen although the test passed.
+const FIGURES: &str = "figures: ";
 
 /// Runs `body` in a process of its own, whose directory of sessions is new and made by the first
 /// session: the place comes from the environment, which threads share.
@@ -28,6 +37,11 @@ fn alone(test: &str, body: impl FnOnce(&Path)) {
     let directory = tempfile::tempdir().unwrap();
     let output = again(test, directory.path()).output().unwrap();
     passed(test, &output);
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        if let Some(at) = line.find(FIGURES) {
+            println!("{}", &line[at..]);
+        }
+    }
 }
 
 /// This program again, for this test or role alone.

@@ -32,6 +32,7 @@ mod ledger;
 mod link;
 mod orphan;
 mod owner;
+mod peer;
 mod wire;
 
 pub(crate) use hub::{Arrived, Hub, Item, Place};

@@ -5,6 +5,7 @@
 //! opened once, when the process is attached, so that no name can be made to lead elsewhere later.
 
 use crate::format::{BufferHeader, BufferState};
+use crate::session::attach::peer::Peer;
 use crate::session::lane::HEADER_BYTES;
 use rustix::fs::{FlockOperation, OFlags, flock};
 use std::fs::{File, OpenOptions};
@@ -99,15 +100,21 @@ impl Orphan {
 
     /// Removes the file: what it held is in the log. Not if its process is alive, since the file is
     /// then still its own.
-    pub(crate) fn remove(&self) {
+    pub(crate) fn remove(&self, peer: &Peer) {
         let until = Instant::now() + ENDS;
-        // The process holds a lock on it for as long as it lives.
-        while flock(&self.file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        // The process holds a lock on it for as long as it lives, or a child does that it forked.
+        let locked = || flock(&self.file, FlockOperation::NonBlockingLockExclusive).is_ok();
+        while !peer.is_dead() && !locked() {
             if Instant::now() >= until {
                 return;
             }
             thread::sleep(Duration::from_millis(1));
         }
+        self.discard();
+    }
+
+    /// Removes the file, whoever may have it: its process needs it no more.
+    pub(crate) fn discard(&self) {
         let same = || -> io::Result<bool> {
             let (there, ours) = (std::fs::symlink_metadata(&self.path)?, self.file.metadata()?);
             Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino()))

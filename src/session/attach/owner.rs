@@ -24,7 +24,7 @@ use crate::session::{clock, clock::Source};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -64,6 +64,7 @@ impl Terms {
         if !self.takes_buffers {
             return refuse(&stream, Refusal::RING);
         }
+        let mut frames = Frames::new(stream.try_clone()?);
         let hub = self.place.hub();
         let lanes = self.welcome.lanes.min(self.welcome.most_buffers);
         let id = self.free_number();
@@ -74,11 +75,16 @@ impl Terms {
         };
         // None of its events is older, and its lanes were its own by then.
         let start_ticks = self.clock.now();
-        let settled = self.set_up(&process, &stream);
-        let Ok((frames, orphan, buffers)) = settled else {
-            process.lanes.iter().for_each(|lane| self.place.ring.give_lane_number(*lane));
-            hub.leave(&process, true);
-            return settled.map(drop);
+        let path = self.ring_path(id);
+        let (orphan, buffers) = match self.set_up(&process, &stream, &mut frames, &path) {
+            Ok(made) => made,
+            Err(error) => {
+                process.lanes.iter().for_each(|lane| self.place.ring.give_lane_number(*lane));
+                hub.leave(&process, true);
+                // It may have made a ring before it died. Nothing is in there yet.
+                Orphan::open(path, self.welcome.buffer_size, 0)?.remove(frames.peer());
+                return Err(error);
+            }
         };
 
         // Fails, on some systems, where the other side has gone: that is seen below.
@@ -101,12 +107,16 @@ impl Terms {
             process: &process,
         };
         hub.join(&process);
-        let orderly = sender.is_ok() && visit.listen(frames);
+        let orderly = sender.is_ok() && visit.listen(&mut frames);
         if !orderly {
+            // So that nobody waits to send it something; a child of it may have it open still.
+            process.cut_off();
             visit.take_left(&orphan);
         }
         let settled = hub.settle(&process, &self.place.flusher);
         if orderly && settled {
+            // Before the process knows: it may be killed at any moment behind that.
+            orphan.discard();
             process.send(wire::number_frame(kind::BYE, 0));
         }
         process.close();
@@ -114,11 +124,8 @@ impl Terms {
             // It ends: the connection is closed by the other side, or was cut off.
             let _ = sender.join();
         }
-        if !orderly {
-            process.cut_off();
-            if settled {
-                orphan.remove();
-            }
+        if !orderly && settled {
+            orphan.remove(frames.peer());
         }
         hub.leave(&process, !orderly);
         Ok(())
@@ -135,6 +142,7 @@ impl Terms {
         }
     }
 
+    /// Where the process of this number is to make its ring.
     fn ring_path(&self, number: u64) -> PathBuf {
         let mut path = self.ring_base.clone().into_os_string();
         path.push(format!(".{}.{number}.ring", std::process::id()));
@@ -142,9 +150,14 @@ impl Terms {
     }
 
     /// Tells the process what it needs to know, and waits until its ring is there.
-    fn set_up(&self, process: &Process, stream: &UnixStream) -> io::Result<(Frames, Orphan, u32)> {
+    fn set_up(
+        &self,
+        process: &Process,
+        stream: &UnixStream,
+        frames: &mut Frames,
+        path: &Path,
+    ) -> io::Result<(Orphan, u32)> {
         let hub = self.place.hub();
-        let path = self.ring_path(process.id);
         let most = MOST_RING_BYTES / u64::from(self.welcome.buffer_size);
         let most = u32::try_from(most).unwrap_or(u32::MAX).min(self.welcome.most_buffers).max(2);
         let welcome = Welcome {
@@ -155,7 +168,6 @@ impl Terms {
             ..self.welcome.clone()
         };
         wire::send(stream, &welcome.frame(), || false)?;
-        let mut frames = Frames::new(stream.try_clone()?);
         frames.set_timeout(Some(SETUP))?;
         let answer = frames.next().inspect_err(|error| {
             if error.kind() == io::ErrorKind::InvalidData {
@@ -175,12 +187,14 @@ impl Terms {
             refuse(stream, Refusal::VERSION)?;
             return Err(wire::damaged("no ring was told"));
         };
-        let orphan = Orphan::open(path, welcome.buffer_size, buffers).inspect_err(|_| {
-            hub.damaged(Damaged::Ring);
-            let _ = refuse(stream, Refusal::FILE);
-        })?;
+        let orphan =
+            Orphan::open(path.to_owned(), welcome.buffer_size, buffers).inspect_err(|_| {
+                hub.damaged(Damaged::Ring);
+                let _ = refuse(stream, Refusal::FILE);
+            })?;
         frames.set_timeout(None)?;
-        Ok((frames.with_buffers(welcome.buffer_size), orphan, buffers))
+        frames.let_buffers_come(welcome.buffer_size);
+        Ok((orphan, buffers))
     }
 
     fn rules(&self, process: &Process, buffers: u32, start_ticks: u64) -> Rules {
@@ -210,7 +224,7 @@ struct Visit<'a> {
 
 impl Visit<'_> {
     /// Takes what comes until the process says goodbye; `false` if it does not.
-    fn listen(&mut self, mut frames: Frames) -> bool {
+    fn listen(&mut self, frames: &mut Frames) -> bool {
         let hub = self.place.hub();
         loop {
             let understood = match frames.next() {
@@ -235,7 +249,6 @@ impl Visit<'_> {
                 if error.kind() == io::ErrorKind::InvalidData {
                     hub.damaged(Damaged::Message);
                 }
-                self.process.cut_off();
                 return false;
             }
         }

@@ -8,6 +8,7 @@
 //! may have before a byte of it is read, and a payload that is not as long as its fields is damage.
 
 use crate::format::Guid;
+use crate::session::attach::peer::{Came, Peer};
 use crate::session::setting::{Counts, Setting};
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
@@ -263,6 +264,9 @@ impl<'a> Fields<'a> {
 #[derive(Debug)]
 pub(crate) struct Frames {
     stream: UnixStream,
+    peer: Peer,
+    /// How long one read may take.
+    timeout: Option<Duration>,
     /// Longest payload of a buffer's frame; 0 where none is to come.
     most: usize,
     payload: Vec<u8>,
@@ -271,21 +275,28 @@ pub(crate) struct Frames {
 impl Frames {
     /// Frames of small kinds only.
     pub(crate) fn new(stream: UnixStream) -> Self {
-        Self { stream, most: 0, payload: Vec::new() }
+        let peer = Peer::of(&stream);
+        Self { stream, peer, timeout: None, most: 0, payload: Vec::new() }
     }
 
     /// Lets buffers come, of up to so many bytes.
-    pub(crate) fn with_buffers(self, buffer_size: u32) -> Self {
-        Self { most: buffer_size as usize + BUFFER_PREFIX, ..self }
+    pub(crate) fn let_buffers_come(&mut self, buffer_size: u32) {
+        self.most = buffer_size as usize + BUFFER_PREFIX;
     }
 
     /// How long one read may take.
-    pub(crate) fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+    pub(crate) fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.timeout = timeout;
         self.stream.set_read_timeout(timeout)
     }
 
-    /// The next frame: its kind and payload. `None` where the connection ends, also within a frame:
-    /// whoever is killed leaves half of one.
+    /// Who sends them.
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// The next frame: its kind and payload. `None` where the connection ends or the other process
+    /// does, also within a frame: whoever is killed leaves half of one.
     ///
     /// # Errors
     ///
@@ -309,12 +320,20 @@ impl Frames {
     }
 
     /// Whether there were so many bytes.
-    fn fill(&mut self, bytes: &mut [u8]) -> io::Result<bool> {
-        match self.stream.read_exact(bytes) {
-            Ok(()) => Ok(true),
-            Err(error) if is_end(&error) => Ok(false),
-            Err(error) => Err(error),
+    fn fill(&mut self, mut bytes: &mut [u8]) -> io::Result<bool> {
+        while !bytes.is_empty() {
+            if self.peer.wait(&self.stream, self.timeout)? == Came::Death {
+                return Ok(false);
+            }
+            match self.stream.read(bytes) {
+                Ok(0) => return Ok(false),
+                Ok(read) => bytes = &mut bytes[read..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_end(&error) => return Ok(false),
+                Err(error) => return Err(error),
+            }
         }
+        Ok(true)
     }
 }
 
