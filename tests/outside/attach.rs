@@ -7,7 +7,7 @@ use crate::{Ending, again, alone};
 use etlring::format::Guid;
 use etlring::outside::AttachError;
 use etlring::provider::{Enable, Provider};
-use etlring::reader::Trace;
+use etlring::reader::{Follow, Trace};
 use etlring::session::{ClassicEvent, Clock, Session, SessionError, SessionStats};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
@@ -22,7 +22,7 @@ pub(crate) const EVENT: ClassicEvent = ClassicEvent::new(CLASS, 10, 4);
 const PROVIDER: Guid = Guid::from_u128(0x8d2f_9c10_55aa_4c57_bd0e_6f1f_3a9a_77a8);
 pub(crate) const NAME: &str = "shared";
 /// How long anything that must happen may take before a test gives up.
-const GIVE_UP: Duration = Duration::from_secs(120);
+pub(crate) const GIVE_UP: Duration = Duration::from_secs(120);
 
 /// An event's payload: whose it is, its number, and bytes that follow from both.
 pub(crate) fn payload(process: u32, thread: u32, number: u64) -> Vec<u8> {
@@ -52,6 +52,53 @@ pub(crate) fn found(log: &Path) -> BTreeMap<(u32, u32), Vec<u64>> {
         found.entry((process, thread)).or_default().push(number);
     }
     found
+}
+
+/// What a follower of a log has seen: each event is in the sum once, whatever their order.
+pub(crate) struct Tail {
+    follow: Follow,
+    pub(crate) events: u64,
+    pub(crate) sum: u64,
+    pub(crate) gaps: u64,
+}
+
+impl Tail {
+    pub(crate) fn new(log: &Path) -> Self {
+        Self { follow: Follow::open(log).unwrap(), events: 0, sum: 0, gaps: 0 }
+    }
+
+    /// Looks once; says whether the log has ended.
+    pub(crate) fn poll(&mut self) -> bool {
+        let news = self.follow.poll().unwrap();
+        assert_eq!(news.trace().damage(), []);
+        let mut records = news.trace().records();
+        while let Some(record) = records.next() {
+            let record = record.unwrap();
+            let view = record.view().unwrap();
+            if view.provider() == Some(CLASS) {
+                self.events += 1;
+                self.sum = self.sum.wrapping_add(checksum(view.payload()));
+            }
+        }
+        self.gaps +=
+            news.gaps().iter().map(|gap| 1 + gap.end().abs_diff(*gap.start())).sum::<u64>();
+        news.state().is_over()
+    }
+
+    /// All of a log that has ended.
+    pub(crate) fn whole(log: &Path) -> Self {
+        let mut tail = Self::new(log);
+        while !tail.poll() {}
+        tail
+    }
+}
+
+/// A number for the identity of an event, which starts its payload.
+fn checksum(payload: &[u8]) -> u64 {
+    let words = payload[..16].chunks_exact(8);
+    words.fold(0xCBF2_9CE4_8422_2325, |sum, word| {
+        (sum ^ u64::from_le_bytes(word.try_into().unwrap())).wrapping_mul(0x0100_0000_01B3_0101)
+    })
 }
 
 pub(crate) fn owner(directory: &Path) -> (Session, PathBuf) {
@@ -263,6 +310,50 @@ fn what_killed_processes_committed_is_in_the_log_once() {
 fn what_many_killed_processes_committed_is_in_the_log_once() {
     alone("attach::what_many_killed_processes_committed_is_in_the_log_once", |directory| {
         kills(directory, 40, 2_000_000, Duration::from_secs(2));
+    });
+}
+
+/// Attaches and logs an event each time it is told to.
+#[test]
+#[ignore = "run by others"]
+fn dictated() {
+    if words().is_none() {
+        return;
+    }
+    let session = Session::attach(NAME).start().unwrap();
+    println!("\nattached");
+    for (number, line) in (0..).zip(std::io::stdin().lines()) {
+        line.unwrap();
+        session.write_classic(&EVENT, &payload(1, 0, number)).unwrap();
+        println!("\nlogged");
+    }
+    session.stop().unwrap();
+}
+
+#[test]
+fn a_follower_sees_what_attached_processes_log() {
+    alone("attach::a_follower_sees_what_attached_processes_log", |directory| {
+        let (session, log) = owner(directory);
+        let mut child = Ending(role("dictated", directory, &[]));
+        let mut out = BufReader::new(child.0.stdout.take().unwrap());
+        line(&mut out, "attached");
+        let mut tail = Tail::new(&log);
+        for number in 0..100u64 {
+            child.0.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+            line(&mut out, "logged");
+            session.flush().unwrap();
+            // A buffer that is in the log already, and grows.
+            until("the event", || {
+                tail.poll();
+                tail.events == number + 1
+            });
+        }
+        drop(child.0.stdin.take());
+        assert!(child.0.wait().unwrap().success());
+        session.stop().unwrap();
+        until("the end", || tail.poll());
+        assert_eq!((tail.events, tail.gaps), (100, 0));
+        assert_eq!(tail.sum, Tail::whole(&log).sum);
     });
 }
 

@@ -15,7 +15,8 @@
 //! 2. *Log*: places behind the last one looked at, up to the end. And places that may be written
 //!    again: those whose buffer was in the ring. A buffer that was known to the log before a look
 //!    at the ring, and is not found there, was written for the last time before; then its place
-//!    is looked at once more and never again.
+//!    is looked at once more and never again. A buffer that was never found in the ring may be of
+//!    a process that is attached to the session: as where there is no ring.
 //! 3. Of a number that is in neither any more nothing can come; if not all of it was seen that is
 //!    told as a gap. A log without a ring cannot tell: there a place counts as written for the last
 //!    time when three later buffers of its lane were in the log before, since a session keeps the
@@ -119,11 +120,13 @@ struct Seen {
     end: u32,
     /// That was all of it.
     sealed: bool,
+    /// It was found in the ring.
+    in_ring: bool,
     /// The place of the log that it has; 0 if none.
     place: u64,
 }
 
-const UNSEEN: Seen = Seen { end: HEADER_BYTES, sealed: false, place: 0 };
+const UNSEEN: Seen = Seen { end: HEADER_BYTES, sealed: false, in_ring: false, place: 0 };
 
 /// A place of the log that may be written again.
 #[derive(Clone, Copy, Debug)]
@@ -373,19 +376,19 @@ impl Follow {
             self.unsettled.iter().map(|(place, at)| (*place, *at)).collect();
         let known_before = self.of_lane.clone();
         for (place, at) in waiting {
-            if self.known.get(&at.sequence).is_none_or(|seen| seen.place != place) {
+            let seen = self.known.get(&at.sequence).filter(|seen| seen.place == place);
+            let Some(Seen { in_ring, .. }) = seen.copied() else {
                 // A later place has the number: no session of ours writes this one again.
                 self.unsettled.remove(&place);
                 continue;
-            }
+            };
             let looked =
                 matches!(self.look_at_place(place, last, news), Ok((Found::Buffer(..), _)));
-            let settled = match &self.ring {
-                Some(_) => !self.present.contains(&at.sequence),
-                None => {
-                    let now = known_before.get(&at.lane).copied().unwrap_or(0);
-                    now.saturating_sub(at.nth) >= LATER_BUFFERS
-                }
+            let settled = if in_ring {
+                !self.present.contains(&at.sequence)
+            } else {
+                let now = known_before.get(&at.lane).copied().unwrap_or(0);
+                now.saturating_sub(at.nth) >= LATER_BUFFERS
             };
             if looked && settled {
                 self.unsettled.remove(&place);
@@ -559,6 +562,7 @@ impl Ring<'_> {
             return Ok(Look::Buffer(sequence, None));
         }
         let seen = self.known.entry(sequence).or_insert(UNSEEN);
+        seen.in_ring = true;
         let sealed = header.state.get() == BufferState::FLUSH.0;
         if header.filled_bytes.get() <= seen.end {
             seen.sealed |= sealed;
