@@ -14,6 +14,7 @@ mod messages;
 mod places;
 mod rogue;
 mod stream;
+mod siege;
 #[cfg(target_os = "linux")]
 mod tracer;
 

@@ -18,42 +18,42 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const CLASS: Guid = Guid::from_u128(0x0bad_0bad_0bad_0bad_0bad_0bad_0bad_0bad);
-const BUFFERS: u64 = 8;
-const SIZE: usize = 16 * 1024;
+pub(crate) const CLASS: Guid = Guid::from_u128(0x0bad_0bad_0bad_0bad_0bad_0bad_0bad_0bad);
+pub(crate) const BUFFERS: u64 = 8;
+pub(crate) const SIZE: usize = 16 * 1024;
 
-const READY: u16 = 17;
-const BUFFER: u16 = 18;
-const COUNTS: u16 = 19;
-const GOODBYE: u16 = 21;
+pub(crate) const READY: u16 = 17;
+pub(crate) const BUFFER: u16 = 18;
+pub(crate) const COUNTS: u16 = 19;
+pub(crate) const GOODBYE: u16 = 21;
 const TAKEN: u16 = 8;
 const STOP: u16 = 9;
 const BYE: u16 = 10;
 
 /// Numbers that look random, the same in each run.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0
     }
 
-    fn below(&mut self, most: usize) -> usize {
+    pub(crate) fn below(&mut self, most: usize) -> usize {
         (self.next() % most as u64) as usize
     }
 
-    fn bytes(&mut self, len: usize) -> Vec<u8> {
+    pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
         (0..len).map(|_| self.next() as u8).collect()
     }
 }
 
 /// A process that speaks the messages by itself.
-struct Rogue {
-    stream: UnixStream,
-    ring: PathBuf,
+pub(crate) struct Rogue {
+    pub(crate) stream: UnixStream,
+    pub(crate) ring: PathBuf,
 }
 
 impl Rogue {
@@ -78,7 +78,7 @@ impl Rogue {
     }
 
     /// The same, with a ring in place.
-    fn attached(directory: &Path) -> Self {
+    pub(crate) fn attached(directory: &Path) -> Self {
         let mut rogue = Self::welcomed(directory);
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
@@ -94,7 +94,7 @@ impl Rogue {
     }
 
     /// Sends a message, unless the owner has hung up.
-    fn send(&mut self, kind: u16, payload: &[u8]) -> bool {
+    pub(crate) fn send(&mut self, kind: u16, payload: &[u8]) -> bool {
         let mut frame = (payload.len() as u32).to_le_bytes().to_vec();
         frame.extend(kind.to_le_bytes());
         frame.extend([0, 0]);
@@ -114,17 +114,17 @@ impl Rogue {
         }
     }
 
-    fn send_buffer(&mut self, buffer: &[u8], last: u8) -> bool {
+    pub(crate) fn send_buffer(&mut self, buffer: &[u8], last: u8) -> bool {
         self.send(BUFFER, &[&[last, 0, 0, 0, 0, 0, 0, 0], buffer].concat())
     }
 
-    fn ring(&self) -> File {
+    pub(crate) fn ring(&self) -> File {
         OpenOptions::new().write(true).open(&self.ring).unwrap()
     }
 }
 
 /// Data buffers of a log that was recorded just now, each up to its end.
-fn buffers(directory: &Path) -> Vec<Vec<u8>> {
+pub(crate) fn buffers(directory: &Path) -> Vec<Vec<u8>> {
     let log = directory.join("template.etl");
     let builder = Session::builder("template").log_file(&log).buffer_size(SIZE as u32);
     let session = builder.start().unwrap();
@@ -139,7 +139,7 @@ fn buffers(directory: &Path) -> Vec<Vec<u8>> {
 }
 
 /// Makes the checksum of a buffer hold.
-fn sum(buffer: &mut [u8]) {
+pub(crate) fn sum(buffer: &mut [u8]) {
     if let Ok(field) = checksum::field(buffer, 0) {
         buffer[0x38..0x48].copy_from_slice(&field);
     }
@@ -339,7 +339,6 @@ fn who_stops_second_waits_for_the_processes_too() {
         std::thread::sleep(Duration::from_millis(100));
         assert!(slow.send_buffer(&good[0], 1) && slow.send(GOODBYE, &[]));
         slow.number(BYE);
-        fs::remove_file(&slow.ring).unwrap();
         drop(slow);
         let stats = second.join().unwrap();
         // Its answer may come too late for the connection.
@@ -375,7 +374,6 @@ fn a_damaged_buffer_is_told_in_its_turn() {
             while rogue.number(TAKEN) < 3 {}
             assert!(rogue.send(GOODBYE, &[]));
             rogue.number(BYE);
-            fs::remove_file(&rogue.ring).unwrap();
         });
         assert_eq!((stats.damage.checksums, stats.damage.total()), (1, 1));
     });
@@ -398,7 +396,6 @@ fn empty_buffers_take_no_place_in_the_log() {
         while rogue.number(TAKEN) < EMPTY {}
         assert!(rogue.send(GOODBYE, &[]));
         rogue.number(BYE);
-        fs::remove_file(&rogue.ring).unwrap();
         assert_eq!(session.attached().damage.total(), 0);
         session.stop().unwrap();
         let places = fs::metadata(log).unwrap().len() / SIZE as u64;
