@@ -3,7 +3,7 @@
 //! Each event says which process and which thread it is of, and its number there. What is expected
 //! of the log comes from what the processes say over a pipe or a file, not from the library.
 
-use crate::{Ending, again, alone};
+use crate::{Ending, FIGURES, again, alone};
 use etlring::format::Guid;
 use etlring::outside::AttachError;
 use etlring::provider::{Enable, Provider};
@@ -243,6 +243,18 @@ fn teller() {
     println!("\ndone {} {}", stats.events_accepted, stats.lost.total());
 }
 
+/// Follows a log to its end, and says what it has seen.
+#[test]
+#[ignore = "run by others"]
+fn tail() {
+    let Some(words) = words() else { return };
+    let mut tail = Tail::new(Path::new(&words[0]));
+    while !tail.poll() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    println!("\nseen {} {} {}", tail.events, tail.sum, tail.gaps);
+}
+
 /// Numbers that a thread told of.
 pub(crate) fn told(directory: &Path, process: u32, thread: u32) -> Vec<u64> {
     let bytes = fs::read(directory.join(format!("told.{process}.{thread}"))).unwrap_or_default();
@@ -252,6 +264,7 @@ pub(crate) fn told(directory: &Path, process: u32, thread: u32) -> Vec<u64> {
 /// Four processes, one of them killed and another one started in its place, `kills` times.
 fn kills(directory: &Path, kills: u32, events: u64, life: Duration) {
     let (session, log) = owner(directory);
+    let mut tails = [(); 2].map(|()| Ending(role("tail", directory, &[log.to_str().unwrap()])));
     let all = events.to_string();
     let mut survivors: Vec<_> = (1..=3u32)
         .map(|process| role("teller", directory, &[&process.to_string(), &all]))
@@ -276,6 +289,26 @@ fn kills(directory: &Path, kills: u32, events: u64, life: Duration) {
     until("their leaving", || session.attached().processes == 0);
     let attached = session.attached();
     let stats = session.stop().unwrap();
+    let seen = tails.each_mut().map(|tail| {
+        let mut out = BufReader::new(tail.0.stdout.take().unwrap());
+        numbers(&line(&mut out, "seen "))
+    });
+    let whole = Tail::whole(&log);
+    for tail in &seen {
+        // A follower that is too slow for a ring is told so; this one has the log, too.
+        assert_eq!(tail[..], [whole.events, whole.sum, 0], "events, sum, gaps of a tail");
+    }
+    println!(
+        "\n{FIGURES}4 processes of 2 threads, {kills} kills, {} events in the log, {} lost; survivors \
+         {accepted} accepted + {lost} lost of {}; two tails saw {} and {} with {} and {} gaps",
+        stats.events_accepted,
+        stats.lost.total(),
+        6 * events,
+        seen[0][0],
+        seen[1][0],
+        seen[0][2],
+        seen[1][2],
+    );
     assert_eq!((attached.detached, attached.died), (3, u64::from(kills)));
     assert_eq!(attached.damage.total(), 0, "{attached:?}");
     assert!(stats.events_accepted >= accepted && stats.lost.total() >= lost);
