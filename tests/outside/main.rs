@@ -13,8 +13,8 @@ mod killed;
 mod messages;
 mod places;
 mod rogue;
-mod stream;
 mod siege;
+mod stream;
 #[cfg(target_os = "linux")]
 mod tracer;
 
