@@ -88,6 +88,35 @@ fn of_arbitrary_records() {
     assert!(kinds.iter().all(|count| *count > 100), "kinds tried: {kinds:?}");
 }
 
+/// Every field of a logfile header, which is one type for each width.
+macro_rules! said_as_written {
+    ($view:expr, $header:expr, $record:expr) => {{
+        let (view, header) = (&$view, &$header);
+        assert_eq!(view.buffer_size(), header.buffer_size.get());
+        let version = [header.major_version, header.minor_version, header.sub_version];
+        assert_eq!(view.version()[..3], version);
+        assert_eq!(view.version()[3], header.sub_minor_version);
+        assert_eq!(view.provider_version(), header.provider_version.get());
+        assert_eq!(view.number_of_processors(), header.number_of_processors.get());
+        assert_eq!(view.start_time().0, header.start_time.get());
+        assert_eq!(view.end_time().map(|time| time.0), Some(header.end_time.get()));
+        assert_eq!(view.boot_time().0, header.boot_time.get());
+        assert_eq!(view.timer_resolution(), header.timer_resolution.get());
+        assert_eq!(view.maximum_file_size(), header.maximum_file_size.get());
+        assert_eq!(view.mode().0, header.log_file_mode.get());
+        assert_eq!(view.buffers_written(), header.buffers_written.get());
+        assert_eq!(view.events_lost(), header.events_lost.get());
+        assert_eq!(view.buffers_lost(), header.buffers_lost.get());
+        assert_eq!(view.cpu_speed_mhz(), header.cpu_speed_mhz.get());
+        assert_eq!(view.pointer_size(), header.pointer_size.get());
+        assert_eq!(view.perf_freq(), header.perf_freq.get());
+        assert_eq!(view.time_zone(), &header.time_zone);
+        assert_eq!(view.clock_type().0, header.reserved_flags.get());
+        assert_eq!(view.clock().perf_freq, header.perf_freq.get());
+        assert_eq!(view.clock().start_ticks, $record.system_time.get());
+    }};
+}
+
 /// Goal: the first record of a file reads back, in both widths.
 #[test]
 fn of_logfile_headers() {
@@ -101,19 +130,15 @@ fn of_logfile_headers() {
         let units = |s: &str| s.encode_utf16().count();
         assert_eq!(size.next_multiple_of(8), LogfileView::record_size(units(session), units(file)));
         let view = first(&space[..size]);
-        assert_eq!((view.bits(), view.buffer_size()), (64, wide.buffer_size.get()));
-        assert_eq!(view.time_zone(), &wide.time_zone);
-        assert_eq!(view.clock().perf_freq, wide.perf_freq.get());
-        assert_eq!(view.clock().start_ticks, record.system_time.get());
-        assert_eq!(view.buffers_lost(), wide.buffers_lost.get());
+        assert_eq!(view.bits(), 64);
+        said_as_written!(view, wide, record);
         assert_eq!(view.session_name().to_string(), session);
         assert_eq!(view.log_file_name().to_string(), file);
 
         let size = encode::logfile32(&mut space, &record, &narrow, session, file).unwrap();
         let view = first(&space[..size]);
-        assert_eq!((view.bits(), view.mode().0), (32, narrow.log_file_mode.get()));
-        assert_eq!(view.start_time().0, narrow.start_time.get());
-        assert_eq!(view.buffers_lost(), narrow.buffers_lost.get());
+        assert_eq!(view.bits(), 32);
+        said_as_written!(view, narrow, record);
         assert_eq!(view.session_name().to_string(), session);
         assert_eq!(view.log_file_name().to_string(), file);
     }
