@@ -393,8 +393,11 @@ fn first_record(start: &[u8]) -> Result<(Box<[u8]>, u32), FormatError> {
     let missing = Fault::Truncated(8, 0).at(Part::RecordPrefix, 0);
     let raw = Records::new(records).next().unwrap_or(Err(missing))?;
     let size = LogfileView::parse(raw)?.buffer_size();
-    if !(HEADER_BYTES..=MAX_BUFFER_SIZE).contains(&size) {
-        let fault = Fault::Length(size, HEADER_BYTES, MAX_BUFFER_SIZE);
+    // This record lies in a buffer of that size.
+    let record = crate::codec::to_u32(crate::codec::align8(raw.bytes.len()));
+    let least = HEADER_BYTES.saturating_add(record);
+    if !(least..=MAX_BUFFER_SIZE).contains(&size) {
+        let fault = Fault::Length(size, least, MAX_BUFFER_SIZE);
         return Err(fault.at(Part::LogfileHeader, 0));
     }
     if let (Some(view), _) = BufferView::parse_damaged(start) {

@@ -3,6 +3,7 @@
 #[path = "../common/allocations.rs"]
 mod allocations;
 mod damage;
+mod faults;
 mod follow;
 mod images;
 mod log;
