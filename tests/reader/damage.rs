@@ -1,8 +1,9 @@
 //! Damage is named with its place, and what is whole is still read.
 
 use crate::log::{Log, classic, untimed};
+use etlring::error::{Fault, Part};
 use etlring::format::LogFileMode;
-use etlring::reader::Trace;
+use etlring::reader::{ReadFault, Trace};
 
 /// Marks of the whole records in file order, and the positions of what is wrong.
 fn read(file: &[u8]) -> (Vec<u8>, Vec<u64>) {
@@ -98,6 +99,33 @@ fn compressed_buffers_behind_damage_are_found() {
     log.compressed(0, 3, 9, &[classic(2_002, 3, 5)]);
     log.bytes[second..second + 4].fill(0);
     assert_eq!(read(&log.bytes), (vec![0, 1, 3], vec![second as u64]));
+}
+
+/// A stream of 16 bytes that unpacks to more than any buffer holds: no more than that is made, and
+/// what is missing is told.
+#[test]
+fn a_compressed_buffer_gives_no_more_than_a_buffer_holds() {
+    const MOST: u32 = 16 * 1024 * 1024;
+    let mut log = Log::with_mode(4096, LogFileMode::COMPRESSED.0);
+    let at = log.compressed(0, 1, 9, &[]);
+    // Flags: a literal, then a match one byte back whose length fills the bound to the last byte.
+    log.bytes.extend_from_slice(&[0xFF, 0xFF, 0xFF, 0x7F, 0, 7, 0, 0x0F, 0xFF, 0, 0]);
+    log.bytes.extend_from_slice(&(MOST - 4).to_le_bytes());
+    let size = u32::try_from(log.bytes.len() - at).unwrap();
+    log.bytes[at..at + 4].copy_from_slice(&size.to_le_bytes());
+    for more in [0, 1] {
+        let filled = 72 + MOST + more;
+        log.bytes[at + 0x30..at + 0x34].copy_from_slice(&filled.to_le_bytes());
+        let trace = Trace::from_slice(&log.bytes).unwrap();
+        let mut records = trace.records();
+        let mut faults = Vec::new();
+        while let Some(record) = records.next() {
+            faults.extend(record.err().map(|error| (error.position, error.fault)));
+        }
+        let fault = Fault::NoSpace(MOST + more, MOST).at(Part::Compressed, 72);
+        let told = faults.contains(&(at as u64, ReadFault::Format(fault)));
+        assert_eq!(told, more > 0, "{faults:?}");
+    }
 }
 
 /// No flipped bit makes a cursor panic, loop, or yield more records than bytes could hold.
