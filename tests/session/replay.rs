@@ -130,6 +130,7 @@ impl Replay {
 }
 
 /// How many events of `class` a log has, with its ring if that is there.
+#[cfg(all(unix, target_pointer_width = "64"))]
 pub(crate) fn count(path: &Path, class: Guid) -> usize {
     let trace = etlring::reader::Trace::open(path).unwrap();
     let mut records = trace.by_time();
