@@ -68,7 +68,8 @@ tools() {
 
 # programs CARGO...: builds them and writes their paths.
 programs() {
-    cargo "$@" --locked --quiet --message-format=json | python3 -c '
+    # Build scripts are instrumented too, and would write where they run.
+    LLVM_PROFILE_FILE=/dev/null cargo "$@" --locked --quiet --message-format=json | python3 -c '
 import json, sys
 for line in sys.stdin:
     if path := json.loads(line).get("executable"):
