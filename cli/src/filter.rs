@@ -22,9 +22,6 @@ pub(crate) struct Args {
     /// Leave out records that were not chosen even if others are decoded with them
     #[arg(long)]
     no_metadata: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     select: SelectArgs,
     #[command(flatten)]

@@ -93,10 +93,17 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     Ok(outcome)
 }
 
-/// Whether a record may describe others. Those of the kernel name processes and threads, which no
-/// count needs.
+/// Whether a record may describe others. Of the kernel's, which are most of many logs, those about
+/// processes do: they have their names.
 fn describes_events(record: RawRecord<'_>) -> bool {
-    !matches!(record.kind, RecordKind::Typed(header) if header.has_size_at_4())
+    /// The upper byte of the hook (`EVENT_TRACE_GROUP_PROCESS`), at 7 in these headers.
+    const PROCESS: u8 = 3;
+    match record.kind {
+        RecordKind::Typed(header) if header.has_size_at_4() => {
+            record.bytes.get(7) == Some(&PROCESS)
+        }
+        _ => true,
+    }
 }
 
 #[derive(Default)]

@@ -34,8 +34,8 @@ const MOST_PROCESSES: usize = 64;
 /// Lanes that attached processes may have at a time, all together; the others are for the owner's
 /// own threads.
 const MOST_LANES: usize = 1536;
-/// Bytes of the log that the buffers of one process which wait for the flusher take, unless a single
-/// one takes more.
+/// Bytes of the log that the buffers of one process which wait for the flusher take, unless a
+/// single one takes more.
 const INBOX_BYTES: usize = 1 << 20;
 /// Things that the flusher takes out of the inbox before it looks after the session's own buffers
 /// again: a process that sends many must not make the owner lose events.
@@ -267,8 +267,8 @@ impl Hub {
         state.last_id
     }
 
-    /// Lets a process in under a number that is its own, which is not told anything yet, with as many
-    /// lanes as it may have of `wanted`.
+    /// Lets a process in under a number that is its own, with as many lanes as it may have of
+    /// `wanted`. It is not told anything yet.
     pub(crate) fn admit(
         &self,
         stream: UnixStream,
