@@ -181,10 +181,11 @@ impl Server {
         for mut caller in callers {
             let turn = match ready.next() {
                 Some(true) => caller.turn(&self.served),
-                _ if now.duration_since(caller.since) >= PATIENCE => Turn::Goes,
                 _ => Turn::Stays,
             };
             match turn {
+                // Nor does a byte now and then help.
+                Turn::Stays if now.duration_since(caller.since) >= PATIENCE => {}
                 Turn::Stays => self.callers.push(caller),
                 Turn::Goes => {}
                 Turn::Leaves(take) => {

@@ -239,3 +239,20 @@ fn a_session_that_is_stopped_for_a_while_is_told_as_silent() {
         client.query().unwrap();
     });
 }
+
+#[test]
+fn a_byte_now_and_then_is_no_request() {
+    alone("hostile::a_byte_now_and_then_is_no_request", |directory| {
+        let _session = session();
+        let mut stream = socket(directory);
+        // A query, whose body is to be as long as one may be.
+        stream.write_all(&[1, 0, 1, 0, 0, 0x20, 0, 0]).unwrap();
+        let mut sent = 0;
+        while stream.write_all(&[0]).is_ok() {
+            sent += 1;
+            assert!(sent < 6_000, "still listened to");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        still_answers();
+    });
+}
