@@ -16,7 +16,11 @@ use tracing_subscriber::layer::SubscriberExt;
 
 fn session(directory: &Path, provider: Guid) -> Session {
     let path = directory.join("log.etl");
-    let session = Session::builder("peers").log_file(path).start().expect("starts");
+    let mut builder = Session::builder("peers").log_file(path);
+    if let Ok(kib) = std::env::var("PEERS_BUFFER_KIB") {
+        builder = builder.buffer_size(1024 * kib.parse::<u32>().expect("a number of KiB"));
+    }
+    let session = builder.start().expect("starts");
     session.enable_provider(provider, &Enable::new()).expect("enables");
     session
 }

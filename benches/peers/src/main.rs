@@ -3,7 +3,7 @@
 //! ```text
 //! bash run.sh [EVENTS]       builds all, measures all, prints one table; or
 //! peers [EVENTS]             the Rust ones alone
-//! peers PEER EVENT CALLS|1|2 EVENTS DIRECTORY     one measurement, as `key=value`
+//! peers PEER EVENT calls|paced|1|2 EVENTS DIRECTORY     one measurement, as `key=value`
 //! ```
 //!
 //! Each measurement is a process of its own, because most loggers can be set up but once. The
@@ -11,7 +11,10 @@
 //! *short* one has the `u64` alone. Text loggers write a line with time, level, thread and these.
 //!
 //! - *calls*: what one call costs the caller, timed alone: bursts of 1,000 with 2 ms between them,
-//!   so that every background thread keeps up. The cost of reading the clock is taken off.
+//!   so that every background thread keeps up. The cost of reading the clock is taken off. Of a
+//!   thousand calls one comes after a pause, when the caches hold something else.
+//! - *paced* (not in the table): the same, one call each microsecond from a thread that never sleeps.
+//!   `PEERS_BUFFER_KIB` sets the size of etlring's buffers, here and elsewhere.
 //! - *kept*: one or two threads log flat out; the time ends when all is in the file and the logger
 //!   is shut down. What was kept is counted by reading the file back, whatever the logger says of
 //!   itself; what is missing was lost. CPU is that of the whole process, per kept event.
@@ -65,9 +68,13 @@ fn main() -> ExitCode {
             eprintln!("no peer {peer}");
             return ExitCode::from(2);
         };
+        let Some(way) = measure::Way::of(what) else {
+            eprintln!("no way to measure: {what}");
+            return ExitCode::from(2);
+        };
         let task = measure::Task {
             long: event == "long",
-            threads: what.parse().ok(),
+            way,
             events: events.parse().expect("a number of events"),
             directory: PathBuf::from(directory),
         };

@@ -14,6 +14,8 @@ const BURST: u64 = 1_000;
 const PAUSE: Duration = Duration::from_millis(2);
 /// Bursts that are not measured: threads start, pages are touched.
 const WARM_UP: u64 = 20;
+/// Calls that are paced come so often, nanoseconds apart.
+const PACE: f64 = 1_000.0;
 /// Calls that are timed, at most: 300 bursts.
 const MOST_CALLS: u64 = 300 * BURST;
 
@@ -22,11 +24,32 @@ const TEXT: &str = "sixteen letters!";
 /// One measurement.
 pub struct Task {
     pub long: bool,
-    /// How many log flat out; none for single calls.
-    pub threads: Option<usize>,
+    pub way: Way,
     /// Events of each thread.
     pub events: u64,
     pub directory: PathBuf,
+}
+
+/// How events come.
+#[derive(Clone, Copy)]
+pub enum Way {
+    /// Single calls, in bursts with pauses between them.
+    Bursts,
+    /// Single calls, one each microsecond, by a thread that never sleeps.
+    Paced,
+    /// So many threads log flat out.
+    FlatOut(usize),
+}
+
+impl Way {
+    /// By its word on the command line.
+    pub fn of(word: &str) -> Option<Self> {
+        match word {
+            "calls" => Some(Self::Bursts),
+            "paced" => Some(Self::Paced),
+            threads => threads.parse().ok().map(Self::FlatOut),
+        }
+    }
 }
 
 /// What came out of it.
@@ -69,17 +92,44 @@ impl fmt::Display for Outcome {
 
 /// Measures one peer.
 pub fn run<P: Peer>(task: &Task) -> Outcome {
-    match (task.threads, task.long) {
-        (None, true) => calls::<P>(task, |peer, n| peer.long(n, 7, black_box(TEXT))),
-        (None, false) => calls::<P>(task, |peer, n| peer.short(n)),
-        (Some(threads), true) => {
-            flat_out::<P>(task, threads, |peer, n| peer.long(n, 7, black_box(TEXT)))
-        }
-        (Some(threads), false) => flat_out::<P>(task, threads, |peer, n| peer.short(n)),
+    if task.long {
+        each::<P>(task, |peer, n| peer.long(n, 7, black_box(TEXT)))
+    } else {
+        each::<P>(task, |peer, n| peer.short(n))
     }
 }
 
-fn calls<P: Peer>(task: &Task, write: impl Fn(&P, u64)) -> Outcome {
+fn each<P: Peer>(task: &Task, write: impl Fn(&P, u64) + Sync) -> Outcome {
+    match task.way {
+        Way::Bursts => bursts::<P>(task, write),
+        Way::Paced => paced::<P>(task, write),
+        Way::FlatOut(threads) => flat_out::<P>(task, threads, write),
+    }
+}
+
+fn paced<P: Peer>(task: &Task, write: impl Fn(&P, u64)) -> Outcome {
+    let peer = P::start(&task.directory);
+    let warm_up = WARM_UP * BURST;
+    let mut times = Vec::with_capacity(task.events as usize);
+    let step = (PACE / clock::ns_per_tick()) as u64;
+    let mut next = clock::now();
+    peer.batch(|| {
+        for n in 0..warm_up + task.events {
+            while clock::now() < next {}
+            next += step;
+            let start = clock::now();
+            write(&peer, black_box(n));
+            let ticks = clock::now() - start;
+            if n >= warm_up {
+                times.push(ticks);
+            }
+        }
+    });
+    peer.finish();
+    of_calls(times)
+}
+
+fn bursts<P: Peer>(task: &Task, write: impl Fn(&P, u64)) -> Outcome {
     let peer = P::start(&task.directory);
     let measured = task.events.min(MOST_CALLS).next_multiple_of(BURST);
     let mut times = Vec::with_capacity(measured as usize);
@@ -97,6 +147,11 @@ fn calls<P: Peer>(task: &Task, write: impl Fn(&P, u64)) -> Outcome {
         std::thread::sleep(PAUSE);
     }
     peer.finish();
+    of_calls(times)
+}
+
+/// What calls took, without the clock that timed them.
+fn of_calls(mut times: Vec<u64>) -> Outcome {
     let nothing = {
         let mut empty: Vec<_> = (0..10_000)
             .map(|_| {
