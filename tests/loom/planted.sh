@@ -27,7 +27,10 @@ bugs=(
 
 # Runs one model of the copy.
 model() {
+  # What a bug changes is little: so is what is compiled again.
   RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR="$PWD/target/ci/planted-target" \
+    CARGO_INCREMENTAL=1 CARGO_PROFILE_RELEASE_DEBUG=0 CARGO_PROFILE_RELEASE_LTO=off \
+    CARGO_PROFILE_RELEASE_CODEGEN_UNITS=256 \
     cargo test --quiet --release --manifest-path "$copy/Cargo.toml" -p etlring --test loom "$1"
 }
 
