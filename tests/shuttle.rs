@@ -170,3 +170,51 @@ fn snapshots_of_a_ring_that_overwrites() {
         }
     });
 }
+
+/// What a process had sent when it died, so much of it, and what lay in its ring: buffers 1 and 2
+/// come piece by piece, 1 is given up, 3 is only in the ring. Two threads end the session meanwhile.
+/// Each event is in the log once, and the flusher is not stopped before.
+#[cfg(unix)]
+#[test]
+fn a_dead_process_is_in_the_log_once() {
+    use etlring::session::attached_model::Attached;
+
+    const COMES: [((i64, u64), bool); 5] =
+        [((1, 2), false), ((2, 1), false), ((1, 3), true), ((2, 1), false), ((2, 3), false)];
+    const RING: [(i64, u64); 3] = [(1, 3), (2, 4), (3, 1)];
+    for sent in 0..=COMES.len() {
+        check(move || {
+            let attached = Attached::new();
+            let listener = {
+                let attached = Arc::clone(&attached);
+                thread::spawn(move || attached.listen(4, &COMES[..sent], &RING))
+            };
+            let ended = Arc::new(AtomicUsize::new(0));
+            let ends: Vec<_> = (0..2)
+                .map(|_| {
+                    let (attached, ended) = (Arc::clone(&attached), Arc::clone(&ended));
+                    thread::spawn(move || {
+                        attached.end();
+                        ended.fetch_add(1, Ordering::SeqCst);
+                    })
+                })
+                .collect();
+            let mut log = Vec::new();
+            // Whoever is first stops the flusher.
+            while ended.load(Ordering::SeqCst) == 0 {
+                log.extend(attached.turn());
+                thread::yield_now();
+            }
+            assert_eq!(attached.close(), 0, "left lying");
+            for thread in ends {
+                thread.join().unwrap();
+            }
+            listener.join().unwrap();
+            for (number, events) in RING {
+                let found: u64 =
+                    log.iter().filter(|(of, _)| *of == number).map(|(_, new)| new).sum();
+                assert_eq!(found, events, "buffer {number} after {sent}: {log:?}");
+            }
+        });
+    }
+}

@@ -79,6 +79,9 @@ mod sync;
 mod writer;
 
 pub use append::AppendError;
+#[cfg(all(shuttle, unix))]
+#[doc(hidden)]
+pub use attach::hub::model as attached_model;
 #[cfg(unix)]
 pub(crate) use attach::{FRAMES, Frames, Link, Refusal, Welcome, kind, number, number_frame, send};
 pub use clock::Clock;

@@ -21,6 +21,15 @@ pub(crate) use std::{
     thread::yield_now,
 };
 
+/// The locks of what processes share, which only shuttle models: no order of memory is at stake.
+#[cfg(unix)]
+pub(crate) mod locks {
+    #[cfg(shuttle)]
+    pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard, atomic::AtomicUsize};
+    #[cfg(not(shuttle))]
+    pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, atomic::AtomicUsize};
+}
+
 /// A fence of which one side is nearly free: writers [`light`](Self::light), the flusher
 /// [`heavy`](Self::heavy).
 ///

@@ -12,6 +12,10 @@
 //! No lock is held while anything is read, written or waited for, so a process that hangs holds up
 //! nobody but its own two threads.
 
+#[cfg(shuttle)]
+#[allow(missing_docs, missing_debug_implementations, reason = "for tests/shuttle only")]
+pub mod model;
+
 use crate::format::{BufferHeader, Guid};
 use crate::session::attach::{
     check::{Checked, Wrong},
@@ -22,11 +26,12 @@ use crate::session::lane::Ring;
 use crate::session::setting::{Counts, Setting};
 use crate::session::shared::Shared;
 use crate::session::stats::{AttachStats, EventsLost, SessionStats};
+use crate::session::sync::locks::{AtomicUsize, Condvar, Mutex, MutexGuard};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Processes that may be attached to one session at a time.
