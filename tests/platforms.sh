@@ -45,9 +45,8 @@ on_i686() {
     bash .ci/apt-install 'i686-linux-gnu-gcc /usr/i686-linux-gnu/lib/libc.a' \
         gcc-i686-linux-gnu libc6-dev-i386-cross
     export CARGO_TARGET_I686_UNKNOWN_LINUX_GNU_LINKER=i686-linux-gnu-gcc
-    # In one piece: this machine may have no 32-bit libraries. Such a program cannot unwind here, so
-    # tests that panic in passing are left out.
-    tests_of i686 i686-unknown-linux-gnu '-Ctarget-feature=+crt-static' --skip panic
+    # In one piece: this machine may have no 32-bit libraries.
+    tests_of i686 i686-unknown-linux-gnu '-Ctarget-feature=+crt-static'
 }
 
 on_s390x() {

@@ -12,6 +12,7 @@ static ALLOCATOR: Counting = Counting;
 
 thread_local! {
     static COUNT: Cell<u64> = const { Cell::new(0) };
+    /// Wraps: a thread may free what others allocate, again and again, and 32 bits have an end.
     static HELD: Cell<isize> = const { Cell::new(0) };
     static PEAK: Cell<isize> = const { Cell::new(0) };
     static GROUP: Cell<Option<&'static Group>> = const { Cell::new(None) };
@@ -52,7 +53,7 @@ impl Group {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.set(COUNT.get() + 1);
-        HELD.set(HELD.get() + size(layout));
+        HELD.set(HELD.get().wrapping_add(size(layout)));
         PEAK.set(PEAK.get().max(HELD.get()));
         if let Some(group) = GROUP.get() {
             group.add(size(layout));
@@ -63,7 +64,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.set(HELD.get() - size(layout));
+        HELD.set(HELD.get().wrapping_sub(size(layout)));
         if let Some(group) = GROUP.get() {
             group.add(-size(layout));
         }
