@@ -1,6 +1,6 @@
 //! The events of another process's session, while they are recorded.
 
-use crate::codec::{LogfileView, TickClock};
+use crate::codec::TickClock;
 use crate::outside::client::Way;
 use crate::outside::error::OutsideError;
 use crate::session::{Delivery, LiveBuffer, Missed};
@@ -90,8 +90,8 @@ impl Consumer {
     }
 
     /// The session's header buffer as it was at the start. Its first record is what
-    /// [`LogfileView`] reads: names, clock, sizes. Behind it stand those that explain others and
-    /// were written before this consumer was made.
+    /// [`LogfileView`](crate::codec::LogfileView) reads: names, clock, sizes. Behind it stand those
+    /// that explain others and were written before this consumer was made.
     #[must_use]
     pub fn header(&self) -> &LiveBuffer {
         &self.header
@@ -100,8 +100,7 @@ impl Consumer {
     /// Turns the ticks of the session's records into times.
     #[must_use]
     pub fn clock(&self) -> Option<TickClock> {
-        let record = self.header.records().next()?.ok()?;
-        Some(LogfileView::parse(record).ok()?.clock())
+        self.header.clock()
     }
 
     /// All that this consumer was told so far that it has missed.

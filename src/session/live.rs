@@ -27,7 +27,7 @@
 
 mod buffer;
 
-use crate::codec::{LogfileView, TickClock};
+use crate::codec::TickClock;
 use crate::format::BufferHeader;
 use crate::session::lane::HEADER_BYTES;
 pub use buffer::{LiveBuffer, Missed};
@@ -115,8 +115,8 @@ impl Consumer {
     }
 
     /// The session's header buffer as it was at the start. Its first record is what
-    /// [`LogfileView`] reads: names, clock, sizes. Behind it stand those that explain others and
-    /// were written before this consumer was attached.
+    /// [`LogfileView`](crate::codec::LogfileView) reads: names, clock, sizes. Behind it stand those
+    /// that explain others and were written before this consumer was attached.
     #[must_use]
     pub fn header(&self) -> &LiveBuffer {
         &self.header
@@ -125,8 +125,7 @@ impl Consumer {
     /// Turns the ticks of the session's records into times.
     #[must_use]
     pub fn clock(&self) -> Option<TickClock> {
-        let record = self.header.records().next()?.ok()?;
-        Some(LogfileView::parse(record).ok()?.clock())
+        self.header.clock()
     }
 
     /// Records of the header buffer that were written before this consumer was attached.

@@ -4,6 +4,7 @@
 //! compared with what was written, and every byte of it with what it must be.
 
 use crate::attach::{CLASS, EVENT, line, payload};
+use crate::hostile::Random;
 use crate::{Ending, again, alone};
 use etlring::codec::{RawRecord, RecordView};
 use etlring::iis::{HttpServer, HttpTraceEvent, guids};
@@ -447,19 +448,6 @@ fn one_that_goes_on_speaking_is_let_go() {
         let refused = Answer::decode(&heard(directory, &long));
         assert!(matches!(refused, Ok(Answer::Refused(87, _))), "{refused:?}");
     });
-}
-
-/// Numbers without any order (SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ z >> 31
-    }
 }
 
 /// What a real session sends: its messages.

@@ -189,7 +189,25 @@ struct Outgoing {
     closed: bool,
 }
 
+impl Member {
+    /// One that is not ready.
+    fn new(process: &Arc<Process>, flushed: u64) -> Self {
+        Self {
+            process: Arc::clone(process),
+            ready: false,
+            sums: Sums::default(),
+            waiting: 0,
+            flushed,
+            settled: false,
+        }
+    }
+}
+
 impl Process {
+    fn new(id: u64, lanes: Vec<u16>, stream: UnixStream) -> Self {
+        Self { id, lanes, stream, outgoing: Mutex::default(), wake: Condvar::new() }
+    }
+
     fn outgoing(&self) -> MutexGuard<'_, Outgoing> {
         // Nothing in here is left half done by a panic.
         self.outgoing.lock().unwrap_or_else(PoisonError::into_inner)
@@ -294,22 +312,9 @@ impl Hub {
         if lanes.is_empty() {
             return Err(NoRoom::Full);
         }
-        let process = Arc::new(Process {
-            id,
-            lanes,
-            stream,
-            outgoing: Mutex::default(),
-            wake: Condvar::new(),
-        });
-        let member = Member {
-            process: Arc::clone(&process),
-            ready: false,
-            sums: Sums::default(),
-            waiting: 0,
-            flushed: state.flushes,
-            settled: false,
-        };
-        state.members.push(member);
+        let process = Arc::new(Process::new(id, lanes, stream));
+        let flushed = state.flushes;
+        state.members.push(Member::new(&process, flushed));
         Ok(process)
     }
 
@@ -622,21 +627,9 @@ mod tests {
         const ITEMS: usize = 100;
         let hub = Hub::default();
         let (ours, _theirs) = UnixStream::pair().unwrap();
-        let process = Arc::new(Process {
-            id: 1,
-            lanes: Vec::new(),
-            stream: ours,
-            outgoing: Mutex::default(),
-            wake: Condvar::new(),
-        });
-        hub.state().members.push(Member {
-            process: Arc::clone(&process),
-            ready: true,
-            sums: Sums::default(),
-            waiting: 0,
-            flushed: 0,
-            settled: false,
-        });
+        let process = Arc::new(Process::new(1, Vec::new(), ours));
+        let member = Member { ready: true, ..Member::new(&process, 0) };
+        hub.state().members.push(member);
         let arrived = |sequence| Arrived {
             process: Arc::clone(&process),
             checked: Checked {

@@ -1,6 +1,6 @@
 //! What a consumer is given of a session: records in a buffer of their own, and what it missed.
 
-use crate::codec::{BufferView, RecordView, Records, checksum, encode};
+use crate::codec::{BufferView, LogfileView, RecordView, Records, TickClock, checksum, encode};
 use crate::error::{Fault, FormatError, Part};
 use crate::format::{
     BufferFlags, BufferHeader, BufferState, BufferType, LOST_EVENT_GUID, MAX_BUFFER_SIZE,
@@ -33,6 +33,12 @@ pub struct Missed {
 }
 
 impl LiveBuffer {
+    /// The session's clock, of a header buffer.
+    pub(crate) fn clock(&self) -> Option<TickClock> {
+        let record = self.records().next()?.ok()?;
+        Some(LogfileView::parse(record).ok()?.clock())
+    }
+
     pub(crate) fn empty() -> Self {
         let header = encode::sealed_header(HEADER_BYTES, HEADER_BYTES, 0, 0);
         Self { bytes: Bytes::copy_from_slice(header.as_bytes()) }

@@ -1,9 +1,8 @@
 //! One process that is attached, for `tests/shuttle`: what comes of it, on the real hub and ledger,
 //! and what a flusher makes of that.
 
-use super::{Arrived, Hub, Item, Member, News, Process, Sums};
+use super::{Arrived, Hub, Item, Member, News, Process};
 use crate::session::attach::{check::Checked, ledger::Ledger};
-use crate::session::sync::locks::{Condvar, Mutex};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,22 +19,10 @@ pub type Buffer = (i64, u64);
 impl Attached {
     pub fn new() -> Arc<Self> {
         let (stream, _) = UnixStream::pair().expect("a pair of sockets");
-        let process = Arc::new(Process {
-            id: 1,
-            lanes: Vec::new(),
-            stream,
-            outgoing: Mutex::default(),
-            wake: Condvar::new(),
-        });
+        let process = Arc::new(Process::new(1, Vec::new(), stream));
         let hub = Hub::default();
-        hub.state().members.push(Member {
-            process: Arc::clone(&process),
-            ready: true,
-            sums: Sums::default(),
-            waiting: 0,
-            flushed: 0,
-            settled: false,
-        });
+        let member = Member { ready: true, ..Member::new(&process, 0) };
+        hub.state().members.push(member);
         Arc::new(Self { hub, process })
     }
 
