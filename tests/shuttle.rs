@@ -171,6 +171,46 @@ fn snapshots_of_a_ring_that_overwrites() {
     });
 }
 
+/// Eight writers that take buffers back from each other and from the flusher, until it stops them.
+#[test]
+fn full_buffers_are_taken_back() {
+    check(|| {
+        let (model, mut collected) = Model::taking_back(10, 2, 8);
+        let writers: Vec<_> = (0..8)
+            .map(|lane| {
+                let model = Arc::clone(&model);
+                thread::spawn(move || write_all(&model, lane, lane, 9))
+            })
+            .collect();
+        let mut partial = Vec::new();
+        for lane in 0..8 {
+            let seen = collected.put_partial(lane);
+            assert!(seen.is_sorted() && seen.iter().all(|event| event / 1000 == lane as u64));
+            partial.extend(seen);
+            collected.steal(lane);
+            if lane % 2 == 0 {
+                collected.collect();
+            }
+        }
+        collected.finish();
+        let accepted: Vec<_> = writers.into_iter().map(|w| w.join().unwrap()).collect();
+        collected.collect();
+        let (gave_way, counted) = model.gave_way();
+        assert_eq!(gave_way.len() as u64, counted);
+        // A part that was written first may be there again with the rest of its buffer.
+        let mut all = [collected.events(), partial].concat();
+        all.sort_unstable();
+        all.dedup();
+        assert!(gave_way.iter().all(|event| !all.contains(event)), "{gave_way:?} of {all:?}");
+        all.extend(gave_way);
+        all.sort_unstable();
+        let mut told = accepted.concat();
+        told.sort_unstable();
+        assert_eq!(all, told);
+        assert_eq!(model.free(), 10);
+    });
+}
+
 /// What a process had sent when it died, so much of it, and what lay in its ring: buffers 1 and 2
 /// come piece by piece, 1 is given up, 3 is only in the ring. Two threads end the session meanwhile.
 /// Each event is in the log once, and the flusher is not stopped before.

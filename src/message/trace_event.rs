@@ -282,7 +282,7 @@ pub fn trace_event<'s>(
         return answer(session.write_classic(&event, data));
     }
     let kind = (HeaderType::FULL_HEADER64, class_type, level, version);
-    answer(session.write_record(len, |bytes, now| {
+    answer(session.record_in_place(len, |bytes, now| {
         let header = header(len, kind, class, stamp, now);
         bytes[..EventTraceHeader::SIZE].copy_from_slice(header.as_bytes());
         data.copy_to(&mut bytes[EventTraceHeader::SIZE..]);
@@ -341,7 +341,7 @@ pub fn trace_event_instance<'s, 'i>(
     let kind = (HeaderType::INSTANCE64, class_type, level, version);
     let (parent_instance_id, parent_guid) =
         parent.map_or((0, Guid::ZERO), |parent| (parent.instance_id(), parent.class()));
-    answer(session.write_record(len, |bytes, now| {
+    answer(session.record_in_place(len, |bytes, now| {
         let header = EventInstanceGuidHeader {
             base: header(len, kind, instance.class(), stamp, now),
             instance_id: instance.instance_id().into(),

@@ -100,7 +100,7 @@ pub fn trace_message_va<'s, 'a>(
     let sizes = arguments.clone().map(<[u8]>::len);
     let size = sizes.fold(0, usize::saturating_add);
     let start = layout.arguments_offset();
-    answer(session.write_record(start.saturating_add(size), |bytes, stamp| {
+    answer(session.record_in_place(start.saturating_add(size), |bytes, stamp| {
         copy_to(&mut bytes[start..start + size], arguments);
         layout.put(session, bytes, size, stamp);
     }))

@@ -107,7 +107,8 @@ impl Attach {
         Self { builder: self.builder.minimum_buffers(count), ..self }
     }
 
-    /// What a writer does when no buffer is free.
+    /// What a writer does when no buffer is free. [`WhenFull::Overwrite`] is refused: the owner is
+    /// to have every buffer.
     pub fn when_full(self, when_full: WhenFull) -> Self {
         Self { builder: self.builder.when_full(when_full), ..self }
     }

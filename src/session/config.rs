@@ -1,11 +1,14 @@
 //! Settings of a session, checked before anything is made.
 
+mod check;
+mod checked;
 mod error;
 
+pub(crate) use checked::{Config, RingConfig};
 pub use error::ConfigError;
 
-use crate::codec::LogfileView;
-use crate::format::{LogFileMode, MAX_BUFFER_SIZE, MAX_LANES, MIN_BUFFER_SIZE};
+#[cfg(unix)]
+use crate::format::MAX_LANES;
 #[cfg(unix)]
 use crate::session::attach::Welcome;
 use crate::session::log::Target;
@@ -14,7 +17,6 @@ use crate::session::{
     controller::{Session, SessionError},
     directory::Claim,
     door::TakeName,
-    lane::HEADER_BYTES,
 };
 use crate::sink::{
     FileName, FileOptions, FileSink, NullSink, Series, Sink,
@@ -74,6 +76,13 @@ pub enum WhenFull {
     /// It discards its event at once, and counts it.
     #[default]
     Discard,
+    /// It takes back the oldest full buffer that is not being written to the log yet, so that the
+    /// newest events are kept. Those that were in it are lost, and counted as
+    /// [`no_free_buffer`](crate::session::EventsLost::no_free_buffer); the log tells where they are
+    /// missing. It does not wait for anybody. Only where every buffer is in use by another thread
+    /// or being written does it discard its own event. A memory ring and a circular log do as much
+    /// whatever is asked.
+    Overwrite,
     /// It waits for a buffer, up to so long, and discards its event only then. Not for threads that
     /// must not sleep.
     Block(Duration),
@@ -168,86 +177,6 @@ impl FileSize {
     }
 }
 
-/// What the settings say of the log file.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct FileConfig {
-    /// In bytes; 0 for no bound.
-    pub(crate) maximum_bytes: u64,
-    /// As the logfile header tells it.
-    pub(crate) maximum_size: u32,
-    pub(crate) new_file_interval: Option<Duration>,
-    pub(crate) delay_open: bool,
-    pub(crate) append: bool,
-}
-
-/// Where the ring lies, and what becomes of its full buffers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RingConfig {
-    /// In memory; they go to the sink.
-    Memory,
-    /// In a file beside the log; they go to the log.
-    BesideLog {
-        /// Whether memory will not do.
-        required: bool,
-    },
-    /// In memory; they stay until they are overwritten.
-    Recorder,
-    /// In the log file itself; they stay until they are overwritten.
-    Circular,
-    /// In a file of their own; they go to the process whose session this is.
-    #[cfg(unix)]
-    Attached,
-}
-
-/// Settings that passed every check.
-#[derive(Clone, Debug)]
-pub(crate) struct Config {
-    pub(crate) name: String,
-    /// The log file as the settings name it; empty without one.
-    pub(crate) log_file_name: String,
-    pub(crate) buffer_size: u32,
-    pub(crate) minimum_buffers: u32,
-    pub(crate) maximum_buffers: u32,
-    pub(crate) flush_interval: Duration,
-    pub(crate) clock: Clock,
-    pub(crate) mode: LogFileMode,
-    pub(crate) sequence: SequenceMode,
-    pub(crate) file: FileConfig,
-    pub(crate) ring: RingConfig,
-    pub(crate) one_lane: bool,
-    /// How long a writer waits for a free buffer.
-    pub(crate) patience: Option<Duration>,
-    /// Number of the session within the process; given at start.
-    pub(crate) logger_id: u16,
-    /// Lanes that can hold a buffer at a time.
-    pub(crate) most_lanes: u16,
-}
-
-impl Config {
-    /// Lanes that are to be expected: each holds a buffer.
-    pub(crate) fn lanes(&self) -> u32 {
-        self.maximum_buffers.min(u32::from(MAX_LANES))
-    }
-
-    /// How far the number of buffers may be raised while the session runs: four times, within
-    /// 1 GiB. Memory is taken when it is raised; until then it is addresses, of which only some
-    /// systems have plenty. A ring that overwrites stays as it is: its buffers are the log.
-    pub(crate) fn most_buffers(&self) -> u32 {
-        const RESERVED_BYTES: u32 = 1 << 30;
-        let grows = matches!(self.ring, RingConfig::Memory | RingConfig::BesideLog { .. });
-        if !grows || cfg!(not(all(unix, target_pointer_width = "64"))) {
-            return self.maximum_buffers;
-        }
-        let most = (RESERVED_BYTES / self.buffer_size).min(MAX_BUFFERS);
-        self.maximum_buffers.saturating_mul(4).min(most).max(self.maximum_buffers)
-    }
-
-    /// Whether it bears the name of the session that only the kernel writes to.
-    pub(crate) fn is_kernel_logger(&self) -> bool {
-        self.name.eq_ignore_ascii_case(KERNEL_LOGGER_NAME)
-    }
-}
-
 impl SessionBuilder {
     pub(crate) fn new(name: &str) -> Self {
         Self {
@@ -313,7 +242,7 @@ impl SessionBuilder {
     }
 
     /// What a writer does when no buffer is free. A memory ring and a circular log overwrite their
-    /// oldest buffer instead.
+    /// oldest buffer in any case.
     pub fn when_full(self, when_full: WhenFull) -> Self {
         Self { when_full, ..self }
     }
@@ -328,7 +257,8 @@ impl SessionBuilder {
         Self { minimum_buffers: Some(count), ..self }
     }
 
-    /// Buffers of the session. When all are full, events are discarded.
+    /// Buffers of the session. What becomes of events when all are full says
+    /// [`when_full`](Self::when_full).
     pub fn maximum_buffers(self, count: u32) -> Self {
         Self { maximum_buffers: count, ..self }
     }
@@ -398,7 +328,9 @@ impl SessionBuilder {
     }
 
     /// Says in the log that the session is read while it runs, and allows it to have no log at all
-    /// (`EVENT_TRACE_REAL_TIME_MODE`). Consumers may be attached with or without it:
+    /// (`EVENT_TRACE_REAL_TIME_MODE`). Not with a [memory ring](Self::memory_ring), as on Windows,
+    /// where buffering mode excludes it, nor with [`FileMode::Circular`]: their buffers pass nobody
+    /// before they are overwritten. Consumers may be attached with or without it:
     /// [`Controller::consumer`](crate::session::Controller::consumer).
     pub fn real_time(self) -> Self {
         Self { real_time: true, ..self }
@@ -420,9 +352,12 @@ impl SessionBuilder {
             sequence: sequence.get(usize::from(welcome.sequence)).copied().unwrap_or_default(),
             ..self
         };
+        if builder.when_full == WhenFull::Overwrite {
+            return Err(ConfigError::Excludes("WhenFull::Overwrite", "attach"));
+        }
         let mut config = builder.check()?;
         let most = u64::from(welcome.most_buffers);
-        range("maximum_buffers", config.maximum_buffers.into(), 2, most, "buffers")?;
+        check::range("maximum_buffers", config.maximum_buffers.into(), 2, most, "buffers")?;
         config.ring = RingConfig::Attached;
         config.logger_id = welcome.logger_id;
         config.most_lanes = u16::try_from(welcome.lanes).unwrap_or(MAX_LANES);
@@ -479,271 +414,6 @@ impl SessionBuilder {
         };
         let storage = self.storage.take().unwrap_or_else(|| Box::new(Disk));
         Ok(FileSink::new(storage, name, options))
-    }
-
-    /// What the settings say of the log file, and their bits of its mode.
-    fn check_file(&self) -> Result<(FileConfig, LogFileMode), ConfigError> {
-        let new_file = self.file_mode == FileMode::NewFile;
-        let append = self.file_mode == FileMode::Append;
-        let sized = self.maximum_file_size.is_some();
-        let needs = |set: bool, setting, there: bool, other| {
-            if set && !there { Err(ConfigError::Needs(setting, other)) } else { Ok(()) }
-        };
-        let asked = [
-            ("file_mode", self.file_mode != FileMode::Sequential),
-            ("maximum_file_size", sized),
-            ("preallocate", self.preallocate),
-            ("delay_open", self.delay_open),
-            ("sync", self.sync != SyncMode::Never),
-            ("storage", self.storage.is_some()),
-        ];
-        for (setting, set) in asked {
-            needs(set, setting, self.log_file.is_some(), "log_file")?;
-        }
-        let timed = self.new_file_interval.is_some();
-        needs(timed, "new_file_interval", new_file, "FileMode::NewFile")?;
-        needs(self.files_kept.is_some(), "files_kept", new_file, "FileMode::NewFile")?;
-        needs(self.preallocate, "preallocate", sized, "maximum_file_size")?;
-        needs(
-            new_file,
-            "FileMode::NewFile",
-            sized || timed,
-            "maximum_file_size or new_file_interval",
-        )?;
-        let circular = self.file_mode == FileMode::Circular;
-        needs(circular, "FileMode::Circular", sized, "maximum_file_size")?;
-        if circular {
-            let excluded = [
-                ("preallocate", self.preallocate),
-                ("delay_open", self.delay_open),
-                ("sync", self.sync != SyncMode::Never),
-                ("storage", self.storage.is_some()),
-                ("ring_file", self.ring_file == Some(true)),
-            ];
-            if let Some((setting, _)) = excluded.into_iter().find(|(_, set)| *set) {
-                return Err(ConfigError::Excludes(setting, "FileMode::Circular"));
-            }
-        }
-        if append && self.delay_open {
-            return Err(ConfigError::Excludes("delay_open", "FileMode::Append"));
-        }
-        if new_file && self.log_file.as_deref().and_then(Series::new).is_none() {
-            return Err(ConfigError::FileNumber);
-        }
-
-        let mut mode = match self.file_mode {
-            FileMode::Sequential => LogFileMode::SEQUENTIAL,
-            FileMode::Append => LogFileMode::SEQUENTIAL.with(LogFileMode::APPEND),
-            FileMode::NewFile => LogFileMode::NEWFILE,
-            FileMode::Circular => LogFileMode::CIRCULAR,
-        };
-        if self.memory_ring {
-            mode = LogFileMode::BUFFERING;
-        }
-        if self.real_time {
-            let file = if self.log_file.is_some() || self.sink.is_some() { mode.0 } else { 0 };
-            mode = LogFileMode(file).with(LogFileMode::REAL_TIME);
-        }
-        for (bit, set) in [
-            (LogFileMode::NO_PER_PROCESSOR_BUFFERING, self.one_lane),
-            (LogFileMode::PREALLOCATE, self.preallocate),
-            (LogFileMode::DELAY_OPEN_FILE, self.delay_open),
-            (
-                LogFileMode::USE_KBYTES_FOR_SIZE,
-                matches!(self.maximum_file_size, Some(FileSize::Kb(_))),
-            ),
-        ] {
-            if set {
-                mode = mode.with(bit);
-            }
-        }
-        let mut file = FileConfig {
-            new_file_interval: self.new_file_interval,
-            delay_open: self.delay_open,
-            append,
-            ..FileConfig::default()
-        };
-        if let Some(size @ (FileSize::Mb(told) | FileSize::Kb(told))) = self.maximum_file_size {
-            (file.maximum_bytes, file.maximum_size) = (size.bytes(), told);
-        }
-        Ok((file, mode))
-    }
-
-    fn check_file_numbers(&self) -> Result<(), ConfigError> {
-        let three = 3 * u64::from(self.buffer_size);
-        match self.maximum_file_size {
-            // The header, a buffer of events, and one that tells what was lost.
-            Some(FileSize::Mb(mb)) => {
-                let least = three.div_ceil(1 << 20);
-                range("maximum_file_size_mb", mb.into(), least, u32::MAX.into(), "MB")?;
-            }
-            Some(FileSize::Kb(kb)) => {
-                let least = three.div_ceil(1 << 10);
-                range("maximum_file_size_kb", kb.into(), least, u32::MAX.into(), "KB")?;
-            }
-            None => {}
-        }
-        if let Some(interval) = self.new_file_interval {
-            range("new_file_interval", interval.as_secs(), 1, 366 * 86_400, "s")?;
-        }
-        if let Some(kept) = self.files_kept {
-            range("files_kept", kept.into(), 2, 1_000_000, "files")?;
-        }
-        Ok(())
-    }
-
-    fn check(&self) -> Result<Config, ConfigError> {
-        let size = self.buffer_size;
-        let (least, most) = (u64::from(MIN_BUFFER_SIZE), u64::from(MAX_BUFFER_SIZE));
-        range("buffer_size", u64::from(size), least, most, "bytes")?;
-        if size % 1024 != 0 {
-            return Err(ConfigError::Unaligned(size));
-        }
-        self.check_file_numbers()?;
-        let ring = self.check_ring()?;
-        let maximum = match (ring, self.maximum_file_size) {
-            (RingConfig::Circular, Some(told)) => {
-                let buffers = (told.bytes() / u64::from(size)).saturating_sub(1);
-                u32::try_from(buffers).unwrap_or(u32::MAX)
-            }
-            _ => self.maximum_buffers,
-        };
-        range("maximum_buffers", u64::from(maximum), 2, u64::from(MAX_BUFFERS), "buffers")?;
-        let usual = match ring {
-            RingConfig::Memory | RingConfig::BesideLog { .. } => 32,
-            // All of them will be used.
-            _ => RESIDENT_BYTES / size,
-        };
-        let minimum = self.minimum_buffers.unwrap_or(maximum.min(usual.max(1)));
-        range("minimum_buffers", u64::from(minimum), 1, u64::from(maximum), "buffers")?;
-        let memory = u64::from(size) * u64::from(maximum);
-        if memory > MAX_RING_BYTES {
-            return Err(ConfigError::TooMuchMemory(memory));
-        }
-        if !self.flush_interval.is_zero() {
-            let ms = u64::try_from(self.flush_interval.as_millis()).unwrap_or(u64::MAX);
-            range("flush_interval", ms, 1, 3_600_000, "ms")?;
-        }
-        let units = |name: &str| name.encode_utf16().count();
-        let name_units = units(&self.name);
-        if !(1..=MAX_NAME).contains(&name_units) || self.name.contains('\0') {
-            return Err(ConfigError::Name(name_units));
-        }
-        let targets = [self.log_file.is_some(), self.sink.is_some(), self.memory_ring];
-        match targets.into_iter().filter(|set| *set).count() {
-            1 => {}
-            0 if self.real_time => {}
-            _ => return Err(ConfigError::Target),
-        }
-        let (file, file_mode) = self.check_file()?;
-        let log_file_name = self
-            .log_file
-            .as_ref()
-            .map(|path| path.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        let file_units = units(&log_file_name);
-        let empty = self.log_file.is_some() && log_file_name.is_empty();
-        if file_units > MAX_NAME || empty || log_file_name.contains('\0') {
-            return Err(ConfigError::LogFileName(file_units));
-        }
-        // A number may take ten digits where the pattern has two signs.
-        let digits = if self.file_mode == FileMode::NewFile { 8 } else { 0 };
-        let header = LogfileView::record_size(name_units, file_units + digits);
-        let header = u32::try_from(header).unwrap_or(u32::MAX);
-        if header > size - HEADER_BYTES {
-            return Err(ConfigError::NamesTooLong(header, size - HEADER_BYTES));
-        }
-
-        let sequence = match self.sequence {
-            SequenceMode::None => LogFileMode(0),
-            SequenceMode::Local => LogFileMode::USE_LOCAL_SEQUENCE,
-            SequenceMode::Global => LogFileMode::USE_GLOBAL_SEQUENCE,
-        };
-        Ok(Config {
-            name: self.name.clone(),
-            log_file_name,
-            buffer_size: size,
-            minimum_buffers: minimum,
-            maximum_buffers: maximum,
-            flush_interval: self.flush_interval,
-            clock: self.clock,
-            mode: file_mode.with(sequence),
-            sequence: self.sequence,
-            file,
-            ring,
-            one_lane: self.one_lane,
-            patience: match self.when_full {
-                WhenFull::Discard => None,
-                WhenFull::Block(patience) => Some(patience),
-            },
-            logger_id: 0,
-            most_lanes: MAX_LANES,
-        })
-    }
-
-    fn check_ring(&self) -> Result<RingConfig, ConfigError> {
-        let ring = match (self.memory_ring, self.file_mode) {
-            (true, _) if self.ring_file == Some(true) => {
-                return Err(ConfigError::Needs("ring_file", "log_file"));
-            }
-            (true, _) => RingConfig::Recorder,
-            (false, FileMode::Circular) => RingConfig::Circular,
-            (false, _) if self.log_file.is_some() && self.storage.is_none() => {
-                match self.ring_file {
-                    Some(false) => RingConfig::Memory,
-                    asked => RingConfig::BesideLog { required: asked.is_some() },
-                }
-            }
-            (false, _) if self.ring_file == Some(true) => {
-                let other =
-                    if self.log_file.is_some() { "Disk as its storage" } else { "log_file" };
-                return Err(ConfigError::Needs("ring_file", other));
-            }
-            (false, _) => RingConfig::Memory,
-        };
-        if self.real_time {
-            match ring {
-                RingConfig::Recorder => {
-                    return Err(ConfigError::Excludes("real_time", "memory_ring"));
-                }
-                RingConfig::Circular => {
-                    return Err(ConfigError::Excludes("real_time", "FileMode::Circular"));
-                }
-                _ => {}
-            }
-            if self.file_mode == FileMode::Append {
-                return Err(ConfigError::Excludes("real_time", "FileMode::Append"));
-            }
-        }
-        if let WhenFull::Block(patience) = self.when_full {
-            match ring {
-                RingConfig::Recorder => {
-                    return Err(ConfigError::Excludes("WhenFull::Block", "memory_ring"));
-                }
-                RingConfig::Circular => {
-                    return Err(ConfigError::Excludes("WhenFull::Block", "FileMode::Circular"));
-                }
-                _ => {}
-            }
-            let ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
-            range("when_full", ms, 1, 3_600_000, "ms")?;
-        }
-        Ok(ring)
-    }
-}
-
-/// Whether a number is in its range.
-fn range(
-    setting: &'static str,
-    value: u64,
-    least: u64,
-    most: u64,
-    unit: &'static str,
-) -> Result<(), ConfigError> {
-    if (least..=most).contains(&value) {
-        Ok(())
-    } else {
-        Err(ConfigError::OutOfRange { setting, value, least, most, unit })
     }
 }
 

@@ -184,7 +184,8 @@ pub enum ControlError {
     /// The session writes to no log file, so there is none to change.
     NoLogFile,
     /// The session's buffers stay in a ring until they are overwritten: no consumer can be given
-    /// them, but a snapshot can be taken.
+    /// them, but a snapshot can be taken. Windows excludes the two as well where the ring lies in
+    /// memory (`EVENT_TRACE_BUFFERING_MODE`).
     NotRealTime,
     /// The session has stopped, or is that of the process that this one was forked from.
     Stopped,
@@ -271,7 +272,7 @@ impl fmt::Display for ControlError {
             Self::Fixed(setting) => write!(f, "{setting} cannot change while the session runs"),
             Self::NoLogFile => f.write_str("the session has no log file"),
             Self::NotRealTime => {
-                f.write_str("the session overwrites its oldest buffers, and no consumer gets them")
+                f.write_str("consumers are excluded by a memory ring and by FileMode::Circular")
             }
             Self::Stopped => f.write_str("the session has stopped"),
             Self::TooManySessions(most) => {

@@ -196,7 +196,11 @@ impl Session {
     ) -> Result<Self, SessionError> {
         let undo = RemoveUnlessStarted(ring_file.as_ref().map(RingFile::path));
         let first = 1 + existing.as_ref().map_or(0, |log| log.last_sequence);
-        let (ring, collector) = Ring::new(id, ring_size(&config, first), Policy::Collect, backing)
+        let policy = match config.overwrites {
+            true => Policy::CollectOrOverwrite,
+            false => Policy::Collect,
+        };
+        let (ring, collector) = Ring::new(id, ring_size(&config, first), policy, backing)
             .map_err(failed("map the ring".to_owned()))?;
         let clock = Source::of(config.clock);
         let shared = shared_by(&config);

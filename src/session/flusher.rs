@@ -1,7 +1,7 @@
 //! The session's one thread: it takes full buffers to the sink and keeps some free.
 //!
 //! ```text
-//!   every turn      collect full buffers, seal, write, free
+//!   every turn      collect full buffers, claim, seal, write, free
 //!                   few free? take the buffers of quiet lanes back
 //!   every interval  write the filled part of buffers in use to the place they own; header counts
 //!   stop            wait for writers, take everything, tell the last losses, complete the header
@@ -11,6 +11,8 @@
 //! pause that doubles from 50 µs to 2 ms while there is nothing to do.
 
 mod arrivals;
+mod gaps;
+mod losses;
 
 use crate::format::{BufferFlags, BufferHeader};
 use crate::session::{
@@ -18,17 +20,16 @@ use crate::session::{
     clock::{self, Source},
     config::Config,
     desk::Order,
-    lane::{Collector, HEADER_BYTES, Loss, Published, Sealed, Stolen},
+    lane::{Collector, Full, Published, Sealed, Stolen},
     live::Outlet,
     log::{Log, Refused, Totals},
     reclaim::{self, Lookout},
+    seal::{events_behind, lost_field},
     setting::Counts,
-    shared::{Ended, Shared, Span},
-    stats::LossCause,
-    sync::{AtomicU64, Ordering},
-    writer::{LOSS_RECORD, LostEvents, put_loss},
+    shared::{Ended, Shared},
 };
 use crate::sink::RingFile;
+use gaps::Gaps;
 use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
@@ -60,7 +61,7 @@ pub(crate) struct Flusher {
     /// Where a buffer that is still being filled is put together.
     scratch: Vec<u8>,
     /// Full buffers that wait until those with a place in the file are written.
-    waiting: Vec<Sealed>,
+    waiting: Vec<Full>,
     /// Where consumers get their share.
     outlet: Outlet,
     /// Where buffers of other processes come in.
@@ -68,6 +69,8 @@ pub(crate) struct Flusher {
     inlet: Inlet,
     /// Where the log is another process's: buffers that it has not said to be in there.
     awaiting: VecDeque<(u64, Sealed)>,
+    /// Where events are missing.
+    gaps: Gaps,
 }
 
 impl Flusher {
@@ -96,6 +99,7 @@ impl Flusher {
             outlet,
             inlet,
             awaiting: VecDeque::new(),
+            gaps: Gaps::default(),
         };
         flusher.update_ring_file();
         flusher
@@ -264,7 +268,11 @@ impl Flusher {
         for lane in ring.lanes() {
             for _ in 0..TRIES {
                 let Some(published) = self.collector.peek(lane) else { break };
-                if !wanted(&self.log, published.index as usize) {
+                let index = published.index as usize;
+                self.log.meets(index, published.header.sequence_number.get());
+                let older = self.collector.has_older(&published);
+                drop(published);
+                if older || !wanted(&self.log, index) {
                     break;
                 }
                 match self.collector.steal(lane) {
@@ -286,23 +294,30 @@ impl Flusher {
         let mut worked = false;
         self.collector.collect();
         let in_order = !self.log.is_series();
-        while let Some(sealed) = self.collector.next_full() {
+        while let Some(full) = self.collector.next_full() {
             worked = true;
             self.collector.ring().set_tick(self.clock.now());
-            if in_order || self.log.has_place(sealed.index() as usize) {
-                self.write_sealed(sealed, BufferFlags::default());
+            if in_order || self.log.has_place(full.index() as usize) {
+                self.write_claimed(full);
             } else {
-                self.waiting.push(sealed);
+                self.waiting.push(full);
             }
         }
         // A new file may have to be begun for these.
         let mut waiting = std::mem::take(&mut self.waiting);
-        for sealed in waiting.drain(..) {
-            self.write_sealed(sealed, BufferFlags::default());
+        for full in waiting.drain(..) {
+            self.write_claimed(full);
         }
         self.waiting = waiting;
         self.outlet.publish();
         worked
+    }
+
+    /// Writes a collected buffer, unless a writer has taken it back meanwhile.
+    fn write_claimed(&mut self, full: Full) {
+        if let Some(sealed) = self.collector.claim(full) {
+            self.write_sealed(sealed, BufferFlags::default());
+        }
     }
 
     /// Writes what was in hand when the turn began and given up before its lane was looked at.
@@ -326,12 +341,16 @@ impl Flusher {
             // that was now taken from it, and what went on under its number since, has been
             // collected by now or is collected here.
             self.collector.collect();
-            while let Some(sealed) = self.collector.next_full() {
-                taken.push(sealed);
+            while let Some(full) = self.collector.next_full() {
+                taken.extend(self.collector.claim(full));
             }
             taken.sort_by_key(|sealed| self.collector.sequence(sealed));
         }
         for sealed in taken {
+            // What its lane gave up before it took this one.
+            while let Some(older) = self.collector.claim_older(&sealed) {
+                self.write_sealed(older, BufferFlags::default());
+            }
             self.write_sealed(sealed, BufferFlags::default());
         }
         worked
@@ -342,11 +361,16 @@ impl Flusher {
         let ring = Arc::clone(self.collector.ring());
         for lane in ring.lanes() {
             let Some(published) = self.collector.peek(lane) else { continue };
-            let index = published.index as usize;
-            if !self.log.has_news(index, published.header.filled_bytes.get()) {
+            let (index, filled) = (published.index as usize, published.header.filled_bytes.get());
+            self.log.meets(index, published.header.sequence_number.get());
+            // What was given up meanwhile comes first.
+            if !self.log.has_news(index, filled) || self.collector.has_older(&published) {
                 continue;
             }
             put_together(&published, &mut self.scratch);
+            let hold = published.hold;
+            let course = hold.course();
+            self.gaps.mark(&mut self.scratch, course);
             self.outlet.partial(index, &self.scratch, self.clock.now());
             if self.log.needs_next_file(index) {
                 // The buffer may be given up meanwhile: what was put together is still true.
@@ -355,16 +379,33 @@ impl Flusher {
                     continue;
                 }
             }
-            let written = self.log.write(index, &mut self.scratch, BufferFlags::default(), false);
-            // Not lost yet: the buffer comes again when it is full.
-            if let Err(Refused::Io(error)) = written {
-                self.shared.note_error(error);
+            let events = course.map_or(0, |_| events_behind(&self.scratch, 0).events);
+            let (new, lost) = (self.log.is_new(index), lost_field(&self.scratch));
+            match self.log.write(index, &mut self.scratch, BufferFlags::default(), false) {
+                Ok(()) => {
+                    self.gaps.counted(if new { lost } else { 0 });
+                    self.gaps.settle(&self.scratch, course, events);
+                    hold.logged(filled, events);
+                }
+                // Not lost yet: the buffer comes again when it is full.
+                Err(Refused::Io(error)) => self.shared.note_error(error),
+                Err(Refused::Full) => {}
             }
         }
     }
 
-    /// Seals a buffer, writes it and frees it.
+    /// Seals a buffer that a writer filled, writes it and frees it.
     fn write_sealed(&mut self, mut sealed: Sealed, flags: BufferFlags) {
+        self.log.meets(sealed.index() as usize, self.collector.sequence(&sealed));
+        let course = self.collector.course(&sealed);
+        let bytes = self.collector.bytes_mut(&mut sealed);
+        self.gaps.mark(bytes, course);
+        self.gaps.settle(bytes, course, course.map_or(0, |course| course.events));
+        self.write_marked(sealed, flags);
+    }
+
+    /// Seals a buffer, writes it and frees it.
+    fn write_marked(&mut self, mut sealed: Sealed, flags: BufferFlags) {
         let index = sealed.index() as usize;
         let begun = if self.log.needs_next_file(index) {
             self.next_file_when_full().map_err(Refused::Io)
@@ -381,8 +422,12 @@ impl Flusher {
         } else {
             bytes
         };
+        let (new, lost) = (self.log.is_new(index), lost_field(bytes));
         match begun.and_then(|()| self.log.write(index, bytes, flags, true)) {
-            Ok(()) => self.log.done(index),
+            Ok(()) => {
+                self.gaps.counted(if new { lost } else { 0 });
+                self.log.done(index);
+            }
             // It stays in the ring's file, and is not lost.
             Err(_) if self.log.owner().is_some() => return,
             Err(why) => self.log.lose(index, bytes, why),
@@ -416,15 +461,10 @@ impl Flusher {
 
     /// What the process whose log it is is to know.
     fn counts(&self) -> Counts {
-        let mut counts = Counts { lost: self.shared.lost().by_cause(), ..Counts::default() };
-        for lane in self.collector.ring().lanes() {
-            for (count, loss) in counts.lost.iter_mut().zip(&lane.tally.losses) {
-                *count += loss.count.load(Ordering::Relaxed);
-            }
-            counts.disabled += lane.tally.disabled.load(Ordering::Relaxed);
-            counts.after_stop += lane.tally.stopped.load(Ordering::Relaxed);
-        }
-        counts
+        let sums = self.collector.ring().sums();
+        let mut lost = sums.lost;
+        lost.add(&self.shared.lost());
+        Counts { lost: lost.by_cause(), disabled: sums.disabled, after_stop: sums.stopped }
     }
 
     /// Ends the log.
@@ -435,11 +475,13 @@ impl Flusher {
             return;
         }
         self.take_all_in();
-        let Self { collector, log, shared, scratch, outlet, clock, .. } = self;
+        let Self { collector, log, shared, scratch, outlet, clock, gaps, .. } = self;
         let mut last = reclaim::take_all(collector, |collector, lane| {
             let Some(published) = collector.close(lane) else { return false };
             let index = published.index as usize;
+            log.meets(index, published.header.sequence_number.get());
             put_together(&published, scratch);
+            gaps.mark(scratch, published.hold.course());
             outlet.partial(index, scratch, clock.now());
             let begun = if log.needs_next_file(index) {
                 log.next_file(&Totals::of(collector.ring(), shared)).map_err(Refused::Io)
@@ -489,70 +531,6 @@ impl Flusher {
         }
     }
 
-    /// The losses that no record has told of: writers are gone, nobody else will.
-    fn untold(&self) -> Vec<(LostEvents, u64)> {
-        let mut losses = Vec::new();
-        for lane in self.collector.ring().lanes() {
-            for (loss, cause) in lane.tally.losses.iter().zip(Loss::CAUSES) {
-                let lost = LostEvents::of(loss, cause);
-                if lost.count != 0 {
-                    losses.push((lost, lane.ids()));
-                }
-            }
-        }
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let ids = u64::from(std::process::id()) << 32;
-        let lost = |first, last, count, cause, class_type| {
-            (LostEvents { first, last, count, cause, class_type }, ids)
-        };
-        let shared = &self.shared;
-        let span = |span: &Span| (load(&span.first), load(&span.last), load(&span.count));
-        let spans = [
-            (&shared.no_lane, LossCause::NO_LANE),
-            (&shared.reentered, LossCause::REENTERED),
-            (&shared.file_full, LossCause::FILE_FULL),
-        ];
-        for (events, cause) in spans {
-            let (first, last, count) = span(events);
-            if count != 0 {
-                losses.push(lost(first, last, count, cause, LostEvents::EVENTS));
-            }
-        }
-        if load(&shared.buffers_lost) != 0 {
-            let (first, last) = (self.log.start_ticks(), self.clock.now());
-            let count = load(&shared.buffers_lost);
-            losses.push(lost(first, last, count, LossCause::IO, LostEvents::BUFFERS));
-        }
-        losses
-    }
-
-    /// Writes loss records into buffers of the flusher's own.
-    fn tell(&mut self, mut losses: Vec<(LostEvents, u64)>) {
-        let size = self.collector.ring().buffer_size() as usize;
-        let per_buffer = (size - HEADER_BYTES as usize) / LOSS_RECORD;
-        if losses.len().div_ceil(per_buffer) as u64 > self.log.places_left() {
-            losses = by_cause(&losses);
-        }
-        let mut chunks = losses.chunks(per_buffer).peekable();
-        while let Some(chunk) = chunks.next() {
-            let Some(mut sealed) = self.collector.own_buffer(0) else { return };
-            let ticks = self.clock.now().max(self.collector.ring().latest_ticks());
-            let bytes = self.collector.bytes_mut(&mut sealed);
-            let mut at = HEADER_BYTES as usize;
-            for &(lost, ids) in chunk {
-                put_loss(&mut bytes[at..at + LOSS_RECORD], lost, ticks, ids);
-                at += LOSS_RECORD;
-            }
-            self.collector.fill(&sealed, u32::try_from(at).unwrap_or(HEADER_BYTES));
-            let flags = if chunks.peek().is_none() {
-                BufferFlags::FLUSH_MARKER
-            } else {
-                BufferFlags::default()
-            };
-            self.write_sealed(sealed, flags);
-        }
-    }
-
     /// Waits for buffers to be free: those that tell of losses need one.
     fn wait_until_taken(&mut self) {
         let deadline = Instant::now() + TAKEN;
@@ -566,25 +544,6 @@ impl Flusher {
     fn totals(&self) -> Totals {
         Totals::of(self.collector.ring(), &self.shared)
     }
-}
-
-/// One loss for each cause: what the last place of a file has room for.
-fn by_cause(losses: &[(LostEvents, u64)]) -> Vec<(LostEvents, u64)> {
-    let mut sums: Vec<(LostEvents, u64)> = Vec::new();
-    for (lost, _) in losses {
-        let same = sums
-            .iter_mut()
-            .find(|(sum, _)| (sum.cause, sum.class_type) == (lost.cause, lost.class_type));
-        match same {
-            Some((sum, _)) => {
-                sum.first = sum.first.min(lost.first);
-                sum.last = sum.last.max(lost.last);
-                sum.count += lost.count;
-            }
-            None => sums.push((*lost, u64::from(std::process::id()) << 32)),
-        }
-    }
-    sums
 }
 
 /// Puts a buffer that is still being filled together.

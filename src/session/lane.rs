@@ -23,6 +23,7 @@
 //! | steal a buffer | the collector | the lane's `hand` word and its `busy` word, see below |
 //! | reset and free a buffer | the collector | `IndexSet`: release |
 //! | overwrite a buffer | the lane's writer | its `Claim`, where a snapshot looks |
+//! | take a full buffer back | any writer | its word in the `Backlog`: acquire, as the collector |
 //!
 //! # The hot path
 //!
@@ -63,6 +64,14 @@
 //! so, what it had published is taken, and its `commit`, which looks at `closed` after it
 //! publishes, learns whether its record made it.
 //!
+//! # Taking a full buffer back
+//!
+//! With [`Policy::CollectOrOverwrite`] full buffers wait in a `Backlog`. The collector takes one
+//! when it is about to write it; a writer that finds none free takes the oldest, and what was in it
+//! is lost. Whichever exchanges the buffer's word has it. So a buffer may change below the collector
+//! while it looks at one that is in a hand; it holds the buffer first and then looks whether the
+//! hand is still the same: if it is, nobody can take the buffer before it is let go.
+//!
 //! # Rings that overwrite
 //!
 //! With [`Policy::Overwrite`] no collector takes full buffers: a writer that gives one up puts it
@@ -74,15 +83,20 @@ mod memory;
 #[cfg(loom)]
 #[allow(missing_docs, clippy::missing_errors_doc, reason = "for tests/loom only")]
 pub mod model;
+mod overwrite;
 mod pin;
 mod quick;
 mod reservation;
+mod tally;
 mod thread;
 mod writing;
 
-pub(crate) use collector::{Collector, Published, Sealed, Stolen};
+pub(crate) use collector::{Collector, Full, Published, Sealed, Stolen};
 pub(crate) use memory::Backing;
+pub(crate) use overwrite::{Course, GaveWay};
 pub use reservation::Reservation;
+use tally::Tally;
+pub(crate) use tally::{Loss, add};
 pub(crate) use thread::generation;
 pub(crate) use writing::{Entered, Fresh, Space};
 
@@ -93,6 +107,7 @@ use crate::session::{
     sync::{AtomicU32, AtomicU64, Barrier, Ordering},
 };
 use memory::Memory;
+use overwrite::Overwriting;
 use pin::Claim;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -158,67 +173,20 @@ pub(crate) struct Lane {
     owned: AtomicU32,
 }
 
-/// Counters of one lane. Only its owner writes them, so adding is a load and a store.
-#[derive(Debug)]
-#[repr(C)]
-pub(crate) struct Tally {
-    /// Events committed.
-    pub(crate) accepted: AtomicU64,
-    /// Events refused while paused.
-    pub(crate) disabled: AtomicU64,
-    /// Events refused after the stop.
-    pub(crate) stopped: AtomicU64,
-    /// The last stamp, where the clock may be set back.
-    pub(crate) last_ticks: AtomicU64,
-    /// Losses by cause, numbered as [`Loss::CAUSES`].
-    pub(crate) losses: [Loss; 3],
-}
-
-/// Losses of one cause in one lane.
-#[derive(Debug)]
-pub(crate) struct Loss {
-    /// All of them.
-    pub(crate) count: AtomicU64,
-    /// How many of them a loss record has told of.
-    pub(crate) told: AtomicU64,
-    /// Ticks of the first one that was not yet told.
-    pub(crate) first: AtomicU64,
-    /// Ticks of the last one.
-    pub(crate) last: AtomicU64,
-}
-
 /// What a thread with these `ids` leaves in a lane that nobody owns while it is there.
 #[expect(clippy::cast_possible_truncation, reason = "the lower half is the thread")]
 fn guest(ids: u64) -> u32 {
     (ids as u32).max(1)
 }
 
-/// Adds to a counter that only the caller writes.
-#[inline(always)]
-pub(crate) fn add(counter: &AtomicU64, more: u64) {
-    counter.store(counter.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
-}
-
 impl Lane {
     pub(crate) fn new() -> Self {
-        let loss = || Loss {
-            count: AtomicU64::new(0),
-            told: AtomicU64::new(0),
-            first: AtomicU64::new(0),
-            last: AtomicU64::new(0),
-        };
         Self {
             busy: AtomicU32::new(0),
             closed: AtomicU32::new(0),
             hand: AtomicU64::new(EMPTY_HAND),
             ids: AtomicU64::new(0),
-            tally: Tally {
-                accepted: AtomicU64::new(0),
-                disabled: AtomicU64::new(0),
-                stopped: AtomicU64::new(0),
-                last_ticks: AtomicU64::new(0),
-                losses: [loss(), loss(), loss()],
-            },
+            tally: Tally::default(),
             owned: AtomicU32::new(0),
         }
     }
@@ -286,6 +254,9 @@ pub(crate) struct Ring {
 pub(crate) enum Policy {
     /// The collector takes it, empties it and sets it free.
     Collect,
+    /// So it does, unless a writer needs a buffer first, and finds none free: it takes the one that
+    /// waits for longest.
+    CollectOrOverwrite,
     /// It stays as it is until a writer needs it: the oldest one is overwritten.
     Overwrite,
 }
@@ -307,6 +278,8 @@ struct Exchange {
     latest_of: Box<[AtomicU64]>,
     /// The last stamp of any buffer given up, where the clock may be set back.
     latest: AtomicU64,
+    /// In the place of `full`, where writers may take buffers back.
+    overwriting: Option<Overwriting>,
 }
 
 /// Sizes of a ring.
@@ -352,9 +325,12 @@ impl Ring {
         let most = memory.most();
         // Where the oldest is overwritten every buffer takes its turn, or it is not the oldest.
         let (turns, claims) = match policy {
-            Policy::Collect => (size.in_turns(), 0),
+            Policy::Collect | Policy::CollectOrOverwrite => (size.in_turns(), 0),
             Policy::Overwrite => (size.buffers, size.buffers),
         };
+        let numbers = u32::from(size.lanes.min(MAX_LANES));
+        let overwriting = (policy == Policy::CollectOrOverwrite)
+            .then(|| Overwriting::new(most, most.min(numbers)));
         let barrier = Barrier::new();
         let ring = Arc::new(Self {
             id,
@@ -374,13 +350,14 @@ impl Ring {
                     .map(|_| AtomicU64::new(0))
                     .collect(),
                 full: IndexList::new(most),
-                numbers: IndexSet::full(u32::from(size.lanes.min(MAX_LANES))),
+                numbers: IndexSet::full(numbers),
                 latest: AtomicU64::new(0),
                 numbers_used: AtomicU32::new(0),
                 next_sequence: AtomicU64::new(size.first_sequence),
+                overwriting,
             },
         });
-        let collector = Collector { ring: Arc::clone(&ring), batch: Vec::new() };
+        let collector = Collector::new(&ring);
         Ok((ring, collector))
     }
 
@@ -458,7 +435,7 @@ impl Ring {
     /// Passes on a buffer that its writer is done with.
     fn give_up(&self, index: u32, ticks: u64) {
         match self.policy {
-            Policy::Collect => self.exchange.full.push(index),
+            Policy::Collect | Policy::CollectOrOverwrite => self.exchange.full.push(index),
             Policy::Overwrite => {
                 // SAFETY: the buffer is the caller's, who took it from a lane's hand. Whoever has
                 // it pinned reads nothing that this writes.
@@ -471,7 +448,7 @@ impl Ring {
     /// An empty buffer for the caller alone, to be begun. With [`Policy::Overwrite`] nobody can pin
     /// it before [`begun`](Self::begun) is called.
     fn take_empty(&self) -> Option<u32> {
-        if self.policy == Policy::Collect {
+        if self.policy != Policy::Overwrite {
             return self.exchange.free.take_turns();
         }
         for _ in 0..self.buffers() {
@@ -490,6 +467,11 @@ impl Ring {
             }
         }
         None
+    }
+
+    /// Whether a writer may take a full buffer back.
+    fn overwrites_full(&self) -> bool {
+        self.exchange.overwriting.is_some()
     }
 
     /// Keeps the last stamp of `lane` for whoever gets its number next.

@@ -356,8 +356,8 @@ impl Hub {
 #[derive(Debug)]
 pub(crate) struct Outlet {
     hub: Arc<Hub>,
-    /// By buffer of the ring: where the next piece starts.
-    seen: Vec<u32>,
+    /// By buffer of the ring: where the next piece starts, of the buffer with this number.
+    seen: Vec<(i64, u32)>,
     staged: Vec<Staged>,
 }
 
@@ -373,7 +373,7 @@ impl Outlet {
     /// For a ring of so many buffers, whose header buffer is `header`.
     pub(crate) fn new(hub: Arc<Hub>, buffers: u32, header: &[u8]) -> Self {
         hub.members().header = LiveBuffer::cut(header, HEADER_BYTES, 0);
-        Self { hub, seen: vec![0; buffers as usize], staged: Vec::new() }
+        Self { hub, seen: vec![(0, 0); buffers as usize], staged: Vec::new() }
     }
 
     /// Whether buffer `index`, which is filled up to here, has what nobody was given.
@@ -385,15 +385,16 @@ impl Outlet {
     pub(crate) fn partial(&mut self, index: usize, buffer: &[u8], ticks: u64) {
         if index >= self.seen.len() {
             // Of another process.
-            self.seen.resize(index + 1, 0);
+            self.seen.resize(index + 1, (0, 0));
         }
         let Some(seen) = self.seen.get_mut(index) else { return };
         let Ok((header, _)) = BufferHeader::ref_from_prefix(buffer) else { return };
-        let from = (*seen).max(HEADER_BYTES);
-        *seen = header.filled_bytes.get();
+        let sequence = header.sequence_number.get();
+        // A writer may have taken the buffer back and begun it anew.
+        let from = if seen.0 == sequence { seen.1.max(HEADER_BYTES) } else { HEADER_BYTES };
+        *seen = (sequence, header.filled_bytes.get());
         if self.hub.is_wanted() {
             if let Some(piece) = LiveBuffer::cut(buffer, from, ticks) {
-                let sequence = header.sequence_number.get();
                 self.staged.push(Staged { sequence, from, buffer: piece });
             }
         }
@@ -403,7 +404,7 @@ impl Outlet {
     pub(crate) fn sealed(&mut self, index: usize, buffer: &[u8], ticks: u64) {
         self.partial(index, buffer, ticks);
         if let Some(seen) = self.seen.get_mut(index) {
-            *seen = 0;
+            *seen = (0, 0);
         }
     }
 

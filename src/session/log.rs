@@ -59,11 +59,9 @@ pub(crate) struct Totals {
 impl Totals {
     /// The counts of this moment.
     pub(crate) fn of(ring: &Ring, shared: &Shared) -> Self {
-        let lanes = ring.lanes().flat_map(|lane| &lane.tally.losses);
-        let lost: u64 = lanes.map(|loss| loss.count.load(Ordering::Relaxed)).sum();
         let others = shared.attached.sums().lost.total();
         Self {
-            events_lost: lost + shared.lost().total() + others,
+            events_lost: ring.sums().lost.total() + shared.lost().total() + others,
             buffers_lost: shared.buffers_lost.load(Ordering::Relaxed),
             lanes: ring.lanes_used(),
         }
@@ -122,6 +120,8 @@ struct Base {
 /// Where a buffer of the ring stands.
 #[derive(Clone, Copy, Debug, Default)]
 struct Place {
+    /// Of the buffer that stands there, in the order of filling.
+    sequence: i64,
     /// In the current file.
     position: Option<u64>,
     /// `FilledBytes` of what stands there.
@@ -328,13 +328,28 @@ impl Log {
         self.header = header;
         for place in self.places.iter_mut().filter(|place| place.position.is_some()) {
             let here = place.written.saturating_sub(HEADER_BYTES);
-            *place = Place { elsewhere: place.elsewhere + here, ..Place::default() };
+            let (sequence, elsewhere) = (place.sequence, place.elsewhere + here);
+            *place = Place { sequence, elsewhere, ..Place::default() };
         }
         if let Some(next) = next {
             self.go_on_in(next);
         }
         self.begun();
         Ok(())
+    }
+
+    /// The buffer has this number now. If it had another one, a writer took it back and began it
+    /// anew: what stands in the log of the old one stays there.
+    pub(crate) fn meets(&mut self, index: usize, sequence: i64) {
+        if self.places[index].sequence != sequence {
+            self.places[index] = Place { sequence, ..Place::default() };
+        }
+    }
+
+    /// Whether nothing of the buffer is in the log.
+    pub(crate) fn is_new(&self, index: usize) -> bool {
+        let place = &self.places[index];
+        place.position.is_none() && place.elsewhere == 0
     }
 
     /// How much of a ring's buffer that is filled to `filled` is not in the log.
@@ -585,7 +600,7 @@ impl Log {
         let gone = format!("{} was removed", file.path().display());
         sink.forget();
         for place in &mut self.places {
-            *place = Place { elsewhere: place.elsewhere, ..Place::default() };
+            *place = Place { position: None, written: 0, ..*place };
         }
         self.next_position = 0;
         let told = self.base;

@@ -2,7 +2,7 @@
 //!
 //! A *provider* logs an event; the *session* gives it space in a *buffer*; the *flusher* takes full
 //! buffers to a *sink*. Writers never wait: when no buffer is free the event is discarded and
-//! counted.
+//! counted, or, if the session is made so, the oldest full buffer is, and those in it are counted.
 //!
 //! ```text
 //!  provider threads              session                          flusher thread
@@ -40,7 +40,7 @@
 //! # Where to read on
 //!
 //! `lane` first: the one word that makes this work. Then `pool`, `writer`, `flusher`, `log`; for
-//! rings `keeper` and `snapshot`.
+//! sessions that keep their newest events `backlog`, for rings `keeper` and `snapshot`.
 
 mod append;
 #[cfg(unix)]
@@ -48,6 +48,7 @@ mod attach;
 #[cfg(not(unix))]
 #[path = "attach/absent.rs"]
 mod attach;
+mod backlog;
 #[cfg_attr(
     any(target_arch = "x86_64", target_arch = "aarch64"),
     expect(unsafe_code, reason = "reads the processor's counter")

@@ -40,10 +40,17 @@ pub(crate) fn filled_of(buffer: &[u8]) -> u32 {
 }
 
 /// Events lost before this buffer, where the writer began it: spec/11-checksum.md.
-fn lost_field(buffer: &[u8]) -> u32 {
+pub(crate) fn lost_field(buffer: &[u8]) -> u32 {
     match buffer.get(0x40..0x44) {
         Some(&[a, b, c, d]) => u32::from_le_bytes([a, b, c, d]),
         _ => 0,
+    }
+}
+
+/// Sets it, in a buffer that is not complete yet.
+pub(crate) fn set_lost_field(buffer: &mut [u8], lost: u32) {
+    if let Some(field) = buffer.get_mut(0x40..0x44) {
+        field.copy_from_slice(&lost.to_le_bytes());
     }
 }
 

@@ -43,7 +43,8 @@ impl std::error::Error for Discarded {}
 pub struct LossCause(pub u32);
 
 impl LossCause {
-    /// [`Discarded::NoFreeBuffer`].
+    /// [`Discarded::NoFreeBuffer`], or the event gave way to a newer one
+    /// ([`WhenFull::Overwrite`](crate::session::WhenFull::Overwrite)).
     pub const NO_FREE_BUFFER: Self = Self(1);
     /// [`Discarded::TooLarge`].
     pub const TOO_LARGE: Self = Self(2);
@@ -60,7 +61,8 @@ impl LossCause {
 /// Events lost, by cause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EventsLost {
-    /// All buffers were in use.
+    /// All buffers were in use: discarded, or recorded and overwritten by newer ones
+    /// ([`WhenFull::Overwrite`](crate::session::WhenFull::Overwrite)).
     pub no_free_buffer: u64,
     /// Larger than a buffer.
     pub too_large: u64,
@@ -109,7 +111,7 @@ impl EventsLost {
 /// `attempted() == events_accepted + lost.total() + events_disabled + events_after_stop`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SessionStats {
-    /// Events committed, less those in buffers that did not reach the log.
+    /// Events committed, less those in buffers that did not reach the log, or gave way.
     pub events_accepted: u64,
     /// Events lost, by cause.
     pub lost: EventsLost,

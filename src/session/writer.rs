@@ -7,28 +7,26 @@
 mod body;
 mod calls;
 mod explained;
+mod headers;
+mod losses;
 
 pub(crate) use body::Body;
+pub(crate) use losses::{LOSS_RECORD, LostEvents, put_loss};
 
-use crate::codec::encode::{self, Item, MAX_RECORD, TYPED_MARKER_FLAGS};
-use crate::format::{
-    EventDescriptor, EventFlags, EventHeader, EventTraceHeader, ExtType, Guid, HeaderType,
-    LOST_EVENT_GUID,
-};
+use crate::codec::encode::{self, Item};
+use crate::format::{EventDescriptor, EventFlags, EventHeader, EventTraceHeader, Guid};
 use crate::session::{
     clock::Source,
     config::{Config, SequenceMode},
-    lane::{
-        Entered, Fresh, HEADER_BYTES, Lane, Loss, PAUSED, RUNNING, Reservation, Ring, Space, add,
-    },
+    lane::{HEADER_BYTES, Lane, RUNNING, Reservation, Ring, Space, add},
     shared::Shared,
-    stats::{Discarded, LossCause, SessionStats},
+    stats::{Discarded, SessionStats},
     sync::{AtomicU64, Ordering},
 };
+use headers::{classic_header, event_header, put_event, put_parts, put_words, total};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
-use zerocopy::IntoBytes;
 
 /// How long a writer that waits for a buffer sleeps before it looks again.
 const PAUSE: Duration = Duration::from_micros(100);
@@ -162,6 +160,8 @@ pub struct SessionHandle {
     is_kernel_logger: bool,
     /// How long an event waits for a free buffer.
     patience: Option<Duration>,
+    /// Whether an event that finds none overwrites the oldest ones.
+    overwrites: bool,
     shared: Arc<Shared>,
 }
 
@@ -179,6 +179,7 @@ impl SessionHandle {
             sequence: config.sequence,
             is_kernel_logger: config.is_kernel_logger(),
             patience: config.patience,
+            overwrites: config.overwrites,
             shared,
         }
     }
@@ -311,8 +312,12 @@ impl SessionHandle {
     #[must_use]
     pub fn query(&self) -> SessionStats {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let sums = self.ring.sums();
         let mut stats = SessionStats {
-            lost: self.shared.lost(),
+            events_accepted: sums.accepted,
+            lost: sums.lost,
+            events_disabled: sums.disabled,
+            events_after_stop: sums.stopped,
             buffers_written: load(&self.shared.buffers_written),
             buffers_lost: load(&self.shared.buffers_lost),
             buffers_free: self.ring.buffers_free(),
@@ -320,17 +325,8 @@ impl SessionHandle {
             buffer_size: self.ring.buffer_size(),
             lanes: self.ring.lanes_used(),
             ring_file: self.ring.is_in_file(),
-            ..SessionStats::default()
         };
-        for lane in self.ring.lanes() {
-            let [no_free_buffer, too_large, no_lane] = &lane.tally.losses;
-            stats.events_accepted += load(&lane.tally.accepted);
-            stats.events_disabled += load(&lane.tally.disabled);
-            stats.events_after_stop += load(&lane.tally.stopped);
-            stats.lost.no_free_buffer += load(&no_free_buffer.count);
-            stats.lost.too_large += load(&too_large.count);
-            stats.lost.no_lane += load(&no_lane.count);
-        }
+        stats.lost.add(&self.shared.lost());
         let others = self.shared.attached.sums();
         stats.events_accepted += others.events_accepted;
         let unwritten = stats.lost.io + stats.lost.file_full;
@@ -373,8 +369,9 @@ impl SessionHandle {
         })
     }
 
-    /// Takes space for `len` bytes, stamps, fills, commits.
-    fn record_in_place(
+    /// Records what `fill` writes into `len` bytes: all of them. The slice is as long as the next
+    /// multiple of 8, and what lies behind `len` is zero already.
+    pub(crate) fn record_in_place(
         &self,
         len: usize,
         fill: impl FnOnce(&mut [u8], Stamp),
@@ -457,118 +454,6 @@ impl SessionHandle {
         };
         Stamp { ticks, ids: lane.ids() }
     }
-
-    /// Goes on in a new buffer, which first tells what was lost before it.
-    #[cold]
-    #[inline(never)]
-    fn space_in_next_buffer<'a>(
-        &self,
-        mut entered: Entered<'a>,
-        len: u32,
-        last_try: bool,
-    ) -> Result<Space<'a>, Discarded> {
-        let losses = &entered.lane().tally.losses;
-        let untold = losses.iter().filter(|loss| loss.untold() != 0).count();
-        // If both do not fit, the event goes first and the losses wait for the next buffer.
-        let room = (self.ring.buffer_size() - HEADER_BYTES) as usize;
-        let tell = untold != 0 && untold * LOSS_RECORD + (len as usize).next_multiple_of(8) <= room;
-        let lost = if tell { losses.iter().map(Loss::untold).sum() } else { 0 };
-
-        let ticks = self.stamp(entered.lane()).ticks;
-        let fresh = match entered.switch(u32::try_from(lost).unwrap_or(u32::MAX), ticks) {
-            Ok(fresh) => fresh,
-            Err(Discarded::Stopped) => {
-                add(&entered.lane().tally.stopped, 1);
-                return Err(Discarded::Stopped);
-            }
-            Err(Discarded::NoFreeBuffer) if !last_try => return Err(Discarded::NoFreeBuffer),
-            Err(discarded) => {
-                self.lose(entered.lane(), discarded);
-                return Err(discarded);
-            }
-        };
-        if tell {
-            entered = self.tell_losses(entered, fresh)?;
-        }
-        entered.reserve_in(fresh, len).map_err(|entered| {
-            // Not reached: an empty buffer takes what `space` and the lines above let pass.
-            self.lose(entered.lane(), Discarded::NoFreeBuffer);
-            Discarded::NoFreeBuffer
-        })
-    }
-
-    /// Writes a loss record for each cause that has something to tell.
-    fn tell_losses<'a>(
-        &self,
-        mut entered: Entered<'a>,
-        fresh: Fresh<'a>,
-    ) -> Result<Entered<'a>, Discarded> {
-        let lane = entered.lane();
-        for (loss, cause) in lane.tally.losses.iter().zip(Loss::CAUSES) {
-            if loss.untold() == 0 {
-                continue;
-            }
-            let mut space = match entered.reserve_in(fresh, LOSS_RECORD_BYTES) {
-                Ok(space) => space,
-                Err(entered) => return Ok(entered),
-            };
-            let stamp = self.stamp(lane);
-            put_loss(space.bytes(), LostEvents::of(loss, cause), stamp.ticks, stamp.ids);
-            entered = space.commit(LOSS_RECORD_BYTES)?;
-            loss.told.store(loss.count.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
-        Ok(entered)
-    }
-
-    /// Counts an event that found no lane. Rare enough for read-modify-writes.
-    #[cold]
-    fn without_lane(&self, discarded: Discarded) -> Discarded {
-        let lost = match discarded {
-            Discarded::NoLane => &self.shared.no_lane,
-            Discarded::Reentered => &self.shared.reentered,
-            _ => return discarded,
-        };
-        let ticks = self.clock.now();
-        lost.add(1, ticks, ticks);
-        discarded
-    }
-
-    /// Says why an event is not even tried, and counts it.
-    #[cold]
-    fn refuse(&self, entered: &Entered<'_>, state: u32) -> Discarded {
-        let tally = &entered.lane().tally;
-        match state {
-            RUNNING => {
-                self.lose(entered.lane(), Discarded::TooLarge);
-                Discarded::TooLarge
-            }
-            PAUSED => {
-                add(&tally.disabled, 1);
-                Discarded::Disabled
-            }
-            _ => {
-                add(&tally.stopped, 1);
-                Discarded::Stopped
-            }
-        }
-    }
-
-    /// Counts a lost event in its lane, with the time.
-    #[cold]
-    fn lose(&self, lane: &Lane, discarded: Discarded) {
-        let [no_free_buffer, too_large, no_lane] = &lane.tally.losses;
-        let loss = match discarded {
-            Discarded::TooLarge => too_large,
-            Discarded::NoLane => no_lane,
-            _ => no_free_buffer,
-        };
-        let ticks = self.stamp(lane).ticks;
-        if loss.untold() == 0 {
-            loss.first.store(ticks, Ordering::Relaxed);
-        }
-        loss.last.store(ticks, Ordering::Relaxed);
-        add(&loss.count, 1);
-    }
 }
 
 /// The wall clock may be set back; the lane goes on from where it was.
@@ -578,174 +463,4 @@ fn forward(ticks: u64, lane: &Lane) -> u64 {
     let ticks = ticks.max(last.load(Ordering::Relaxed));
     last.store(ticks, Ordering::Relaxed);
     ticks
-}
-
-impl Loss {
-    /// What the losses of a lane are, in their order.
-    pub(crate) const CAUSES: [LossCause; 3] =
-        [LossCause::NO_FREE_BUFFER, LossCause::TOO_LARGE, LossCause::NO_LANE];
-
-    /// How many no loss record has told of yet.
-    pub(crate) fn untold(&self) -> u64 {
-        self.count.load(Ordering::Relaxed).wrapping_sub(self.told.load(Ordering::Relaxed))
-    }
-}
-
-/// Bytes of a loss record: a classic header and 24 bytes.
-pub(crate) const LOSS_RECORD: usize = LOSS_RECORD_BYTES as usize;
-const LOSS_RECORD_BYTES: u32 = 72;
-const _: () = assert!(LOSS_RECORD == EventTraceHeader::SIZE + 24);
-
-/// What a loss record tells.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LostEvents {
-    pub(crate) first: u64,
-    pub(crate) last: u64,
-    pub(crate) count: u64,
-    pub(crate) cause: LossCause,
-    /// 32 for events, 33 for buffers.
-    pub(crate) class_type: u8,
-}
-
-impl LostEvents {
-    /// Class type of lost events.
-    pub(crate) const EVENTS: u8 = 32;
-    /// Class type of lost buffers.
-    pub(crate) const BUFFERS: u8 = 33;
-
-    /// What `loss` has not told yet.
-    pub(crate) fn of(loss: &Loss, cause: LossCause) -> Self {
-        Self {
-            first: loss.first.load(Ordering::Relaxed),
-            last: loss.last.load(Ordering::Relaxed),
-            count: loss.untold(),
-            cause,
-            class_type: Self::EVENTS,
-        }
-    }
-}
-
-/// Writes a loss record at the start of `bytes`: spec/12-loss.md.
-pub(crate) fn put_loss(bytes: &mut [u8], lost: LostEvents, ticks: u64, ids: u64) {
-    let event = ClassicEvent::new(LOST_EVENT_GUID, lost.class_type, 0);
-    put_words(bytes, classic_header(LOSS_RECORD, &event, Stamp { ticks, ids }));
-    let count = u32::try_from(lost.count).unwrap_or(u32::MAX);
-    let parts: [&[u8]; 4] = [
-        &lost.first.to_le_bytes(),
-        &lost.last.to_le_bytes(),
-        &count.to_le_bytes(),
-        &lost.cause.0.to_le_bytes(),
-    ];
-    put_parts(&mut bytes[EventTraceHeader::SIZE..], &parts);
-}
-
-/// The header of a classic record of `len` bytes.
-#[inline(always)]
-fn classic_header(len: usize, event: &ClassicEvent, stamp: Stamp) -> [u64; 6] {
-    let marker = [HeaderType::FULL_HEADER64.0, TYPED_MARKER_FLAGS];
-    let class = [event.class_type, event.level];
-    let [guid_low, guid_high] = halves(event.class);
-    [
-        word(size16(len), marker, class, event.version),
-        stamp.ids,
-        stamp.ticks,
-        guid_low,
-        guid_high,
-        0,
-    ]
-}
-
-/// The header of an event record of `len` bytes.
-#[inline(always)]
-fn event_header(len: usize, event: &Event<'_>, flags: u16, stamp: Stamp) -> [u64; 10] {
-    let marker = [HeaderType::EVENT_HEADER64.0, TYPED_MARKER_FLAGS];
-    let [provider_low, provider_high] = halves(event.provider);
-    let [activity_low, activity_high] = halves(event.activity_id);
-    let EventDescriptor { id, version, channel, level, opcode, task, keyword } = event.descriptor;
-    [
-        word(size16(len), marker, flags.to_le_bytes(), 0),
-        stamp.ids,
-        stamp.ticks,
-        provider_low,
-        provider_high,
-        word(id.get(), [version, channel], [level, opcode], task.get()),
-        keyword.get(),
-        0,
-        activity_low,
-        activity_high,
-    ]
-}
-
-/// Writes the header and the extended items of an event record of `len` bytes.
-fn put_event(bytes: &mut [u8], len: usize, event: &Event<'_>, stamp: Stamp) {
-    put_words(bytes, event_header(len, event, event.flags(), stamp));
-    if event.is_extended() {
-        put_items(&mut bytes[EventHeader::SIZE..], event);
-    }
-}
-
-/// Eight bytes of a header: 16 bits, four bytes, 16 bits.
-#[inline(always)]
-fn word(first: u16, [b2, b3]: [u8; 2], [b4, b5]: [u8; 2], last: u16) -> u64 {
-    let [b0, b1] = first.to_le_bytes();
-    let [b6, b7] = last.to_le_bytes();
-    u64::from_le_bytes([b0, b1, b2, b3, b4, b5, b6, b7])
-}
-
-/// A GUID as two words.
-#[inline(always)]
-fn halves(guid: Guid) -> [u64; 2] {
-    let number = u128::from_le_bytes(guid.0);
-    #[expect(clippy::cast_possible_truncation, reason = "takes the two halves apart")]
-    let halves = [number as u64, (number >> 64) as u64];
-    halves
-}
-
-/// Writes a header as whole words. Field by field it would be twice as many stores, and a record's
-/// stores queue behind each other where its cache lines are not at hand.
-#[inline(always)]
-fn put_words<const N: usize>(bytes: &mut [u8], words: [u64; N]) {
-    let words = words.map(u64::to_le);
-    bytes[..8 * N].copy_from_slice(words.as_bytes());
-}
-
-/// Writes the chain of extended items.
-#[inline(never)]
-fn put_items(bytes: &mut [u8], event: &Event<'_>) {
-    let related = event
-        .related_activity_id
-        .as_ref()
-        .map(|guid| Item { ext_type: ExtType::RELATED_ACTIVITYID, data: guid.as_bytes() });
-    let mut left = usize::from(related.is_some()) + event.items.len();
-    let mut rest = bytes;
-    for item in related.iter().chain(event.items) {
-        left -= 1;
-        let size = encode::item(rest, item, left != 0).unwrap_or_default();
-        rest = &mut rest[size..];
-    }
-}
-
-/// Copies the parts of a payload one behind the other.
-#[inline(always)]
-fn put_parts(mut bytes: &mut [u8], parts: &[&[u8]]) {
-    for part in parts {
-        let (target, rest) = bytes.split_at_mut(part.len());
-        target.copy_from_slice(part);
-        bytes = rest;
-    }
-}
-
-/// Bytes of all parts; saturates, so that a sum beyond memory is too large and not small.
-#[inline(always)]
-fn total(parts: &[&[u8]]) -> usize {
-    parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()))
-}
-
-/// A length that was compared with [`MAX_RECORD`], as a header stores it.
-#[inline(always)]
-fn size16(len: usize) -> u16 {
-    debug_assert!(len <= MAX_RECORD);
-    #[expect(clippy::cast_possible_truncation, reason = "compared with MAX_RECORD")]
-    let size = len as u16;
-    size
 }

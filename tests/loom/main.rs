@@ -296,3 +296,104 @@ fn overwriting_writers_share_no_buffer() {
         assert!(events.iter().all(|event| mine.contains(event) || theirs.contains(event)));
     });
 }
+
+/// Every accepted event is in the log or gave way to a newer one, and was counted then.
+fn nothing_is_lost_unsaid(model: &Model, in_log: &[u64], accepted: &[u64]) {
+    let (gave_way, counted) = model.gave_way();
+    assert_eq!(gave_way.len() as u64, counted);
+    let mut all = [in_log, &gave_way].concat();
+    all.sort_unstable();
+    let mut accepted = accepted.to_vec();
+    accepted.sort_unstable();
+    assert_eq!(all, accepted, "{in_log:?} in the log, {gave_way:?} gave way");
+}
+
+/// A writer takes the oldest full buffer back while the flusher collects it.
+#[test]
+fn a_full_buffer_is_taken_once() {
+    explore(|race| {
+        let (model, collected) = Model::taking_back(2, 1, 1);
+        let writer = |model: &Model| write_all(model, 0, &[11, 12, 13]);
+        let collector = |collected: &mut Collected| collected.collect();
+        let (accepted, (), mut collected) = race.run(&model, collected, writer, collector);
+        collected.finish();
+        let in_log = collected.events();
+        assert!(in_log.is_sorted());
+        assert_eq!(in_log.last(), accepted.last(), "the newest is kept");
+        nothing_is_lost_unsaid(&model, &in_log, &accepted);
+        assert_eq!(model.free(), 2);
+    });
+}
+
+/// The flusher writes a part of a buffer that its writer gives up, and wants back, meanwhile.
+#[test]
+fn what_is_being_written_is_not_taken_back() {
+    explore_within(Some(4), |race| {
+        let (model, collected) = Model::taking_back(2, 1, 1);
+        model.write(0, 10).unwrap();
+        let writer = |model: &Model| write_all(model, 0, &[11, 12]);
+        let collector = |collected: &mut Collected| collected.put_partial(0);
+        let (accepted, mut in_log, mut collected) = race.run(&model, collected, writer, collector);
+        collected.finish();
+        let mut written = vec![10];
+        written.extend(accepted);
+        assert!(in_log.iter().all(|event| written.contains(event)));
+        for event in collected.events() {
+            if !in_log.contains(&event) {
+                in_log.push(event);
+            }
+        }
+        nothing_is_lost_unsaid(&model, &in_log, &written);
+    });
+}
+
+/// The session stops while a writer takes a buffer back.
+#[test]
+fn a_stop_finds_what_was_not_taken_back() {
+    explore_within(Some(4), |race| {
+        let (model, collected) = Model::taking_back(2, 1, 1);
+        model.write(0, 10).unwrap();
+        let writer = |model: &Model| write_all(model, 0, &[11, 12]);
+        let collector = |collected: &mut Collected| collected.finish();
+        let (accepted, (), mut collected) = race.run(&model, collected, writer, collector);
+        let mut written = vec![10];
+        written.extend(accepted);
+        let in_log = collected.events();
+        assert_eq!(in_log.last(), written.last(), "the newest is kept");
+        nothing_is_lost_unsaid(&model, &in_log, &written);
+        assert_eq!(model.free(), 2);
+    });
+}
+
+/// Two writers want the same oldest buffer, and so does the flusher.
+#[test]
+fn two_writers_take_back_what_one_gave_up() {
+    check(Some(2), || {
+        let (model, mut collected) = Model::taking_back(3, 1, 2);
+        let other = Arc::clone(&model);
+        let writer = thread::spawn(move || write_all(&other, 0, &[11, 12]));
+        let accepted = write_all(&model, 1, &[21, 22]);
+        collected.collect();
+        let accepted = [accepted, writer.join().unwrap()].concat();
+        collected.finish();
+        let in_log = collected.events();
+        nothing_is_lost_unsaid(&model, &in_log, &accepted);
+        assert_eq!(model.free(), 3);
+    });
+}
+
+/// A writer whose lane has nothing yet takes back what another one gave up.
+#[test]
+fn a_writer_takes_what_another_gave_up() {
+    check(None, || {
+        let (model, mut collected) = Model::taking_back(2, 1, 2);
+        let other = Arc::clone(&model);
+        let writer = thread::spawn(move || write_all(&other, 0, &[11, 12]));
+        let mine = write_all(&model, 1, &[21]);
+        let accepted = [mine, writer.join().unwrap()].concat();
+        collected.finish();
+        let in_log = collected.events();
+        nothing_is_lost_unsaid(&model, &in_log, &accepted);
+        assert_eq!(model.free(), 2);
+    });
+}

@@ -22,6 +22,11 @@ bugs=(
   "a pinned buffer is overwritten|pinned_buffers|lane/pin.rs|taken\.is_ok_and\(.*\)|taken.is_ok()"
   "an unpin is relaxed|pinned_buffers|lane/pin.rs|\(PINNED, 0, Ordering::Release|(PINNED, 0, Ordering::Relaxed"
   "a buffer left while it was pinned is lost|pinned_buffers|lane/pin.rs|self\.ring\.exchange\.free\.put\(self\.index\);|let _ = self.index;"
+  "a buffer is given up relaxed|a_writer_takes|backlog.rs|fetch_add\(place << HOLDS, Ordering::Release\)|fetch_add(place << HOLDS, Ordering::Relaxed)"
+  "a buffer is taken back relaxed|a_writer_takes|backlog.rs|exchange\(now, 0, Ordering::Acquire|exchange(now, 0, Ordering::Relaxed"
+  "two take one buffer|a_full_buffer|backlog.rs|word\.compare_exchange\(now, 0, .*\.is_ok\(\)|word.load(Ordering::Acquire) == now \&\& (word.store(0, Ordering::Relaxed), true).1"
+  "a hold ends relaxed|what_is_being|backlog.rs|fetch_sub\(HOLD, Ordering::Release\)|fetch_sub(HOLD, Ordering::Relaxed)"
+  "the hand is not looked at again|what_is_being|lane/collector.rs|if self\.ring\.overwrites_full\(\)|if false"
   "commit ignores a closed lane|close_out|lane/writing.rs|if entered\.lane\.closed\.load\(Ordering::Relaxed\) != 0|if false"
 )
 

@@ -267,3 +267,91 @@ fn idle_threads_do_not_starve_busy_ones() {
     assert_eq!(stats.events_accepted, 64);
     check(&log.take(), &accepted);
 }
+
+/// Writes events of one buffer each until `lost` were discarded, and gives how many were not.
+fn fill(session: &Session, payload: &[u8], lost: u64) -> u64 {
+    let event = ClassicEvent::new(CLASS, 10, 4);
+    let mut discarded = 0;
+    let mut accepted = 0;
+    while discarded < lost {
+        match session.write_classic(&event, payload) {
+            Ok(()) => accepted += 1,
+            Err(_) => discarded += 1,
+        }
+    }
+    accepted
+}
+
+#[test]
+fn buffers_without_room_for_a_loss_record_still_say_that_events_are_missing() {
+    let (sink, log) = MemorySink::new();
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let session = Session::builder("exact")
+        .sink(Before(Gate(Arc::clone(&gate)), sink))
+        .buffer_size(4096)
+        .maximum_buffers(2)
+        .flush_interval(Duration::ZERO)
+        .start()
+        .unwrap();
+    // Fills a buffer to its last byte, so that no loss record has room beside it.
+    let payload = vec![7; 4096 - 72 - 48];
+    assert_eq!(fill(&session, &payload, 5), 2);
+    *gate.0.lock().unwrap() = true;
+    gate.1.notify_all();
+    // Another one, as soon as there is a buffer; each failure before is one more that is lost.
+    let event = ClassicEvent::new(CLASS, 10, 4);
+    let mut lost = 5;
+    while session.write_classic(&event, &payload).is_err() {
+        lost += 1;
+    }
+    let stats = session.stop().unwrap();
+    assert_eq!((stats.events_accepted, stats.lost.total()), (3, lost));
+
+    let log = log.take();
+    let (_, mut buffers) = log::read(&log);
+    buffers.sort_by_key(|buffer| buffer.header.sequence_number.get());
+    let counts: Vec<u64> = buffers.iter().map(|buffer| buffer.events_lost.into()).collect();
+    // In front of the third, and told in a buffer of the session's own, which counts nothing anew.
+    assert_eq!(counts, [0, 0, lost, 0]);
+    let told = log::losses(&buffers);
+    assert_eq!(told.iter().map(|loss| u64::from(loss.count)).sum::<u64>(), lost);
+}
+
+#[test]
+fn losses_behind_the_last_buffer_are_flagged_where_they_are_told() {
+    let (sink, log) = MemorySink::new();
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let session = Session::builder("behind")
+        .sink(Before(Gate(Arc::clone(&gate)), sink))
+        .buffer_size(4096)
+        .maximum_buffers(2)
+        .flush_interval(Duration::ZERO)
+        .start()
+        .unwrap();
+    assert_eq!(fill(&session, &[7; 4096 - 72 - 48], 9), 2);
+    *gate.0.lock().unwrap() = true;
+    gate.1.notify_all();
+    assert_eq!(session.stop().unwrap().lost.total(), 9);
+    let log = log.take();
+    let (_, mut buffers) = log::read(&log);
+    buffers.sort_by_key(|buffer| buffer.header.sequence_number.get());
+    let counts: Vec<u32> = buffers.iter().map(|buffer| buffer.events_lost).collect();
+    // `read` has compared the flag with the count.
+    assert_eq!(counts, [0, 0, 9]);
+    let told = log::losses(&buffers[2..]);
+    assert_eq!(told.iter().map(|loss| (loss.count, loss.cause)).collect::<Vec<_>>(), [(9, 1)]);
+}
+
+/// A sink behind another one, which may make it wait.
+struct Before(Gate, MemorySink);
+
+impl Sink for Before {
+    fn write(&mut self, position: u64, buffer: &[u8]) -> io::Result<()> {
+        self.0.write(position, buffer)?;
+        self.1.write(position, buffer)
+    }
+
+    fn finish(&mut self, buffers: u64, size: u32) -> io::Result<()> {
+        self.1.finish(buffers, size)
+    }
+}

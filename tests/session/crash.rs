@@ -8,7 +8,7 @@
 use etlring::codec::RecordHeader;
 use etlring::format::Guid;
 use etlring::reader::Trace;
-use etlring::session::{ClassicEvent, Discarded, FileMode, Session};
+use etlring::session::{ClassicEvent, Discarded, FileMode, Session, SyncMode, WhenFull};
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -19,6 +19,8 @@ use std::time::Duration;
 
 const CLASS: Guid = Guid::from_u128(0x3f0c_5b1e_88aa_4c57_bd0e_6f1f_3a9a_7701);
 const THREADS: u64 = 4;
+/// What a thread tells that will record no more.
+const QUIET: u64 = u64::MAX;
 const DIRECTORY: &str = "ETLRING_CRASH_DIRECTORY";
 const MODE: &str = "ETLRING_CRASH_MODE";
 
@@ -46,11 +48,20 @@ fn recording_until_killed() {
         Ok("log") => {
             builder.buffer_size(4096).maximum_buffers(64).flush_interval(Duration::from_millis(3))
         }
+        // Buffers run out all the time, and are taken back while parts of them are being written.
+        Ok("overwrite") => builder
+            .buffer_size(4096)
+            .maximum_buffers(6)
+            .when_full(WhenFull::Overwrite)
+            .sync(SyncMode::Flush)
+            .flush_interval(Duration::from_millis(1)),
         Ok("circular") => {
             builder.buffer_size(4096).file_mode(FileMode::Circular).maximum_file_size_kb(256)
         }
         _ => return,
     };
+    // Some are killed while they record, others when they have fallen quiet.
+    let last = if std::env::var(MODE).as_deref() == Ok("overwrite") { 2_000 } else { u64::MAX };
     let session = session.start().unwrap();
     let event = ClassicEvent::new(CLASS, 10, 4);
     std::thread::scope(|scope| {
@@ -58,10 +69,14 @@ fn recording_until_killed() {
             let (session, path) = (session.handle(), directory.join(format!("told.{thread}")));
             let mut told = OpenOptions::new().create(true).append(true).open(path).unwrap();
             scope.spawn(move || {
-                for number in 0.. {
+                for number in 0..last {
                     if session.write_classic(&event, &payload(thread, number)).is_ok() {
                         told.write_all(&number.to_le_bytes()).unwrap();
                     }
+                }
+                told.write_all(&QUIET.to_le_bytes()).unwrap();
+                loop {
+                    std::thread::park();
                 }
             });
         }
@@ -185,6 +200,32 @@ fn a_circular_log_has_the_newest_events_after_a_kill() {
             let older = found.len() - whole.count();
             assert!(older <= 60, "{older} of {}, round {round}, thread {thread}", found.len());
         }
+    }
+}
+
+#[test]
+fn the_newest_events_are_there_after_a_kill_where_the_oldest_give_way() {
+    for round in 1..=times(10) {
+        let directory = tempfile::tempdir().unwrap();
+        kill("overwrite", directory.path(), life(round));
+        let log = directory.path().join("log.etl");
+        let places = Trace::open(directory.path().join("log.etl.ring")).unwrap();
+        assert!(places.damage().is_empty(), "{:?}", places.damage());
+        // Every event is whole: `found` looks at each byte.
+        for (thread, found) in (0..).zip(found(&log)) {
+            let mut told = told(directory.path(), thread);
+            let quiet = told.last() == Some(&QUIET);
+            told.retain(|n| *n != QUIET);
+            assert!(found.is_sorted_by(|a, b| a < b), "out of order or twice");
+            let known: BTreeSet<u64> = told.iter().copied().collect();
+            let more = found.iter().filter(|n| !known.contains(n)).count();
+            assert!(more <= usize::from(!quiet), "{more} that nobody told of, round {round}");
+            // The newest are in a hand, and nobody takes them from there but to write them.
+            if quiet {
+                assert_eq!(found.last(), told.last(), "round {round}, thread {thread}");
+            }
+        }
+        dissect(directory.path());
     }
 }
 

@@ -20,8 +20,18 @@ pub(crate) struct LossRecord {
     pub(crate) cause: u32,
 }
 
-/// The header and the data buffers of a finished log, every byte of its structure checked.
+/// The header and the data buffers of a finished log, every byte of its structure checked, without
+/// a hole in the sequence numbers.
 pub(crate) fn read(log: &[u8]) -> (LogfileView<'_>, Vec<Buffer<'_>>) {
+    let (header, buffers) = read_with_holes(log);
+    let mut numbers: Vec<_> = buffers.iter().map(|b| b.header.sequence_number.get()).collect();
+    numbers.sort_unstable();
+    assert!(numbers.into_iter().eq(1..=buffers.len() as i64));
+    (header, buffers)
+}
+
+/// The same of a log in which numbers may be missing.
+pub(crate) fn read_with_holes(log: &[u8]) -> (LogfileView<'_>, Vec<Buffer<'_>>) {
     let mut rest = log;
     let mut buffers = Vec::new();
     let mut header = None;
@@ -52,13 +62,15 @@ pub(crate) fn read(log: &[u8]) -> (LogfileView<'_>, Vec<Buffer<'_>>) {
     (header, buffers)
 }
 
-/// Sequence numbers are 1 to n without a hole; lanes run forwards in them.
+/// Sequence numbers are there once; lanes run forwards in them.
 fn check_order(buffers: &[Buffer<'_>], lanes: u32) {
     let mut in_order: Vec<_> = buffers.iter().collect();
     in_order.sort_by_key(|buffer| buffer.header.sequence_number.get());
     let mut last = vec![0; lanes as usize];
-    for (sequence, buffer) in (1..).zip(in_order) {
-        assert_eq!(buffer.header.sequence_number.get(), sequence);
+    let mut before = 0;
+    for buffer in in_order {
+        assert!(buffer.header.sequence_number.get() > before);
+        before = buffer.header.sequence_number.get();
         for record in &buffer.records {
             let ticks = record.ticks().unwrap();
             let last = &mut last[usize::from(buffer.header.lane())];

@@ -14,6 +14,7 @@ mod files;
 mod live;
 mod log;
 mod modes;
+mod overwrite;
 mod power;
 mod process;
 mod provider;

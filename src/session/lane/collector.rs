@@ -1,9 +1,10 @@
 //! The other side: collecting what writers gave up, taking buffers back, looking at what is
 //! published, stopping.
 
-use super::{EMPTY_HAND, HEADER_BYTES, Hand, Lane, Policy, Ring, STOPPED};
+use super::{Course, EMPTY_HAND, HEADER_BYTES, Hand, Lane, Policy, Ring, STOPPED};
+use crate::codec::{LossRecord, RecordView, Records};
 use crate::format::BufferHeader;
-use crate::session::sync::Ordering;
+use crate::session::{backlog::Waiting, sync::Ordering};
 use std::sync::Arc;
 
 /// The one party that empties a ring. There is one per ring, made with it.
@@ -11,7 +12,66 @@ use std::sync::Arc;
 pub(crate) struct Collector {
     pub(super) ring: Arc<Ring>,
     /// Buffers collected and not yet asked for, newest first.
-    pub(super) batch: Vec<u32>,
+    batch: Vec<u32>,
+    /// Full ones that were waiting at the last look and were not yet asked for, newest first.
+    waiting: Vec<Waiting>,
+}
+
+/// A full buffer that was collected. Until it is [claimed](Collector::claim) a writer may take it
+/// back, if the ring lets it.
+#[derive(Debug)]
+#[must_use = "a buffer that is not claimed is lost to the ring"]
+pub(crate) enum Full {
+    /// The collector's own.
+    Collected(Sealed),
+    /// It waits.
+    Waiting(Waiting),
+}
+
+impl Full {
+    /// Which buffer of the ring, from 0.
+    pub(crate) fn index(&self) -> u32 {
+        match self {
+            Self::Collected(sealed) => sealed.buffer,
+            Self::Waiting(waiting) => waiting.index,
+        }
+    }
+}
+
+/// Keeps a buffer that is in a hand, or was a moment ago, from being taken back by a writer.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    ring: Arc<Ring>,
+    index: u32,
+}
+
+impl Hold {
+    fn new(ring: &Arc<Ring>, index: u32) -> Self {
+        if let Some(overwriting) = &ring.exchange.overwriting {
+            overwriting.backlog.hold(index);
+        }
+        Self { ring: Arc::clone(ring), index }
+    }
+
+    /// Where the buffer stands in its lane, if the ring keeps account of that.
+    pub(crate) fn course(&self) -> Option<Course> {
+        self.ring.exchange.overwriting.as_ref()?.course(self.index)
+    }
+
+    /// Notes that the first `events` events of the buffer, up to `end`, are in the log.
+    pub(crate) fn logged(&self, end: u32, events: u64) {
+        if let Some(overwriting) = &self.ring.exchange.overwriting {
+            overwriting.logged(self.index, end, events);
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if let Some(overwriting) = &self.ring.exchange.overwriting {
+            overwriting.backlog.release(self.index);
+        }
+    }
 }
 
 /// A buffer that the collector owns: no writer will touch it again before it is released.
@@ -19,6 +79,9 @@ pub(crate) struct Collector {
 #[must_use = "a buffer that is not released is lost to the ring"]
 pub(crate) struct Sealed {
     pub(super) buffer: u32,
+    /// The number that its lane had, if nobody may have it before the buffer is released: so that
+    /// no younger buffer of that number is in the log before this one.
+    number: Option<u32>,
 }
 
 impl Sealed {
@@ -48,9 +111,15 @@ pub(crate) struct Published<'a> {
     pub(crate) header: BufferHeader,
     /// The records published so far.
     pub(crate) records: &'a [u8],
+    /// As long as it is kept these bytes stay as they are.
+    pub(crate) hold: Hold,
 }
 
 impl Collector {
+    pub(super) fn new(ring: &Arc<Ring>) -> Self {
+        Self { ring: Arc::clone(ring), batch: Vec::new(), waiting: Vec::new() }
+    }
+
     /// The ring.
     pub(crate) fn ring(&self) -> &Arc<Ring> {
         &self.ring
@@ -58,14 +127,48 @@ impl Collector {
 
     /// Collects the buffers that writers have given up so far, for [`next_full`](Self::next_full).
     pub(crate) fn collect(&mut self) {
+        if let Some(overwriting) = &self.ring.exchange.overwriting {
+            // What was not asked for since the last time still waits.
+            self.waiting.clear();
+            overwriting.backlog.waiting(&mut self.waiting);
+            return;
+        }
         self.batch.reverse();
         self.ring.exchange.full.take_all(&mut self.batch);
         self.batch.reverse();
     }
 
     /// The next of the collected buffers, in the order of giving up.
-    pub(crate) fn next_full(&mut self) -> Option<Sealed> {
-        self.batch.pop().map(|buffer| Sealed { buffer })
+    pub(crate) fn next_full(&mut self) -> Option<Full> {
+        match self.waiting.pop() {
+            Some(waiting) => Some(Full::Waiting(waiting)),
+            None => self.batch.pop().map(|buffer| Full::Collected(Sealed { buffer, number: None })),
+        }
+    }
+
+    /// Takes a collected buffer to write it; `None` if a writer was quicker.
+    pub(crate) fn claim(&mut self, full: Full) -> Option<Sealed> {
+        match full {
+            Full::Collected(sealed) => Some(sealed),
+            Full::Waiting(waiting) => {
+                let backlog = &self.ring.exchange.overwriting.as_ref()?.backlog;
+                let buffer = waiting.index;
+                backlog.take(waiting).then_some(Sealed { buffer, number: None })
+            }
+        }
+    }
+
+    /// Takes the oldest buffer that waits and has the number of the lane that this one had.
+    /// Nobody else has that number, so it comes before this one.
+    pub(crate) fn claim_older(&mut self, sealed: &Sealed) -> Option<Sealed> {
+        let overwriting = self.ring.exchange.overwriting.as_ref()?;
+        let buffer = overwriting.take_oldest_of(sealed.number?)?;
+        Some(Sealed { buffer, number: None })
+    }
+
+    /// Where a buffer stands in its lane, if the ring keeps account of that.
+    pub(crate) fn course(&self, sealed: &Sealed) -> Option<Course> {
+        self.ring.exchange.overwriting.as_ref()?.course(sealed.buffer)
     }
 
     /// The whole of a buffer.
@@ -83,7 +186,9 @@ impl Collector {
 
     /// Where a buffer stands in the order of filling.
     pub(crate) fn sequence(&self, sealed: &Sealed) -> i64 {
-        self.view(sealed.buffer).header.sequence_number.get()
+        // SAFETY: a `Sealed` is the only way to a buffer that is in no hand, no list and no set.
+        let header = unsafe { self.ring.memory.nth(sealed.buffer).begun_header() };
+        header.sequence_number.get()
     }
 
     /// Empties a buffer and makes it free.
@@ -91,6 +196,9 @@ impl Collector {
         // SAFETY: as in `bytes_mut`; the token ends here.
         unsafe { self.ring.memory.nth(sealed.buffer).reset() };
         self.ring.exchange.free.put(sealed.buffer);
+        if let Some(number) = sealed.number {
+            self.ring.exchange.numbers.put(number);
+        }
     }
 
     /// Leaves a buffer where the oldest are overwritten, to be so in its turn.
@@ -100,7 +208,7 @@ impl Collector {
 
     /// Takes any buffer that is in no hand, as it is.
     pub(crate) fn take_any(&mut self) -> Option<Sealed> {
-        self.ring.exchange.free.take().map(|buffer| Sealed { buffer })
+        self.ring.exchange.free.take().map(|buffer| Sealed { buffer, number: None })
     }
 
     /// Puts the log's header buffer in front of the ring, if that is in a file: without its
@@ -123,24 +231,35 @@ impl Collector {
     /// [`Policy::Overwrite`], where a writer may take that buffer again: see [`Ring::pin`].
     ///
     /// The writer may go on, and may even give the buffer up: it is recycled by this collector
-    /// alone, which is borrowed until the view is gone.
+    /// alone, which is borrowed until the view is gone, or by a writer, which the view's hold keeps
+    /// from it.
     pub(crate) fn peek<'a>(&'a self, lane: &Lane) -> Option<Published<'a>> {
-        debug_assert_eq!(self.ring.policy, Policy::Collect);
+        debug_assert_ne!(self.ring.policy, Policy::Overwrite);
         // Acquire pairs with the swap in `Entered::switch`: the header is there.
-        let hand = lane.hand.load(Ordering::Acquire);
-        (hand != EMPTY_HAND).then(|| self.view(self.ring.memory.index(Hand::unpack(hand).offset)))
+        let word = lane.hand.load(Ordering::Acquire);
+        if word == EMPTY_HAND {
+            return None;
+        }
+        let index = self.ring.memory.index(Hand::unpack(word).offset);
+        let hold = Hold::new(&self.ring, index);
+        // Acquire as above. The buffer may have been given up, and begun anew by whoever took it,
+        // before it was held; then the hand is another one by now.
+        if self.ring.overwrites_full() && lane.hand.load(Ordering::Acquire) != word {
+            return None;
+        }
+        Some(self.view(hold))
     }
 
-    fn view(&self, index: u32) -> Published<'_> {
+    fn view(&self, hold: Hold) -> Published<'_> {
         // Acquire pairs with the release in `Space::commit`.
-        let buffer = self.ring.memory.nth(index);
+        let buffer = self.ring.memory.nth(hold.index);
         let filled = buffer.load_filled(Ordering::Acquire);
         // SAFETY:
         // - What lies below `FilledBytes` does not change until the buffer is recycled, and that
-        //   takes this collector, mutably.
+        //   takes this collector, mutably, or a writer, which the hold keeps from it.
         // - The header was written before the hand was published and is not written again.
         let (header, records) = unsafe { buffer.published(HEADER_BYTES..filled) };
-        Published { index, header, records }
+        Published { index: hold.index, header, records, hold }
     }
 
     /// Takes the buffer of `lane` from its hand, unless its owner is writing at this moment.
@@ -171,8 +290,23 @@ impl Collector {
         }
         let hand = Hand::unpack(word);
         self.ring.note_latest(lane);
-        self.ring.exchange.numbers.put(hand.number);
-        Stolen::Buffer(Sealed { buffer: self.ring.memory.index(hand.offset) })
+        let buffer = self.ring.memory.index(hand.offset);
+        let Some(overwriting) = &self.ring.exchange.overwriting else {
+            self.ring.exchange.numbers.put(hand.number);
+            return Stolen::Buffer(Sealed { buffer, number: None });
+        };
+        let filled = self.ring.memory.nth(buffer).load_filled(Ordering::Relaxed);
+        // SAFETY: in no hand, no list and no set, so nobody begins it anew.
+        let records = unsafe { self.ring.memory.nth(buffer).records(HEADER_BYTES..filled) };
+        overwriting.ended(buffer, hand.number, events(records));
+        Stolen::Buffer(Sealed { buffer, number: Some(hand.number) })
+    }
+
+    /// Whether older buffers of the lane that a held one is of wait to be collected: until then it
+    /// is not known whether events are missing in front of it.
+    pub(crate) fn has_older(&self, published: &Published<'_>) -> bool {
+        let overwriting = self.ring.exchange.overwriting.as_ref();
+        overwriting.is_some_and(|o| o.oldest_of(published.header.lane().into()).is_some())
     }
 
     /// Whether a thread owns `lane`.
@@ -232,13 +366,20 @@ impl Collector {
         }
     }
 
-    /// A free buffer for the collector's own records, with its header begun, under lane `number`.
-    pub(crate) fn own_buffer(&mut self, number: u32) -> Option<Sealed> {
+    /// A free buffer for the collector's own records, with its header begun, under lane `number`,
+    /// with `lost` events before it.
+    pub(crate) fn own_buffer(&mut self, number: u32, lost: u32) -> Option<Sealed> {
         let buffer = self.ring.take_empty()?;
         let sequence = self.ring.exchange.next_sequence.fetch_add(1, Ordering::Relaxed);
         // SAFETY: `buffer` came from the free set, so it is this thread's alone.
-        unsafe { self.ring.memory.nth(buffer).begin(number, sequence, 0) };
+        unsafe { self.ring.memory.nth(buffer).begin(number, sequence, lost) };
         self.ring.begun(buffer, number, sequence);
-        Some(Sealed { buffer })
+        Some(Sealed { buffer, number: None })
     }
+}
+
+/// Events among the records of a buffer; those that tell of losses are none.
+fn events(records: &[u8]) -> u64 {
+    let tells = |raw| RecordView::parse(raw).is_ok_and(|record| LossRecord::of(&record).is_some());
+    Records::new(records).map_while(Result::ok).filter(|raw| !tells(*raw)).count() as u64
 }

@@ -4,7 +4,7 @@
 //! `u64` numbers in records of eight bytes. Only compiled under `--cfg loom`.
 
 use super::{
-    Backing, Collector, Entered, Lane, Policy, RUNNING, Ring, RingSize, Sealed, Space, Stolen,
+    Backing, Collector, Entered, Lane, Policy, RUNNING, Ring, RingSize, Sealed, Space, Stolen, add,
 };
 use crate::session::{
     stats::Discarded,
@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub struct Model {
     ring: Arc<Ring>,
     lanes: Vec<Lane>,
+    /// Events that gave way to newer ones. The order in which it changes says nothing.
+    gave_way: std::sync::Mutex<Vec<u64>>,
 }
 
 /// The collector of a [`Model`], with what it has collected.
@@ -43,6 +45,11 @@ impl Model {
         Self::with(Policy::Overwrite, buffers, events, lanes)
     }
 
+    /// As [`new`](Self::new), a writer that finds no buffer to take the oldest full one back.
+    pub fn taking_back(buffers: u32, events: u32, lanes: usize) -> (Arc<Self>, Collected) {
+        Self::with(Policy::CollectOrOverwrite, buffers, events, lanes)
+    }
+
     fn with(policy: Policy, buffers: u32, events: u32, lanes: usize) -> (Arc<Self>, Collected) {
         let size = RingSize {
             buffer_size: super::HEADER_BYTES + 8 * events,
@@ -55,7 +62,8 @@ impl Model {
             lanes: crate::format::MAX_LANES,
         };
         let (ring, collector) = Ring::new(1, size, policy, Backing::Anonymous).expect("memory");
-        let model = Arc::new(Self { ring, lanes: (0..lanes).map(|_| Lane::new()).collect() });
+        let lanes = (0..lanes).map(|_| Lane::new()).collect();
+        let model = Arc::new(Self { ring, lanes, gave_way: std::sync::Mutex::default() });
         let collected = Collected { collector, model: Arc::clone(&model), buffers: Vec::new() };
         (model, collected)
     }
@@ -76,7 +84,15 @@ impl Model {
             Ok(space) => return Ok(Open(space)),
             Err(entered) => entered,
         };
-        let fresh = entered.switch(0, 0)?;
+        let lane = entered.lane();
+        let fresh = entered.switch(0, 0, |gave_way| {
+            let [no_free_buffer, ..] = &lane.tally.losses;
+            add(&no_free_buffer.count, gave_way.events);
+            add(&lane.tally.overwritten, gave_way.events);
+            let events = events(gave_way.records);
+            assert_eq!(gave_way.events, events.len() as u64);
+            self.gave_way.lock().expect("no panic").extend(events);
+        })?;
         entered.reserve_in(fresh, 8).map(Open).map_err(|_| Discarded::TooLarge)
     }
 
@@ -99,6 +115,13 @@ impl Model {
         self.lanes[lane].disown();
     }
 
+    /// Events that gave way to newer ones, and how many the lanes have counted as such.
+    pub fn gave_way(&self) -> (Vec<u64>, u64) {
+        let counted = |lane: &Lane| lane.tally.overwritten.load(Ordering::Relaxed);
+        let events = self.gave_way.lock().expect("no panic").clone();
+        (events, self.lanes.iter().map(counted).sum())
+    }
+
     /// Buffers in nobody's hand.
     pub fn free(&self) -> u32 {
         self.ring.buffers_free()
@@ -114,7 +137,7 @@ impl Open<'_> {
     /// Fills the reservation and publishes it.
     pub fn commit(mut self, event: u64) -> Result<(), Discarded> {
         self.0.bytes().copy_from_slice(&event.to_le_bytes());
-        self.0.commit(8).map(drop)
+        self.0.commit(8).map(|entered| add(&entered.lane().tally.accepted, 1))
     }
 }
 
@@ -136,14 +159,25 @@ impl Collected {
     /// Collects the buffers that writers gave up.
     pub fn collect(&mut self) {
         self.collector.collect();
-        while let Some(sealed) = self.collector.next_full() {
-            self.keep(sealed);
+        while let Some(full) = self.collector.next_full() {
+            if let Some(sealed) = self.collector.claim(full) {
+                self.keep(sealed);
+            }
         }
     }
 
     /// What `lane` has published of the buffer in its hand.
     pub fn peek(&self, lane: usize) -> Vec<u64> {
         self.collector.peek(&self.model.lanes[lane]).map_or(Vec::new(), |p| events(p.records))
+    }
+
+    /// Puts what `lane` has published of the buffer in its hand into the log, as the flusher does.
+    pub fn put_partial(&mut self, lane: usize) -> Vec<u64> {
+        let model = Arc::clone(&self.model);
+        let Some(published) = self.collector.peek(&model.lanes[lane]) else { return Vec::new() };
+        let events = events(published.records);
+        published.hold.logged(published.header.filled_bytes.get(), events.len() as u64);
+        events
     }
 
     /// Takes the buffer of `lane` back, unless its owner is writing.

@@ -1,6 +1,6 @@
 //! The writer's side: entering a lane, taking space, publishing, going on in the next buffer.
 
-use super::{EMPTY_HAND, Hand, Lane, Ring, add, memory::Buffer};
+use super::{EMPTY_HAND, GaveWay, Hand, Lane, Ring, add, memory::Buffer};
 use crate::session::{
     clock,
     stats::Discarded,
@@ -78,8 +78,16 @@ impl<'a> Entered<'a> {
 
     /// Gives up the buffer in hand and takes a free one, whose header says that `lost` events went
     /// missing before it. `ticks` is the time now.
+    ///
+    /// If none is free, and the ring is such a one, it is the oldest full one that is not being
+    /// written yet: `look` sees what is lost with it.
     #[cold]
-    pub(crate) fn switch(&mut self, lost: u32, ticks: u64) -> Result<Fresh<'a>, Discarded> {
+    pub(crate) fn switch(
+        &mut self,
+        lost: u32,
+        ticks: u64,
+        look: impl FnOnce(GaveWay<'_>),
+    ) -> Result<Fresh<'a>, Discarded> {
         let exchange = &self.ring.exchange;
         // AcqRel pairs with the swaps in `Collector::steal`: each hand is seen by one side.
         let old = self.lane.hand.swap(EMPTY_HAND, Ordering::AcqRel);
@@ -87,27 +95,40 @@ impl<'a> Entered<'a> {
         if old != EMPTY_HAND {
             let old = Hand::unpack(old);
             self.ring.note_latest(self.lane);
-            self.ring.give_up(self.ring.memory.index(old.offset), ticks);
+            self.give_up(old, ticks);
             number = Some(old.number);
         }
-        let Some(buffer) = self.ring.take_empty() else {
+        let empty = self.ring.take_empty();
+        if empty.is_none() && !self.ring.overwrites_full() {
             if let Some(number) = number {
                 exchange.numbers.put(number);
             }
             return Err(Discarded::NoFreeBuffer);
-        };
+        }
         let Some(number) = number.or_else(|| exchange.numbers.take()) else {
-            self.ring.abandon(buffer);
-            exchange.free.put(buffer);
+            if let Some(buffer) = empty {
+                self.ring.abandon(buffer);
+                exchange.free.put(buffer);
+            }
             return Err(Discarded::NoLane);
+        };
+        // Only now: nothing may give way for an event that finds no lane.
+        let buffer = empty.or_else(|| self.ring.overwrite(look));
+        // The collector may have freed one between the two looks.
+        let Some(buffer) = buffer.or_else(|| self.ring.take_empty()) else {
+            exchange.numbers.put(number);
+            return Err(Discarded::NoFreeBuffer);
         };
         exchange.numbers_used.fetch_max(number + 1, Ordering::Relaxed);
 
         let sequence = exchange.next_sequence.fetch_add(1, Ordering::Relaxed);
         let offset = self.ring.memory.offset(buffer);
-        // SAFETY: `buffer` came from the free set, so it is this thread's alone.
+        // SAFETY: `buffer` came from the free set or the backlog: it is this thread's alone.
         unsafe { self.ring.memory.at(offset).begin(number, sequence, lost) };
         self.ring.begun(buffer, number, sequence);
+        if let Some(overwriting) = &exchange.overwriting {
+            overwriting.begun(buffer, self.lane, number, lost, ticks);
+        }
 
         let hand = Hand { offset, number }.pack();
         // Release pairs with the acquire in `Collector::peek`: the header is there.
@@ -115,8 +136,9 @@ impl<'a> Entered<'a> {
         if pushed_out != EMPTY_HAND {
             // The collector found this lane busy and put the old hand back. It was given up.
             let old = Hand::unpack(pushed_out);
+            self.give_up(old, ticks);
+            // Behind the buffer: the number's next one is given up later.
             exchange.numbers.put(old.number);
-            self.ring.give_up(self.ring.memory.index(old.offset), ticks);
         }
         let last = &self.lane.tally.last_ticks;
         let latest = exchange.latest.load(Ordering::Relaxed);

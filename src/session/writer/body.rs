@@ -8,7 +8,10 @@
 //! Items and payload are written in one go, straight into the buffer. Only where the session adds
 //! an item of its own the payload moves behind it.
 
-use super::{Event, SessionHandle, event_header, put_words};
+use super::{
+    Event, SessionHandle,
+    headers::{event_header, put_words},
+};
 use crate::codec::encode::{self, Item};
 use crate::format::{EventFlags, EventHeader, ExtType};
 use crate::session::stats::Discarded;

@@ -34,17 +34,6 @@ impl SessionHandle {
         (self.ring.buffer_size() - HEADER_BYTES) as usize
     }
 
-    /// Records what `fill` writes into `len` bytes: all of them. The slice is as long as the next
-    /// multiple of 8, and what lies behind `len` is zero already.
-    #[inline]
-    pub(crate) fn write_record(
-        &self,
-        len: usize,
-        fill: impl FnOnce(&mut [u8], Stamp),
-    ) -> Result<(), Discarded> {
-        self.record_in_place(len, fill)
-    }
-
     /// Refuses an event that a call's own rule finds too large, and counts it.
     #[cold]
     pub(crate) fn refuse_too_large(&self) -> Discarded {

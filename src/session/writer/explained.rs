@@ -1,6 +1,9 @@
 //! Events with a record in front of them that explains them.
 
-use super::{SessionHandle, Stamp, classic_header, put_words};
+use super::{
+    SessionHandle, Stamp,
+    headers::{classic_header, put_words},
+};
 use crate::codec::encode::MAX_RECORD;
 use crate::format::EventTraceHeader;
 use crate::session::{ClassicEvent, clock, lane::add, preamble::Preamble, stats::Discarded};
