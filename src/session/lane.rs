@@ -67,10 +67,10 @@
 //! # Taking a full buffer back
 //!
 //! With [`Policy::CollectOrOverwrite`] full buffers wait in a `Backlog`. The collector takes one
-//! when it is about to write it; a writer that finds none free takes the oldest, and what was in it
-//! is lost. Whichever exchanges the buffer's word has it. So a buffer may change below the collector
-//! while it looks at one that is in a hand; it holds the buffer first and then looks whether the
-//! hand is still the same: if it is, nobody can take the buffer before it is let go.
+//! when it is about to write it; a writer that finds none free takes the oldest, and what was in
+//! it is lost. Whichever exchanges the buffer's word has it. So a buffer may change below the
+//! collector while it looks at one that is in a hand; it holds the buffer first and then looks
+//! whether the hand is still the same: if it is, nobody can take the buffer before it is let go.
 //!
 //! # Rings that overwrite
 //!
