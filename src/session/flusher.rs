@@ -227,8 +227,11 @@ impl Flusher {
         for lane in ring.lanes() {
             let Some(published) = self.collector.peek(lane) else { continue };
             let index = published.index as usize;
-            if self.outlet.has_news(index, published.header.filled_bytes.get()) {
+            if self.outlet.has_news(index, &published.header)
+                && !self.collector.has_older(&published)
+            {
                 put_together(&published, &mut self.scratch);
+                self.gaps.mark(&mut self.scratch, published.hold.course());
                 self.outlet.partial(index, &self.scratch, self.clock.now());
             }
         }

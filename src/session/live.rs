@@ -376,9 +376,12 @@ impl Outlet {
         Self { hub, seen: vec![(0, 0); buffers as usize], staged: Vec::new() }
     }
 
-    /// Whether buffer `index`, which is filled up to here, has what nobody was given.
-    pub(crate) fn has_news(&self, index: usize, filled: u32) -> bool {
-        filled > self.seen.get(index).copied().unwrap_or(0).max(HEADER_BYTES)
+    /// Whether buffer `index`, which has this header now, has what nobody was given.
+    pub(crate) fn has_news(&self, index: usize, header: &BufferHeader) -> bool {
+        let (number, seen) = self.seen.get(index).copied().unwrap_or_default();
+        let is_same = number == header.sequence_number.get();
+        let seen = if is_same { seen.max(HEADER_BYTES) } else { HEADER_BYTES };
+        header.filled_bytes.get() > seen
     }
 
     /// Takes what is new of buffer `index` at this time. It is still in use.
