@@ -195,7 +195,10 @@ fn stress(session: &Session, threads: u64, events: u64) -> Vec<Option<u64>> {
     std::thread::scope(|scope| {
         let writers: Vec<_> = (0..threads)
             .map(|thread| {
-                scope.spawn(move || (0..events).filter(|n| write_of(session, thread, *n)).last())
+                scope.spawn(move || {
+                    let newest = |last, n| write_of(session, thread, n).then_some(n).or(last);
+                    (0..events).fold(None, newest)
+                })
             })
             .collect();
         writers.into_iter().map(|writer| writer.join().unwrap()).collect()
@@ -281,7 +284,8 @@ fn every_kind_of_log_may_be_written_so() {
     const EVENTS: u64 = 30_000;
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
-    let kinds: [(&str, fn(SessionBuilder) -> SessionBuilder); 7] = [
+    type Set = fn(SessionBuilder) -> SessionBuilder;
+    let kinds: [(&str, Set); 7] = [
         ("sequential.etl", |b| b),
         ("no-ring.etl", |b| b.ring_file(false)),
         ("append.etl", |b| b.file_mode(FileMode::Append)),
