@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""What dissect.etl finds of a session that was killed: killed.py DIRECTORY
+"""What dissect.etl finds of a session that was killed: killed.py DIRECTORY [overwriting]
 
 The directory is one of tests/session/crash.rs: log.etl and its ring as the kill left them, and told.N,
 the numbers of the events that thread N was told are accepted. Each file is opened by itself, as it is
 and with the number of buffers that it has: this reader goes by the header's, which in a log without an
 end is that of the last flush. Exits non-zero if a file does not open, an event found is not whole, or
-one told of is in neither.
+one told of is in neither; of a session that was overwriting its oldest, only if the last one of a thread
+that had fallen quiet is in neither.
 """
 
 import io
@@ -17,6 +18,8 @@ from dissect.etl import ETL
 
 CLASS = "3f0c5b1e-88aa-4c57-bd0e-6f1f3a9a7701"
 MASK = (1 << 64) - 1
+# What a thread tells last that falls quiet.
+QUIET = MASK
 # In the file: a buffer's header, a SYSTEM record's header, nine fields.
 BUFFERS_WRITTEN = 72 + 32 + 0x24
 
@@ -62,14 +65,19 @@ def found(path, log):
 def main():
     directory = Path(sys.argv[1])
     (flushed, log), (_, ring) = (events(directory / name) for name in ("log.etl", "log.etl.ring"))
-    told = set()
+    overwriting = sys.argv[2:] == ["overwriting"]
+    told, wanted = set(), set()
     for thread in range(4):
-        numbers = (directory / f"told.{thread}").read_bytes()
-        count = len(numbers) // 8
-        told |= {(thread, number) for number in struct.unpack_from(f"<{count}Q", numbers)}
-    missing = told - log - ring
+        bytes_ = (directory / f"told.{thread}").read_bytes()
+        numbers = [number for (number,) in struct.iter_unpack("<Q", bytes_[: len(bytes_) // 8 * 8])]
+        quiet = numbers[-1:] == [QUIET]
+        numbers = numbers[:-1] if quiet else numbers
+        told |= {(thread, number) for number in numbers}
+        newest = numbers[-1:] if quiet else []
+        wanted |= {(thread, number) for number in (newest if overwriting else numbers)}
+    missing = wanted - log - ring
     if missing:
-        sys.exit(f"{len(missing)} of {len(told)} missing, as {min(missing)}")
+        sys.exit(f"{len(missing)} of {len(wanted)} missing, as {min(missing)}")
     print(f"{len(told)} told, {len(log)} in the log ({len(flushed)} as it is), {len(ring)} in the ring")
 
 

@@ -347,6 +347,25 @@ fn what_is_being_written_is_not_taken_back() {
     });
 }
 
+/// The flusher takes a buffer from the hand, finds its writer busy, and puts it back when that has
+/// filled the next one.
+#[test]
+fn a_buffer_put_back_has_its_own_events() {
+    explore_within(Some(3), |race| {
+        let (model, collected) = Model::taking_back(2, 1, 1);
+        model.write(0, 10).unwrap();
+        let writer = |model: &Model| write_all(model, 0, &[11, 12, 13]);
+        let collector = |collected: &mut Collected| collected.steal(0);
+        let (accepted, (), mut collected) = race.run(&model, collected, writer, collector);
+        collected.finish();
+        let mut written = vec![10];
+        written.extend(accepted);
+        let in_log = collected.events();
+        nothing_is_lost_unsaid(&model, &in_log, &written);
+        assert_eq!(model.free(), 2);
+    });
+}
+
 /// The session stops while a writer takes a buffer back.
 #[test]
 fn a_stop_finds_what_was_not_taken_back() {

@@ -128,11 +128,12 @@ fn kill(mode: &str, directory: &Path, life: Duration) {
     assert_eq!(child.wait().unwrap().signal(), Some(9), "ended by itself");
 }
 
-/// What dissect.etl finds of a killed session, where `ETLRING_PYTHON` names a Python that has it.
-fn dissect(directory: &Path) {
+/// What dissect.etl finds of a killed session, where `ETLRING_PYTHON` names a Python that has it; in
+/// `mode`, if that matters to what must be there.
+fn dissect(directory: &Path, mode: Option<&str>) {
     let Some(python) = std::env::var_os("ETLRING_PYTHON") else { return };
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/killed.py");
-    let output = Command::new(python).arg(script).arg(directory).output().unwrap();
+    let output = Command::new(python).arg(script).arg(directory).args(mode).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -168,7 +169,7 @@ fn every_event_told_of_is_in_the_log_and_its_ring() {
             assert!(more.iter().all(|n| Some(*n) > told.last()));
         }
 
-        dissect(directory.path());
+        dissect(directory.path(), None);
 
         // A service that restarts after a crash must just start, and keep what is there.
         let before =
@@ -225,7 +226,7 @@ fn the_newest_events_are_there_after_a_kill_where_the_oldest_give_way() {
                 assert_eq!(found.last(), told.last(), "round {round}, thread {thread}");
             }
         }
-        dissect(directory.path());
+        dissect(directory.path(), Some("overwriting"));
     }
 }
 

@@ -1,8 +1,9 @@
 //! The other side: collecting what writers gave up, taking buffers back, looking at what is
 //! published, stopping.
 
-use super::{Course, EMPTY_HAND, HEADER_BYTES, Hand, Lane, Policy, Ring, STOPPED};
-use crate::codec::{LossRecord, RecordView, Records};
+use super::{
+    Course, EMPTY_HAND, HEADER_BYTES, Hand, Lane, Policy, Ring, STOPPED, overwrite::events,
+};
 use crate::format::BufferHeader;
 use crate::session::{backlog::Waiting, sync::Ordering};
 use std::sync::Arc;
@@ -376,10 +377,4 @@ impl Collector {
         self.ring.begun(buffer, number, sequence);
         Some(Sealed { buffer, number: None })
     }
-}
-
-/// Events among the records of a buffer; those that tell of losses are none.
-fn events(records: &[u8]) -> u64 {
-    let tells = |raw| RecordView::parse(raw).is_ok_and(|record| LossRecord::of(&record).is_some());
-    Records::new(records).map_while(Result::ok).filter(|raw| !tells(*raw)).count() as u64
 }

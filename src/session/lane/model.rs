@@ -1,16 +1,18 @@
 //! The protocol of the ring with nothing around it, for `tests/loom` and `tests/shuttle.rs`.
 //!
 //! Lanes are named by number and entered by whoever says that the lane is its own; events are
-//! `u64` numbers in records of eight bytes. Only compiled under `--cfg loom`.
+//! numbers below 65,536, in messages of eight bytes. Only compiled under `--cfg loom`.
 
 use super::{
     Backing, Collector, Entered, Lane, Policy, RUNNING, Ring, RingSize, Sealed, Space, Stolen, add,
 };
+use crate::format::MessageTraceHeader;
 use crate::session::{
     stats::Discarded,
     sync::{Ordering, yield_now},
 };
 use std::sync::Arc;
+use zerocopy::{FromBytes, IntoBytes};
 
 /// A ring whose lanes are made at once.
 #[derive(Debug)]
@@ -136,13 +138,24 @@ impl Model {
 impl Open<'_> {
     /// Fills the reservation and publishes it.
     pub fn commit(mut self, event: u64) -> Result<(), Discarded> {
-        self.0.bytes().copy_from_slice(&event.to_le_bytes());
+        let header = MessageTraceHeader {
+            size: 8.into(),
+            reserved: 0,
+            version: MessageTraceHeader::VERSION,
+            message_number: u16::try_from(event).expect("a small number").into(),
+            option_flags: 0.into(),
+        };
+        self.0.bytes().copy_from_slice(header.as_bytes());
         self.0.commit(8).map(|entered| add(&entered.lane().tally.accepted, 1))
     }
 }
 
 fn events(records: &[u8]) -> Vec<u64> {
-    records.chunks_exact(8).map(|e| u64::from_le_bytes(e.try_into().expect("eight"))).collect()
+    let (headers, rest) =
+        <[MessageTraceHeader]>::ref_from_prefix_with_elems(records, records.len() / 8)
+            .expect("unaligned, and so many");
+    assert!(rest.is_empty());
+    headers.iter().map(|header| header.message_number.get().into()).collect()
 }
 
 impl Collected {

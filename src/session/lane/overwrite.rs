@@ -15,6 +15,7 @@
 //! ```
 
 use super::{Entered, HEADER_BYTES, Hand, Lane, Ring, add};
+use crate::codec::{LossRecord, RecordView, Records};
 use crate::session::backlog::{Backlog, Waiting};
 use crate::session::sync::{AtomicU32, AtomicU64, Ordering};
 
@@ -94,14 +95,21 @@ impl Overwriting {
         filling.logged.store(0, Ordering::Relaxed);
     }
 
-    /// Has a buffer wait that `lane` filled under `number`.
-    fn give_up(&self, index: u32, lane: &Lane, number: u32, ticks: u64) {
+    /// What `lane` accepted since it began a buffer.
+    fn accepted(&self, index: u32, lane: &Lane) -> u64 {
+        let before = self
+            .fillings
+            .get(index as usize)
+            .map_or(0, |filling| filling.accepted.load(Ordering::Relaxed));
+        lane.tally.accepted.load(Ordering::Relaxed).wrapping_sub(before)
+    }
+
+    /// Has a buffer wait that has `events` events, of lane `number`.
+    fn give_up(&self, index: u32, number: u32, events: u64, ticks: u64) {
         if let Some(filling) = self.fillings.get(index as usize) {
-            let accepted = lane.tally.accepted.load(Ordering::Relaxed);
-            let events = accepted.wrapping_sub(filling.accepted.load(Ordering::Relaxed));
             filling.until.store(ticks, Ordering::Relaxed);
-            self.ended(index, number, events);
         }
+        self.ended(index, number, events);
         self.backlog.push(index);
     }
 
@@ -179,12 +187,30 @@ impl Ring {
 }
 
 impl Entered<'_> {
-    /// Passes on the buffer that this lane had in hand.
+    /// Passes on a buffer that this lane had in hand.
     pub(super) fn give_up(&self, hand: Hand, ticks: u64) {
         let index = self.ring.memory.index(hand.offset);
-        match &self.ring.exchange.overwriting {
-            Some(overwriting) => overwriting.give_up(index, self.lane, hand.number, ticks),
-            None => self.ring.give_up(index, ticks),
-        }
+        let Some(overwriting) = &self.ring.exchange.overwriting else {
+            return self.ring.give_up(index, ticks);
+        };
+        // The collector may take a buffer from the hand for a moment, so that this lane begins the
+        // next one, and put it back when that is full: what was accepted meanwhile is not in it.
+        let began_last = self.lane.tally.buffer.load(Ordering::Relaxed) == index + 1;
+        let events = if began_last {
+            overwriting.accepted(index, self.lane)
+        } else {
+            let buffer = self.ring.memory.nth(index);
+            // Relaxed: this thread stored it last.
+            let filled = buffer.load_filled(Ordering::Relaxed);
+            // SAFETY: out of the hand, and not yet waiting: nobody begins it anew.
+            events(unsafe { buffer.records(HEADER_BYTES..filled) })
+        };
+        overwriting.give_up(index, hand.number, events, ticks);
     }
+}
+
+/// Events among the records of a buffer; those that tell of losses are none.
+pub(super) fn events(records: &[u8]) -> u64 {
+    let tells = |raw| RecordView::parse(raw).is_ok_and(|record| LossRecord::of(&record).is_some());
+    Records::new(records).map_while(Result::ok).filter(|raw| !tells(*raw)).count() as u64
 }

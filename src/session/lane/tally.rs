@@ -3,7 +3,7 @@
 use super::Ring;
 use crate::session::{
     stats::{EventsLost, LossCause},
-    sync::{AtomicU64, Ordering},
+    sync::{AtomicU32, AtomicU64, Ordering},
 };
 
 /// Counters of one lane. Only its owner writes them, so adding is a load and a store.
@@ -24,6 +24,8 @@ pub(crate) struct Tally {
     pub(crate) overwritten: AtomicU64,
     /// Of the others, how many the header of a buffer of this lane counts.
     pub(crate) counted: AtomicU64,
+    /// One more than the index of the buffer that the last switch began; 0 if it failed.
+    pub(crate) buffer: AtomicU32,
 }
 
 /// Losses of one cause in one lane.

@@ -98,6 +98,7 @@ impl<'a> Entered<'a> {
             self.give_up(old, ticks);
             number = Some(old.number);
         }
+        self.lane.tally.buffer.store(0, Ordering::Relaxed);
         let empty = self.ring.take_empty();
         if empty.is_none() && !self.ring.overwrites_full() {
             if let Some(number) = number {
@@ -129,6 +130,7 @@ impl<'a> Entered<'a> {
         if let Some(overwriting) = &exchange.overwriting {
             overwriting.begun(buffer, self.lane, number, lost, ticks);
         }
+        self.lane.tally.buffer.store(buffer + 1, Ordering::Relaxed);
 
         let hand = Hand { offset, number }.pack();
         // Release pairs with the acquire in `Collector::peek`: the header is there.
