@@ -154,7 +154,7 @@ fn snapshots_of_a_ring_that_overwrites() {
             .collect();
         let snapshots: Vec<_> = readers.into_iter().map(|r| r.join().unwrap()).collect();
         let accepted: Vec<_> = writers.into_iter().map(|w| w.join().unwrap()).collect();
-        for (sequence, previous, events) in snapshots.concat() {
+        for (_, sequence, previous, events) in snapshots.concat() {
             // Of one writer, without a hole within the buffer, and nothing of a later turn.
             assert!(previous < sequence.max(1));
             let Some(first) = events.first() else { continue };
@@ -167,6 +167,29 @@ fn snapshots_of_a_ring_that_overwrites() {
         for last in accepted.iter().filter_map(|of| of.last()) {
             let buffers = now.iter().filter(|(.., events)| events.contains(last));
             assert_eq!(buffers.count(), 1, "{last}");
+        }
+    });
+}
+
+/// Six writers of three buffers: a writer keeps its lane's number while it is without a buffer, so
+/// there are more numbers than buffers, and each buffer knows the one before it all the same.
+#[test]
+fn a_ring_with_more_lanes_than_buffers() {
+    check(|| {
+        let (model, _collected) = Model::overwriting(3, 1, 6);
+        let writers: Vec<_> = (0..6)
+            .map(|lane| {
+                let model = Arc::clone(&model);
+                thread::spawn(move || write_all(&model, lane, lane, 3))
+            })
+            .collect();
+        let accepted: Vec<_> = writers.into_iter().map(|w| w.join().unwrap()).collect();
+        for (number, _, previous, events) in (0..3).filter_map(|index| model.pin(index)) {
+            let of = &accepted[events[0] as usize / 1000];
+            // Whom nothing was refused had a buffer for each event, under one number.
+            if of.len() == 3 && events[0] != of[0] {
+                assert_ne!(previous, 0, "{events:?} of number {number}");
+            }
         }
     });
 }

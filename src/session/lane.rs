@@ -324,13 +324,15 @@ impl Ring {
         let memory = Memory::new(size, backing)?;
         let most = memory.most();
         // Where the oldest is overwritten every buffer takes its turn, or it is not the oldest.
-        let (turns, claims) = match policy {
-            Policy::Collect | Policy::CollectOrOverwrite => (size.in_turns(), 0),
-            Policy::Overwrite => (size.buffers, size.buffers),
-        };
+        // A writer keeps its number from one buffer to the next: there may be more of them in use
+        // than buffers.
         let numbers = u32::from(size.lanes.min(MAX_LANES));
-        let overwriting = (policy == Policy::CollectOrOverwrite)
-            .then(|| Overwriting::new(most, most.min(numbers)));
+        let (turns, claims, latest) = match policy {
+            Policy::Collect | Policy::CollectOrOverwrite => (size.in_turns(), 0, 0),
+            Policy::Overwrite => (size.buffers, size.buffers, numbers),
+        };
+        let overwriting =
+            (policy == Policy::CollectOrOverwrite).then(|| Overwriting::new(most, numbers));
         let barrier = Barrier::new();
         let ring = Arc::new(Self {
             id,
@@ -346,9 +348,7 @@ impl Ring {
             exchange: Exchange {
                 free: IndexSet::of(size.buffers, most).with_turns(turns),
                 claims: (0..claims).map(|_| Claim::default()).collect(),
-                latest_of: (0..claims.min(u32::from(MAX_LANES)))
-                    .map(|_| AtomicU64::new(0))
-                    .collect(),
+                latest_of: (0..latest).map(|_| AtomicU64::new(0)).collect(),
                 full: IndexList::new(most),
                 numbers: IndexSet::full(numbers),
                 latest: AtomicU64::new(0),

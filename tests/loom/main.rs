@@ -261,7 +261,7 @@ fn pinned_buffers_are_not_overwritten() {
         let writer = |model: &Model| write_all(model, 0, &[12, 13]);
         let read = move |_: &mut Collected| [0, 1].map(|index| reader.pin(index));
         let (written, read, _) = race.run(&model, collected, writer, read);
-        for (sequence, previous, events) in read.into_iter().flatten() {
+        for (_, sequence, previous, events) in read.into_iter().flatten() {
             assert!(events.len() <= 1 && previous < sequence.max(1));
             if sequence == 1 {
                 assert_eq!(events, [11]);
@@ -273,8 +273,8 @@ fn pinned_buffers_are_not_overwritten() {
         assert_eq!(model.free() + in_hand, 2);
         let now: Vec<_> = [0, 1].iter().filter_map(|index| model.pin(*index)).collect();
         assert_eq!(now.len(), 2);
-        let newest = now.iter().max_by_key(|(sequence, ..)| *sequence).unwrap();
-        assert_eq!(newest.2.last(), written.last().or(Some(&11)));
+        let newest = now.iter().max_by_key(|(_, sequence, ..)| *sequence).unwrap();
+        assert_eq!(newest.3.last(), written.last().or(Some(&11)));
     });
 }
 

@@ -98,13 +98,13 @@ impl Model {
         entered.reserve_in(fresh, 8).map(Open).map_err(|_| Discarded::TooLarge)
     }
 
-    /// What a snapshot would copy of a buffer: where it stands in the order of filling, what stood
-    /// before it in its lane, and its events.
-    pub fn pin(&self, index: u32) -> Option<(i64, i64, Vec<u64>)> {
+    /// What a snapshot would copy of a buffer: its lane's number, where it stands in the order of
+    /// filling, what stood before it in its lane, and its events.
+    pub fn pin(&self, index: u32) -> Option<(u16, i64, i64, Vec<u64>)> {
         let pinned = self.ring.pin(index)?;
         let (header, records) = pinned.published();
         let events = events(records);
-        Some((header.sequence_number.get(), pinned.previous(), events))
+        Some((header.lane(), header.sequence_number.get(), pinned.previous(), events))
     }
 
     /// Takes a lane that nobody has, as a thread does at its first event.
