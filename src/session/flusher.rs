@@ -418,13 +418,6 @@ impl Flusher {
         let flags = flags.with(self.log.missing_flag());
         let bytes = self.collector.bytes_mut(&mut sealed);
         self.outlet.sealed(index, bytes, self.clock.now());
-        let bytes = if self.log.leaves_out(index) {
-            // What a ring file has of it stays as it is.
-            self.scratch.copy_from_slice(bytes);
-            &mut self.scratch[..]
-        } else {
-            bytes
-        };
         let (new, lost) = (self.log.is_new(index), lost_field(bytes));
         match begun.and_then(|()| self.log.write(index, bytes, flags, true)) {
             Ok(()) => {

@@ -21,7 +21,7 @@ use crate::session::{
     config::Config,
     header::Header,
     lane::{HEADER_BYTES, Ring},
-    seal::{complete, events_behind, leave_out},
+    seal::{complete, events_behind, filled_of, leave_out},
     shared::Shared,
     sync::Ordering,
 };
@@ -99,6 +99,8 @@ pub(crate) struct Log {
     base: Base,
     /// Buffers lost since the last one that was written.
     buffers_missing: bool,
+    /// Where a buffer is put together of which a part stands in an earlier file.
+    rest: Vec<u8>,
     shared: Arc<Shared>,
 }
 
@@ -162,6 +164,7 @@ impl Log {
             retry: None,
             base: Base::default(),
             buffers_missing: false,
+            rest: Vec::new(),
             shared,
         };
         if let Target::Owner(sender) = &mut log.target {
@@ -358,8 +361,8 @@ impl Log {
         filled.saturating_sub(place.elsewhere) > place.written.max(HEADER_BYTES)
     }
 
-    /// Completes a buffer and writes it to the place it has or now gets; `last` if it will not be
-    /// written again.
+    /// Completes a buffer and writes it to the place it has or now gets, without what stands in an
+    /// earlier file; `last` if it will not be written again.
     pub(crate) fn write(
         &mut self,
         index: usize,
@@ -368,11 +371,33 @@ impl Log {
         last: bool,
     ) -> Result<(), Refused> {
         let elsewhere = self.places[index].elsewhere;
-        let filled = leave_out(buffer, elsewhere);
-        complete(buffer, filled, self.clock.now(), flags);
-        if elsewhere != 0 && filled == HEADER_BYTES {
-            return Ok(());
+        if elsewhere == 0 {
+            return self.write_rest(index, buffer, flags, last);
         }
+        // In a copy: if this fails the buffer comes again, or is lost, as a whole.
+        let mut rest = std::mem::take(&mut self.rest);
+        rest.clear();
+        rest.extend_from_slice(buffer);
+        leave_out(&mut rest, elsewhere);
+        let written = if filled_of(&rest) == HEADER_BYTES {
+            Ok(())
+        } else {
+            self.write_rest(index, &mut rest, flags, last)
+        };
+        self.rest = rest;
+        written
+    }
+
+    /// Completes what is not in an earlier file and writes it.
+    fn write_rest(
+        &mut self,
+        index: usize,
+        buffer: &mut [u8],
+        flags: BufferFlags,
+        last: bool,
+    ) -> Result<(), Refused> {
+        let filled = filled_of(buffer);
+        complete(buffer, filled, self.clock.now(), flags);
         let position = self.position_of(index)?;
         match &mut self.target {
             Target::Other(sink) => sink.write(position, buffer),
@@ -417,7 +442,8 @@ impl Log {
     /// The buffer is given back to the ring without being in the log, or not all of it. Counts what
     /// is lost.
     pub(crate) fn lose(&mut self, index: usize, buffer: &[u8], why: Refused) {
-        let missing = events_behind(buffer, self.places[index].written);
+        let place = &self.places[index];
+        let missing = events_behind(buffer, place.elsewhere + place.written.max(HEADER_BYTES));
         match why {
             // It stands there with every event and was only to be completed, or it only tells of
             // losses, which the header does too.
@@ -477,11 +503,6 @@ impl Log {
         if index >= self.places.len() {
             self.places.resize(index + 1, Place::default());
         }
-    }
-
-    /// Whether part of the buffer stands in an earlier file, and is left out of what is written.
-    pub(crate) fn leaves_out(&self, index: usize) -> bool {
-        self.places[index].elsewhere != 0
     }
 
     /// Ticks at the start of the session.

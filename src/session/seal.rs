@@ -15,13 +15,10 @@ pub(crate) struct Missing {
     pub(crate) last: u64,
 }
 
-/// Takes the first `elsewhere` bytes of records out of a buffer; gives what is then filled.
-pub(crate) fn leave_out(buffer: &mut [u8], elsewhere: u32) -> u32 {
+/// Takes the first `elsewhere` bytes of records out of a buffer.
+pub(crate) fn leave_out(buffer: &mut [u8], elsewhere: u32) {
     let filled = filled_of(buffer);
     let start = (HEADER_BYTES + elsewhere).min(filled);
-    if elsewhere == 0 {
-        return filled;
-    }
     buffer.copy_within(start as usize..filled as usize, BufferHeader::SIZE);
     let filled = filled - (start - HEADER_BYTES);
     if let Ok((header, _)) = BufferHeader::mut_from_prefix(buffer) {
@@ -31,7 +28,6 @@ pub(crate) fn leave_out(buffer: &mut [u8], elsewhere: u32) -> u32 {
         header.buffer_flags = flags.into();
         header.reserved[8..12].fill(0);
     }
-    filled
 }
 
 /// `FilledBytes` of a buffer.

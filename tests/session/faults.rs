@@ -232,3 +232,44 @@ fn a_series_whose_next_file_cannot_be_made_goes_on_later() {
     // Of the two that were lost, the first file's end tells: they were, while it was written.
     assert_eq!((logs[0].events_lost, logs[1].events_lost), (2 * PER_BUFFER as u32, 0));
 }
+
+#[test]
+fn what_stands_in_an_earlier_file_is_not_lost() {
+    const STARTED: u64 = 5;
+    let fake = Fake::default();
+    let session = builder(Mode::NewFile, &fake).start().unwrap();
+    write_all(&session, 0..STARTED);
+    session.flush().unwrap();
+    // The lane is busy from here on: its buffer stays where it is when the next file is begun.
+    let event = etlring::session::ClassicEvent::new(etlring::format::Guid::ZERO, 0, 0);
+    let open = session.reserve_classic(&event, 8).unwrap();
+    let others = |numbers| {
+        let handle = session.handle();
+        std::thread::spawn(move || write_all(&handle, numbers)).join().unwrap();
+    };
+    others(100..100 + 2 * PER_BUFFER + 1);
+    session.flush().unwrap();
+    assert_eq!(fake.files().len(), 2);
+    let fault = Fault {
+        call: Call::Create,
+        nth: 1,
+        times: FOREVER,
+        wrong: Wrong::Error(ErrorKind::StorageFull),
+    };
+    fake.set(Some(fault));
+    drop(open);
+    // The second file is full now, and the buffer of two files is given up.
+    others(200..200 + 3 * PER_BUFFER);
+    write_all(&session, STARTED..PER_BUFFER + 1);
+    assert!(session.flush().is_err());
+    fake.set(None);
+    std::thread::sleep(Duration::from_millis(150));
+    session.flush().unwrap();
+    let Err(SessionError::Sink { stats, .. }) = session.stop() else { panic!("no error") };
+    assert_eq!((stats.lost.io, stats.buffers_lost), (PER_BUFFER - STARTED, 1));
+    let logs: Vec<_> = fake.files().into_iter().map(|(_, bytes)| Replay::of(bytes)).collect();
+    let events: Vec<_> = logs.iter().flat_map(|log| log.events.clone()).collect();
+    assert_eq!(events.len() as u64, stats.events_accepted);
+    assert!(logs[0].events.starts_with(&[0, 1, 2, 3, 4]));
+    assert!(!events.contains(&STARTED) && events.contains(&PER_BUFFER));
+}
