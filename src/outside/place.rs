@@ -10,6 +10,9 @@
 //! system takes the lock from the dead: who finds the file unlocked, or nobody listening, has found
 //! a session that did not end. Nothing here follows a link, waits for a pipe, or replaces what a
 //! session did not make.
+//!
+//! Cleaners of /tmp remove what was not touched for some days. So a session touches its lock file
+//! now and then, and makes it again, and its socket, where they were removed all the same.
 
 use crate::outside::error::{DirectoryFault, OutsideError};
 use crate::outside::message::{Entry, Head, MOST_ANSWER};
@@ -22,7 +25,7 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Most bytes of a name.
 const MOST_NAME: usize = 64;
@@ -34,6 +37,8 @@ const MOST_SOCKET_PATH: usize = 103;
 /// somebody looks whether it is alive.
 const SETTLES: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(2);
+/// How old a lock file may become: cleaners of /tmp look for ages of days.
+const TOUCHED_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// The directory of sessions, looked at and found good.
 #[derive(Clone, Debug)]
@@ -284,6 +289,42 @@ impl Taken {
         self.lock.write_all(&bytes)?;
         // A kill in between leaves the end of a longer one behind it, which readers pass over.
         self.lock.set_len(bytes.len() as u64)
+    }
+
+    /// Makes again what somebody has removed, unless another session has the name by now. A new
+    /// listener takes the place of the one whose socket is gone.
+    pub(crate) fn look_after(&mut self, entry: &Entry) -> io::Result<Option<UnixListener>> {
+        let listens = if is_at(&self.lock, &self.lock_path) {
+            let age = self.lock.metadata()?.modified()?.elapsed();
+            if age.is_ok_and(|age| age >= TOUCHED_EVERY) {
+                self.lock.set_modified(SystemTime::now())?;
+            }
+            fs::symlink_metadata(&self.socket_path).is_ok()
+        } else {
+            let Some(lock) = self.lock_again() else { return Ok(None) };
+            self.lock = lock;
+            self.describe(entry)?;
+            // The socket may be that of one who had the name meanwhile, and was killed.
+            wire::listens(&self.socket_path)
+        };
+        if listens || clear_socket(&self.socket_path).is_err() {
+            return Ok(None);
+        }
+        self.listen().map(Some)
+    }
+
+    /// The lock file, made and locked again; `None` if that cannot be.
+    fn lock_again(&self) -> Option<File> {
+        let directory = self.lock_path.parent()?;
+        // It may have gone with all that was in it, and be somebody else's by now.
+        let _ = DirBuilder::new().mode(0o700).create(directory);
+        let place = Place::examine(directory.to_owned()).ok()?;
+        if place.owner != geteuid().as_raw() {
+            return None;
+        }
+        let lock = open_lock(&self.lock_path, true, place.owner).ok()?;
+        let locked = flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok();
+        (locked && is_at(&lock, &self.lock_path)).then_some(lock)
     }
 }
 

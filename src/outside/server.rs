@@ -42,6 +42,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// then the lock file is compared with what the session does.
 const ROUND: Duration = Duration::from_secs(1);
 
+/// How often the session looks whether its lock and its socket are still there. It does so, too,
+/// whenever somebody has called.
+const LOOKS_EVERY: Duration = Duration::from_secs(60);
+
 /// A door that is open, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Open {
@@ -85,6 +89,7 @@ pub(crate) fn open(mut taken: Taken, served: Served) -> io::Result<Open> {
         served,
         callers: Vec::new(),
         not_before: None,
+        looked: Instant::now(),
     };
     std::thread::Builder::new().name("etlring-control".to_owned()).spawn(move || server.run())?;
     Ok(Open { wake: Some(wake), ended, taken, callers, process_id: std::process::id() })
@@ -101,6 +106,8 @@ struct Server {
     callers: Vec<Caller>,
     /// When the listener, having failed, is looked at again.
     not_before: Option<Instant>,
+    /// When the session's files were last looked after.
+    looked: Instant,
 }
 
 /// Somebody who is connected.
@@ -136,6 +143,10 @@ impl Server {
                 self.let_in();
             }
             self.describe();
+            let called = ready.listener || ready.callers.contains(&true);
+            if called || self.looked.elapsed() >= LOOKS_EVERY {
+                self.look_after_files();
+            }
         }
         // Whoever had the session stop is told how it went.
         for caller in &mut self.callers {
@@ -246,6 +257,17 @@ impl Server {
             let _ = taken.describe(&self.served.entry());
         }
         self.described = log_file;
+    }
+
+    /// Sees to it that the session can be found, whatever was removed.
+    fn look_after_files(&mut self) {
+        self.looked = Instant::now();
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(taken) = &mut *taken else { return };
+        // What cannot be made now is tried again later.
+        if let Ok(Some(listener)) = taken.look_after(&self.served.entry()) {
+            self.listener = listener;
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What lies, or was put, where sessions have their entries.
 
 use super::{Ending, again, alone, passed};
+use crate::attach::until;
 use etlring::format::{EventDescriptor, Guid};
 use etlring::outside::{self, AttachError, DirectoryFault, Found, OutsideError};
 use etlring::reader::Trace;
@@ -416,6 +417,36 @@ fn who_lost_its_lock_leaves_that_of_its_successor() {
         drop(child.0.stdin.take());
         assert!(child.0.wait().unwrap().success());
         assert_eq!(fs::read_dir(directory.join("run")).unwrap().count(), 0);
+    });
+}
+
+#[test]
+fn what_a_cleaner_removed_is_made_again() {
+    alone("places::what_a_cleaner_removed_is_made_again", |directory| {
+        let session = Session::builder("recorder").log_file(directory.join("log.etl"));
+        let session = session.controllable().start().unwrap();
+        let run = directory.join("run");
+        let (lock, socket) = (run.join("recorder.lock"), run.join("recorder.sock"));
+        let entry = fs::read(&lock).unwrap();
+        // Whoever calls has the session look after its files; so does a minute.
+        let caller = outside::connect("recorder").unwrap();
+        fs::remove_file(&lock).unwrap();
+        caller.query().unwrap();
+        until("the lock is there", || fs::read(&lock).is_ok_and(|now| now == entry));
+        let in_use = Session::builder("recorder").log_file(directory.join("other.etl"));
+        let in_use = in_use.controllable().start();
+        assert!(matches!(in_use, Err(SessionError::NameInUse(_))), "{in_use:?}");
+        // Everything, and the directory: a connection outlives it.
+        let mut connected = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+        fs::remove_dir_all(&run).unwrap();
+        connected.write_all(&etlring::outside::message::Request::Query.encode()).unwrap();
+        until("the session is found", || {
+            matches!(&outside::list().unwrap()[..], [Found::Running(_)])
+        });
+        assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(&run).unwrap().permissions().mode() & 0o777, 0o700);
+        session.stop().unwrap();
+        assert_eq!(fs::read_dir(&run).unwrap().count(), 0);
     });
 }
 
