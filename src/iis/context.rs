@@ -193,7 +193,9 @@ impl HttpTraceContext<'_> {
             };
             match result {
                 Ok(()) => {}
-                Err(ControlError::TooManySessions(_)) => return HResult::E_OUTOFMEMORY,
+                Err(ControlError::TooManySessions(_) | ControlError::TooManyProviders(_)) => {
+                    return HResult::E_OUTOFMEMORY;
+                }
                 Err(_) => return HResult::E_FAIL,
             }
         }

@@ -30,6 +30,8 @@ impl Controller {
     /// # Errors
     ///
     /// [`ControlError::TooManySessions`] if eight others have enabled the provider,
+    /// [`ControlError::TooManyProviders`] if it is new and this process knows
+    /// [`MAX_PROVIDERS`](crate::provider::MAX_PROVIDERS) already,
     /// [`ControlError::Properties`] and [`ControlError::Filter`] for what `enable` must not have,
     /// [`ControlError::Stopped`].
     pub fn enable_provider(&self, provider: Guid, enable: &Enable) -> Result<(), ControlError> {

@@ -4,6 +4,9 @@ use crate::session::ControlError;
 
 /// Sessions that may enable one provider at a time.
 pub const MAX_SESSIONS: usize = 8;
+/// Providers that a process may know, registered or enabled, when a session enables a further one:
+/// far more than a system has, so that nobody who enables from outside fills the memory.
+pub const MAX_PROVIDERS: usize = 16_384;
 /// Bytes of filter data, at most.
 pub const MAX_FILTER: usize = 1024;
 

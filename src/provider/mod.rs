@@ -78,7 +78,7 @@ mod write;
 
 #[cfg(unix)]
 pub(crate) use control::apply;
-pub use enable::{Enable, MAX_FILTER, MAX_SESSIONS, Properties};
+pub use enable::{Enable, MAX_FILTER, MAX_PROVIDERS, MAX_SESSIONS, Properties};
 pub use name::{guid_of_ascii_name, guid_of_name};
 pub use registration::{Change, Control, Provider};
 pub(crate) use registry::Watch;

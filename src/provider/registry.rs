@@ -6,7 +6,7 @@
 
 use crate::format::Guid;
 use crate::provider::{
-    enable::{Enable, MAX_SESSIONS, Properties, Rule},
+    enable::{Enable, MAX_PROVIDERS, MAX_SESSIONS, Properties, Rule},
     registration::{Change, Control},
 };
 use crate::session::{ControlError, Controller, SessionHandle, Setting};
@@ -304,6 +304,10 @@ pub(super) fn enable(
     // session is known to be ending here.
     if !session.at_end(end_of_session) {
         return Err(ControlError::Stopped);
+    }
+    let known = &locked.providers.by_guid;
+    if known.len() >= MAX_PROVIDERS && !known.contains_key(&guid) {
+        return Err(ControlError::TooManyProviders(MAX_PROVIDERS));
     }
     let provider = locked.provider(guid);
     let mut state = provider.state();

@@ -191,6 +191,8 @@ pub enum ControlError {
     Stopped,
     /// As many sessions as can have enabled this provider already: how many.
     TooManySessions(usize),
+    /// This process knows as many providers as it may: how many.
+    TooManyProviders(usize),
     /// Bits of an enable property that are not supported.
     Properties(u32),
     /// Filter data longer than allowed: bytes, most.
@@ -220,7 +222,7 @@ impl ControlError {
             Self::NoLogFile => win32::BAD_PATHNAME,
             Self::NotRealTime => win32::NOT_SUPPORTED,
             Self::Stopped => win32::WMI_INSTANCE_NOT_FOUND,
-            Self::TooManySessions(_) => win32::NO_SYSTEM_RESOURCES,
+            Self::TooManySessions(_) | Self::TooManyProviders(_) => win32::NO_SYSTEM_RESOURCES,
             Self::Reentered => win32::INVALID_FUNCTION,
             Self::Io { error, .. } => io_code(error),
         }
@@ -277,6 +279,9 @@ impl fmt::Display for ControlError {
             Self::Stopped => f.write_str("the session has stopped"),
             Self::TooManySessions(most) => {
                 write!(f, "{most} sessions have enabled this provider already")
+            }
+            Self::TooManyProviders(most) => {
+                write!(f, "{most} providers are registered or enabled in this process already")
             }
             Self::Properties(bits) => write!(f, "enable properties {bits:#x} are not supported"),
             Self::Filter(len, most) => write!(f, "filter data is {len} bytes, must be 0 to {most}"),

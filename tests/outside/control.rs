@@ -11,6 +11,27 @@ use std::time::Duration;
 
 const ORDERS: Guid = Guid::from_u128(0x5a5c_36d4_6d1f_4a0e_8c39_3a1f_0d7e_42aa);
 
+/// Nobody who enables from outside fills the memory of the process.
+#[test]
+fn only_so_many_providers_can_be_enabled() {
+    use etlring::provider::MAX_PROVIDERS;
+    alone("control::only_so_many_providers_can_be_enabled", |_| {
+        let session = Session::builder("wide").memory_ring().controllable().start().unwrap();
+        let client = outside::connect("wide").unwrap();
+        for n in 0..MAX_PROVIDERS as u128 {
+            client.enable(Guid::from_u128(n), &Enable::new()).unwrap();
+        }
+        let error = client.enable(Guid::from_u128(u128::MAX), &Enable::new()).unwrap_err();
+        assert!(matches!(&error, OutsideError::Refused(1450, _)), "{error:?}");
+        assert!(error.to_string().contains("16384 providers"), "{error}");
+        // One that is known can still be changed, and one that is disabled makes room.
+        client.enable(Guid::from_u128(7), &Enable::new().level(3)).unwrap();
+        client.disable(Guid::from_u128(8)).unwrap();
+        client.enable(Guid::from_u128(u128::MAX), &Enable::new()).unwrap();
+        session.stop().unwrap();
+    });
+}
+
 #[test]
 fn what_is_asked_is_done() {
     alone("control::what_is_asked_is_done", |directory| {
