@@ -125,6 +125,9 @@ typedef struct etlring_logger etlring_logger;
 
 /* Other processes of the same user find it by its name: etlring_client, the command etlring. */
 #define ETLRING_SESSION_CONTROLLABLE 0x1u
+/* A writer that finds no free buffer takes the oldest full one back: the newest events are kept, and
+ * the log says where others are missing. Not together with wait_ms. */
+#define ETLRING_SESSION_OVERWRITE 0x2u
 
 /* Zero in a number means its default. */
 typedef struct etlring_session_options {

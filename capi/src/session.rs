@@ -165,6 +165,7 @@ bits! {
     RING_FILE_NEVER = 2,
     FLUSH_WHEN_FULL = 0xFFFF_FFFF,
     SESSION_CONTROLLABLE = 0x1,
+    SESSION_OVERWRITE = 0x2,
 }
 
 const KNOWN_MODES: u32 = MODE_SEQUENTIAL
@@ -211,11 +212,19 @@ impl Options<'_> {
             1 => builder.sync(SyncMode::Flush),
             sync => return Err(wrong(format!("sync {sync} is not known"))),
         };
-        builder = match self.flags {
-            0 => builder,
-            SESSION_CONTROLLABLE => builder.controllable(),
-            flags => return Err(wrong(format!("flags has bits that are not known: {flags:#x}"))),
-        };
+        let unknown = self.flags & !(SESSION_CONTROLLABLE | SESSION_OVERWRITE);
+        if unknown != 0 {
+            return Err(wrong(format!("flags has bits that are not known: {unknown:#x}")));
+        }
+        if self.flags & SESSION_CONTROLLABLE != 0 {
+            builder = builder.controllable();
+        }
+        if self.flags & SESSION_OVERWRITE != 0 {
+            if self.wait_ms != 0 {
+                return Err(wrong("wait_ms excludes ETLRING_SESSION_OVERWRITE"));
+            }
+            builder = builder.when_full(WhenFull::Overwrite);
+        }
         if self.reserved != 0 {
             return Err(wrong("reserved is not 0"));
         }

@@ -56,7 +56,10 @@ int main(int argc, char **argv) {
     options.size = sizeof options;
     options.name = "threads";
     options.log_file = argv[1];
-    options.maximum_buffers = 32;
+    /* So few that buffers run out: the oldest give way. */
+    options.buffer_size = 4096;
+    options.maximum_buffers = 8;
+    options.flags = ETLRING_SESSION_OVERWRITE;
     OK(etlring_session_start(&options, &session));
     OK(etlring_provider_register(&GUID, "Threads", NULL, NULL, NULL, &provider));
     OK(etlring_session_enable(session, &GUID, 0, 0, 0));

@@ -91,6 +91,11 @@ static void options(const char *directory) {
     options.clock = 9;
     ANSWERS(ETLRING_ERROR_INVALID_PARAMETER, "clock 9", etlring_session_start(&options, &session));
     options = ring();
+    options.flags = ETLRING_SESSION_OVERWRITE;
+    options.wait_ms = 5;
+    ANSWERS(ETLRING_ERROR_INVALID_PARAMETER, "wait_ms excludes",
+            etlring_session_start(&options, &session));
+    options.flags = options.wait_ms = 0;
     options.ring_file = 3;
     ANSWERS(ETLRING_ERROR_INVALID_PARAMETER, "ring_file 3", etlring_session_start(&options, &session));
     log.mode = 0;
