@@ -55,7 +55,7 @@ thread() {
     bash .ci/rust-src "$rust"
     cp "$(rustc +nightly --print sysroot)/lib/rustlib/$host/lib/librustc-nightly_rt.tsan.a" \
         "$rust/usr/lib/rustlib/$host/lib/librustc-stable_rt.tsan.a"
-    reports=$(thread_soak . balance:: live:: provider:: rings:: signals:: stop::)
+    reports=$(thread_soak . balance:: live:: overwrite:: provider:: rings:: signals:: stop::)
     grep '^test result: ' "$log"
     if ((reports > 0)) || ! grep -q '^test result: ok' "$log"; then
         grep -A 30 'WARNING: ThreadSanitizer' "$log" | head -n 60
