@@ -90,8 +90,9 @@ impl Backlog {
 
     /// All buffers that wait, held or not, by index.
     pub(crate) fn all(&self) -> impl Iterator<Item = Waiting> {
-        // Relaxed: whoever takes one finds out.
-        let places = self.words.iter().map(|word| word.load(Ordering::Relaxed) >> HOLDS);
+        // Acquire pairs with the release in `push`: what is known of a buffer that waits is what
+        // was noted before. Whether it still does finds out who takes it.
+        let places = self.words.iter().map(|word| word.load(Ordering::Acquire) >> HOLDS);
         (0..)
             .zip(places)
             .filter_map(|(index, place)| (place != 0).then_some(Waiting { place, index }))
@@ -104,6 +105,19 @@ impl Backlog {
             // hand is empty is seen.
             word.fetch_add(HOLD, Ordering::Acquire);
         }
+    }
+
+    /// Whether a buffer waits.
+    pub(crate) fn is_waiting(&self, index: u32) -> bool {
+        let word = self.words.get(index as usize);
+        // Acquire as in `all`.
+        word.is_some_and(|word| word.load(Ordering::Acquire) >> HOLDS != 0)
+    }
+
+    /// Whether somebody holds a buffer.
+    pub(crate) fn is_held(&self, index: u32) -> bool {
+        let word = self.words.get(index as usize);
+        word.is_some_and(|word| word.load(Ordering::Relaxed) & ((1 << HOLDS) - 1) != 0)
     }
 
     /// Ends a hold.

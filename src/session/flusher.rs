@@ -20,11 +20,11 @@ use crate::session::{
     clock::{self, Source},
     config::Config,
     desk::Order,
-    lane::{Collector, Full, Published, Sealed, Stolen},
+    lane::{Collector, Course, Full, Hold, Lane, Published, Sealed, Stolen},
     live::Outlet,
     log::{Log, Refused, Totals},
     reclaim::{self, Lookout},
-    seal::{events_behind, lost_field},
+    seal::{events_behind, filled_of, lost_field},
     setting::Counts,
     shared::{Ended, Shared},
 };
@@ -207,7 +207,8 @@ impl Flusher {
     /// Brings everything that was committed before to the log.
     fn flush(&mut self) {
         let wanted = self.log.owner().map(|owner| owner.flush_wanted());
-        self.log.look_after_file();
+        let Self { collector, log, .. } = self;
+        log.look_after_file(|index, sequence| collector.unlog(index, sequence));
         self.take_all_in();
         self.write_partial();
         self.write_given_up_meanwhile();
@@ -228,7 +229,7 @@ impl Flusher {
             let Some(published) = self.collector.peek(lane) else { continue };
             let index = published.index as usize;
             if self.outlet.has_news(index, &published.header)
-                && !self.collector.has_older(&published)
+                && !self.collector.has_older(&published.header)
             {
                 put_together(&published, &mut self.scratch);
                 self.gaps.mark(&mut self.scratch, published.hold.course());
@@ -262,7 +263,8 @@ impl Flusher {
     /// Goes on in the next file because the old one is full.
     fn next_file_when_full(&mut self) -> io::Result<()> {
         self.take_buffers(Log::has_place);
-        self.begin_next_file()
+        // What was taken may have needed it already.
+        if self.log.is_full() { self.begin_next_file() } else { Ok(()) }
     }
 
     /// Writes the buffers in hand of which `wanted` is true.
@@ -273,14 +275,14 @@ impl Flusher {
                 let Some(published) = self.collector.peek(lane) else { break };
                 let index = published.index as usize;
                 self.log.meets(index, published.header.sequence_number.get());
-                let older = self.collector.has_older(&published);
+                let older = self.collector.has_older(&published.header);
                 drop(published);
                 if older || !wanted(&self.log, index) {
                     break;
                 }
                 match self.collector.steal(lane) {
                     Stolen::Buffer(sealed) => {
-                        self.write_sealed(sealed, BufferFlags::default());
+                        self.write_stolen(sealed);
                         break;
                     }
                     Stolen::Nothing => break,
@@ -300,6 +302,9 @@ impl Flusher {
         while let Some(full) = self.collector.next_full() {
             worked = true;
             self.collector.ring().set_tick(self.clock.now());
+            if let Some(sequence) = self.collector.sequence_of(&full) {
+                self.log.meets(full.index() as usize, sequence);
+            }
             if in_order || self.log.has_place(full.index() as usize) {
                 self.write_claimed(full);
             } else {
@@ -350,13 +355,18 @@ impl Flusher {
             taken.sort_by_key(|sealed| self.collector.sequence(sealed));
         }
         for sealed in taken {
-            // What its lane gave up before it took this one.
-            while let Some(older) = self.collector.claim_older(&sealed) {
-                self.write_sealed(older, BufferFlags::default());
-            }
-            self.write_sealed(sealed, BufferFlags::default());
+            self.write_stolen(sealed);
         }
         worked
+    }
+
+    /// Writes a buffer that was taken from its lane, behind what the lane gave up before it began
+    /// this one.
+    fn write_stolen(&mut self, sealed: Sealed) {
+        while let Some(older) = self.collector.claim_older(&sealed) {
+            self.write_sealed(older, BufferFlags::default());
+        }
+        self.write_sealed(sealed, BufferFlags::default());
     }
 
     /// Writes what is published of the buffers in use, each to the place it has or now gets.
@@ -367,34 +377,59 @@ impl Flusher {
             let (index, filled) = (published.index as usize, published.header.filled_bytes.get());
             self.log.meets(index, published.header.sequence_number.get());
             // What was given up meanwhile comes first.
-            if !self.log.has_news(index, filled) || self.collector.has_older(&published) {
+            if !self.log.has_news(index, filled) || self.collector.has_older(&published.header) {
                 continue;
             }
             put_together(&published, &mut self.scratch);
             let hold = published.hold;
-            let course = hold.course();
-            self.gaps.mark(&mut self.scratch, course);
-            self.outlet.partial(index, &self.scratch, self.clock.now());
-            if self.log.needs_next_file(index) {
-                // The buffer may be given up meanwhile: what was put together is still true.
-                if let Err(error) = self.next_file_when_full() {
-                    self.shared.note_error(error);
-                    continue;
-                }
-            }
-            let events = course.map_or(0, |_| events_behind(&self.scratch, 0).events);
-            let (new, lost) = (self.log.is_new(index), lost_field(&self.scratch));
-            match self.log.write(index, &mut self.scratch, BufferFlags::default(), false) {
-                Ok(()) => {
-                    self.gaps.counted(if new { lost } else { 0 });
-                    self.gaps.settle(&self.scratch, course, events);
-                    hold.logged(filled, events);
-                }
+            match self.write_part(index, &hold, hold.course()) {
+                Ok(()) => {}
                 // Not lost yet: the buffer comes again when it is full.
                 Err(Refused::Io(error)) => self.shared.note_error(error),
                 Err(Refused::Full) => {}
             }
         }
+    }
+
+    /// Writes what was put together of a buffer that may yet be filled. With `course` it is known
+    /// what is missing in front of it.
+    fn write_part(
+        &mut self,
+        index: usize,
+        hold: &Hold,
+        course: Option<Course>,
+    ) -> Result<(), Refused> {
+        self.gaps.mark(&mut self.scratch, course);
+        self.outlet.partial(index, &self.scratch, self.clock.now());
+        if self.log.needs_next_file(index) {
+            // The buffer may be given up meanwhile: what was put together is still true.
+            self.next_file_when_full().map_err(Refused::Io)?;
+        }
+        let filled = filled_of(&self.scratch);
+        let events = hold.course().map_or(0, |_| events_behind(&self.scratch, 0).events);
+        let (new, lost) = (self.log.is_new(index), lost_field(&self.scratch));
+        self.log.write(index, &mut self.scratch, BufferFlags::default(), false)?;
+        self.gaps.counted(if new { lost } else { 0 });
+        self.gaps.settle(&self.scratch, course, events);
+        hold.logged(filled, events);
+        Ok(())
+    }
+
+    /// Writes what a lane has published whose writer holds a reservation for too long. Tells
+    /// whether there was a buffer.
+    fn close_out(&mut self, lane: &Lane) -> bool {
+        // What the lane gave up before comes first, and is not missing.
+        self.write_full();
+        let Some(published) = self.collector.close(lane) else { return false };
+        let (index, header) = (published.index as usize, published.header);
+        put_together(&published, &mut self.scratch);
+        let hold = published.hold;
+        self.log.meets(index, header.sequence_number.get());
+        let course = hold.course().filter(|_| !self.collector.has_older(&header));
+        if let Err(why) = self.write_part(index, &hold, course) {
+            self.log.lose(index, &self.scratch, why);
+        }
+        true
     }
 
     /// Seals a buffer that a writer filled, writes it and frees it.
@@ -471,31 +506,22 @@ impl Flusher {
             return;
         }
         self.take_all_in();
-        let Self { collector, log, shared, scratch, outlet, clock, gaps, .. } = self;
-        let mut last = reclaim::take_all(collector, |collector, lane| {
-            let Some(published) = collector.close(lane) else { return false };
-            let index = published.index as usize;
-            log.meets(index, published.header.sequence_number.get());
-            put_together(&published, scratch);
-            gaps.mark(scratch, published.hold.course());
-            outlet.partial(index, scratch, clock.now());
-            let begun = if log.needs_next_file(index) {
-                log.next_file(&Totals::of(collector.ring(), shared)).map_err(Refused::Io)
-            } else {
-                Ok(())
-            };
-            let flags = BufferFlags::default();
-            let written = begun.and_then(|()| log.write(index, scratch, flags, false));
-            if let Err(why) = written {
-                log.lose(index, scratch, why);
-            }
-            true
-        });
+        let mut last = reclaim::take_all(
+            self,
+            |flusher| &mut flusher.collector,
+            |flusher, lane| flusher.close_out(lane),
+        );
         self.write_full();
 
         // By sequence, as they would have come.
         last.sort_by_key(|sealed| self.collector.sequence(sealed));
-        self.log.look_after_file();
+        let Self { collector, log, .. } = self;
+        log.look_after_file(|index, sequence| {
+            let is = |sealed: &Sealed| {
+                sealed.index() as usize == index && collector.sequence(sealed) == sequence
+            };
+            last.iter().any(is) || collector.unlog(index, sequence)
+        });
         let quiet = self.untold().is_empty();
         let mut left = last.len();
         for sealed in last {

@@ -113,9 +113,11 @@ impl Keeper {
     /// Ends writing, and completes a circular log.
     fn finish(&mut self) {
         // What a closed lane published is in the log already.
-        let last = reclaim::take_all(&mut self.collector, |collector, lane| {
-            collector.close_in_place(lane)
-        });
+        let last = reclaim::take_all(
+            &mut self.collector,
+            |collector| collector,
+            |collector, lane| collector.close_in_place(lane),
+        );
         let now = self.clock.now();
         for sealed in last {
             self.collector.keep(sealed, now);

@@ -91,7 +91,7 @@ mod tally;
 mod thread;
 mod writing;
 
-pub(crate) use collector::{Collector, Full, Published, Sealed, Stolen};
+pub(crate) use collector::{Collector, Full, Hold, Published, Sealed, Stolen};
 pub(crate) use memory::Backing;
 pub(crate) use overwrite::{Course, GaveWay};
 pub use reservation::Reservation;

@@ -253,7 +253,12 @@ impl Log {
 
     /// Whether a buffer can only be written to a file that is yet to be made.
     pub(crate) fn needs_next_file(&self, index: usize) -> bool {
-        self.is_series() && self.next_position >= self.most && self.places[index].position.is_none()
+        self.is_series() && self.is_full() && self.places[index].position.is_none()
+    }
+
+    /// Whether the current file takes no further buffer.
+    pub(crate) fn is_full(&self) -> bool {
+        self.next_position >= self.most
     }
 
     /// Whether the current file has reached its age.
@@ -595,13 +600,19 @@ impl Log {
     }
 
     /// Looks whether the file was removed. What is in it is lost then, but for what is still in the
-    /// ring; a new file is made as soon as that can be done.
-    pub(crate) fn look_after_file(&mut self) {
+    /// ring: `is_there` says so of a buffer by its number, and sees to it that it comes as a whole. A
+    /// new file is made as soon as that can be done.
+    pub(crate) fn look_after_file(&mut self, is_there: impl Fn(usize, i64) -> bool) {
         let Target::File(sink) = &mut self.target else { return };
         let Some(file) = sink.current() else { return };
         // Whoever cannot tell says nothing.
         if !matches!(file.has_name(), Ok(false)) {
             return;
+        }
+        for (index, place) in self.places.iter_mut().enumerate() {
+            if place.position.is_some() && !is_there(index, place.sequence) {
+                *place = Place::default();
+            }
         }
         let mut held: Vec<u64> = self.places.iter().filter_map(|place| place.position).collect();
         held.sort_unstable();

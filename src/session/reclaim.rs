@@ -86,27 +86,29 @@ impl Look {
 
 /// Ends writing and takes the buffer of every lane. Of a writer that holds a reservation for
 /// longer than a second `close_out` takes what is published; it says whether there was a buffer.
-pub(crate) fn take_all(
-    collector: &mut Collector,
-    mut close_out: impl FnMut(&mut Collector, &Lane) -> bool,
+/// `collector` finds the collector in what it needs for that.
+pub(crate) fn take_all<T>(
+    whole: &mut T,
+    collector: impl Fn(&mut T) -> &mut Collector,
+    mut close_out: impl FnMut(&mut T, &Lane) -> bool,
 ) -> Vec<Sealed> {
-    collector.stop();
-    let ring = Arc::clone(collector.ring());
+    collector(whole).stop();
+    let ring = Arc::clone(collector(whole).ring());
     let deadline = Instant::now() + GRACE;
     let mut taken = Vec::new();
     for lane in ring.lanes() {
         loop {
-            match collector.steal(lane) {
+            match collector(whole).steal(lane) {
                 // Once more: the lane may have taken another one meanwhile.
                 Stolen::Buffer(sealed) => taken.push(sealed),
                 Stolen::Nothing => break,
                 // Between two buffers no writer stays for long, and the old one is in nobody's
                 // hand: there is no closing out, only waiting.
-                Stolen::Busy if Instant::now() < deadline || !collector.has_buffer(lane) => {
+                Stolen::Busy if Instant::now() < deadline || !collector(whole).has_buffer(lane) => {
                     thread::sleep(PAUSE);
                 }
                 // Unless its writer went on to another buffer at this very moment.
-                Stolen::Busy if close_out(collector, lane) => break,
+                Stolen::Busy if close_out(whole, lane) => break,
                 Stolen::Busy => {}
             }
         }

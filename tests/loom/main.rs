@@ -384,6 +384,24 @@ fn a_stop_finds_what_was_not_taken_back() {
     });
 }
 
+/// A lane is closed out whose writer was about to take a buffer back: it does so before, or not at
+/// all, or what gave way would be missing from the last counts.
+#[test]
+fn nothing_gives_way_behind_the_end() {
+    explore_within(Some(3), |race| {
+        let (model, collected) = Model::taking_back(2, 1, 1);
+        assert_eq!(write_all(&model, 0, &[10, 11]), [10, 11]);
+        let at_end = Arc::clone(&model);
+        let writer = |model: &Model| model.write(0, 12);
+        let collector = move |collected: &mut Collected| {
+            collected.stop_and_close(0);
+            at_end.gave_way().1
+        };
+        let (_, told, _) = race.run(&model, collected, writer, collector);
+        assert_eq!(model.gave_way().1, told);
+    });
+}
+
 /// Two writers want the same oldest buffer, and so does the flusher.
 #[test]
 fn two_writers_take_back_what_one_gave_up() {

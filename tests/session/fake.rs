@@ -1,5 +1,6 @@
 //! A storage in memory whose calls can be made to fail, and that remembers what was done to it.
 
+use crate::overwrite::Gate;
 use etlring::sink::storage::{Found, Storage, StoredFile};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -65,6 +66,8 @@ pub(crate) struct World {
     pub(crate) wrong: u64,
     torn: bool,
     pub(crate) ops: Vec<Op>,
+    /// Where writes wait.
+    pub(crate) gate: Option<Arc<Gate>>,
 }
 
 /// The storage; clones are of the same one.
@@ -199,6 +202,10 @@ impl StoredFile for FakeFile {
     }
 
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        let gate = self.fake.world().gate.clone();
+        if let Some(gate) = gate {
+            gate.pass();
+        }
         let mut world = self.fake.world();
         let wrong = world.count(Call::Write)?;
         let len = if wrong.is_some() { bytes.len().div_ceil(2) } else { bytes.len() };

@@ -1,5 +1,6 @@
 //! Sessions whose writers take the oldest full buffer back when none is free.
 
+use crate::fake::Fake;
 use crate::log;
 use crate::replay::{PER_BUFFER, Replay, write};
 use etlring::format::{EventDescriptor, Guid, LogFileMode};
@@ -8,7 +9,7 @@ use etlring::session::{
     ClassicEvent, Delivery, Event, FileMode, Session, SessionBuilder, SessionHandle, SyncMode,
     WhenFull,
 };
-use etlring::sink::{MemoryLog, MemorySink, Sink};
+use etlring::sink::{MemoryLog, MemorySink, Sink, storage::Storage};
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
@@ -26,7 +27,7 @@ fn builder() -> SessionBuilder {
 
 /// Whether a sink may go on, and how many writes it was asked for so far.
 #[derive(Debug, Default)]
-struct Gate {
+pub(crate) struct Gate {
     state: Mutex<(bool, u64)>,
     changed: Condvar,
 }
@@ -46,6 +47,14 @@ impl Gate {
     fn asked(&self) -> u64 {
         self.state.lock().unwrap().1
     }
+
+    /// Asks to write, and waits until that is allowed.
+    pub(crate) fn pass(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.1 += 1;
+        self.changed.notify_all();
+        drop(self.changed.wait_while(state, |(closed, _)| *closed).unwrap());
+    }
 }
 
 /// A sink in memory behind a gate.
@@ -58,10 +67,7 @@ struct Gated {
 impl Sink for Gated {
     fn write(&mut self, position: u64, buffer: &[u8]) -> io::Result<()> {
         if position > 0 {
-            let mut state = self.gate.state.lock().unwrap();
-            state.1 += 1;
-            self.gate.changed.notify_all();
-            drop(self.gate.changed.wait_while(state, |(closed, _)| *closed).unwrap());
+            self.gate.pass();
         }
         self.sink.write(position, buffer)
     }
@@ -383,4 +389,128 @@ fn a_consumer_gets_what_is_left_and_is_told_of_the_rest() {
     }
     assert_eq!((events, told), (stats.events_accepted, stats.lost.total()));
     assert!(next.iter().zip(newest).all(|(next, n)| *next == n.map_or(0, |n| n + 1)), "{next:?}");
+}
+
+/// A writer that holds a reservation when the session stops is closed out. Older buffers of its
+/// lane that wait at that moment are not missing in front of what it published.
+#[test]
+fn what_waits_is_not_missing_in_front_of_a_buffer_that_is_closed_out() {
+    let (sink, gate, log) = gated();
+    gate.set_closed(true);
+    let session = builder().sink(sink).maximum_buffers(4).start().unwrap();
+    write_range(&session, 0..PER_BUFFER + 1);
+    gate.wait_for_one(0);
+    // The second one waits, the third one is in hand.
+    write_range(&session, PER_BUFFER + 1..2 * PER_BUFFER + 3);
+    let event = ClassicEvent::new(CLASS, 10, 4);
+    std::mem::forget(session.reserve_classic(&event, 8).unwrap());
+    let opener = {
+        let gate = Arc::clone(&gate);
+        std::thread::spawn(move || {
+            // Sooner than the stop is asked for it would only show nothing.
+            std::thread::sleep(Duration::from_millis(100));
+            gate.set_closed(false);
+        })
+    };
+    let stats = session.stop().unwrap();
+    opener.join().unwrap();
+    assert_eq!((stats.events_accepted, stats.lost.total()), (2 * PER_BUFFER + 3, 0));
+    let log = log.take();
+    let (_, mut buffers) = log::read_with_holes(&log);
+    buffers.sort_by_key(|buffer| buffer.header.sequence_number.get());
+    let found: Vec<u64> = buffers.iter().flat_map(numbers).collect();
+    assert_eq!(found, (0..2 * PER_BUFFER + 3).collect::<Vec<_>>());
+    let counts: Vec<u32> = buffers.iter().map(|buffer| buffer.events_lost).collect();
+    assert!(counts.iter().all(|count| *count == 0), "{counts:?}");
+}
+
+/// What the header of a buffer that was closed out counts is not counted by the last one again.
+#[test]
+fn what_a_closed_out_buffer_counts_is_counted_once() {
+    let (sink, log) = MemorySink::new();
+    let session = Session::builder(&crate::name("closed-out")).sink(sink).buffer_size(BUFFER);
+    let session = session.flush_interval(Duration::ZERO).start().unwrap();
+    let too_large = || session.write_classic(&ClassicEvent::new(CLASS, 10, 4), &[0; 5000]);
+    write_range(&session, 0..5);
+    too_large().unwrap_err();
+    // Its second buffer counts it.
+    write_range(&session, 5..PER_BUFFER + 1);
+    // Nobody counts that one before the end.
+    too_large().unwrap_err();
+    std::mem::forget(session.reserve_classic(&ClassicEvent::new(CLASS, 10, 4), 8).unwrap());
+    let stats = session.stop().unwrap();
+    assert_eq!((stats.events_accepted, stats.lost.total()), (PER_BUFFER + 1, 2));
+    let log = log.take();
+    let (_, mut buffers) = log::read_with_holes(&log);
+    buffers.sort_by_key(|buffer| buffer.header.sequence_number.get());
+    let counts: Vec<u32> = buffers.iter().map(|buffer| buffer.events_lost).collect();
+    assert_eq!(counts, [0, 1, 1]);
+    let told: Vec<u32> = log::losses(&buffers).iter().map(|loss| loss.count).collect();
+    assert_eq!(told, [1, 1]);
+}
+
+/// Five events are in the log when their buffer, the first of three, gives way and is filled anew.
+fn a_buffer_of_which_a_part_was_in_the_log(
+    session: SessionBuilder,
+    fake: &Fake,
+    last: u64,
+    meanwhile: impl FnOnce(),
+) -> Session {
+    let gate = Arc::new(Gate::default());
+    let session = session.storage(fake.clone()).maximum_buffers(5).start().unwrap();
+    write_range(&session, 0..5);
+    session.flush().unwrap();
+    gate.set_closed(true);
+    fake.world().gate = Some(Arc::clone(&gate));
+    // Another lane keeps the flusher busy.
+    let handle = session.handle();
+    std::thread::spawn(move || write_range(&handle, 1000..1000 + PER_BUFFER + 1)).join().unwrap();
+    gate.wait_for_one(0);
+    // Three buffers are this thread's.
+    write_range(&session, 5..last);
+    meanwhile();
+    gate.set_closed(false);
+    session
+}
+
+/// A series writes those first that have a place in the file. One that was begun anew has none.
+#[test]
+fn a_series_keeps_the_order_of_what_was_begun_anew() {
+    let fake = Fake::default();
+    let series = builder().log_file("log-%d.etl").file_mode(FileMode::NewFile);
+    let series = series.maximum_file_size_kb(64);
+    // It is given up again, and the second one gives way for the last; the third waits all along.
+    let last = 4 * PER_BUFFER + 10;
+    let session = a_buffer_of_which_a_part_was_in_the_log(series, &fake, last, || ());
+    let stats = session.stop().unwrap();
+    let [(_, log)] = &fake.files()[..] else { panic!("one file") };
+    let (_, buffers) = log::read_with_holes(log);
+    let mine: Vec<_> =
+        buffers.iter().filter(|buffer| numbers(buffer).iter().any(|n| *n < 1000)).collect();
+    let found: Vec<u64> = mine.iter().flat_map(|buffer| numbers(buffer)).collect();
+    assert_eq!(found, (0..5).chain(2 * PER_BUFFER..last).collect::<Vec<_>>());
+    let counts: Vec<u64> = mine.iter().map(|buffer| buffer.events_lost.into()).collect();
+    assert_eq!(counts, [0, 2 * PER_BUFFER - 5, 0, 0]);
+    assert_eq!(stats.lost.total(), 2 * PER_BUFFER - 5);
+}
+
+/// The events that only a removed file has are lost with it, whatever became of their buffer.
+#[test]
+fn a_removed_file_takes_what_gave_way_otherwise() {
+    let fake = Fake::default();
+    // Begun anew it is in hand.
+    let last = 3 * PER_BUFFER + 10;
+    let log = builder().log_file("log.etl");
+    let session = a_buffer_of_which_a_part_was_in_the_log(log, &fake, last, || {
+        fake.clone().remove("log.etl".as_ref()).unwrap();
+    });
+    session.flush().unwrap_err();
+    let Err(etlring::session::SessionError::Sink { stats, .. }) = session.stop() else {
+        panic!("no error")
+    };
+    assert_eq!(stats.attempted(), last + PER_BUFFER + 1);
+    let [(_, log)] = &fake.files()[..] else { panic!("one file") };
+    let (_, buffers) = log::read_with_holes(log);
+    let found: Vec<u64> = buffers.iter().flat_map(numbers).collect();
+    assert_eq!(found.len() as u64, stats.events_accepted, "{found:?}");
 }

@@ -5,7 +5,10 @@ use super::{
     Course, EMPTY_HAND, HEADER_BYTES, Hand, Lane, Policy, Ring, STOPPED, overwrite::events,
 };
 use crate::format::BufferHeader;
-use crate::session::{backlog::Waiting, sync::Ordering};
+use crate::session::{
+    backlog::Waiting,
+    sync::{Ordering, yield_now},
+};
 use std::sync::Arc;
 
 /// The one party that empties a ring. There is one per ring, made with it.
@@ -144,6 +147,17 @@ impl Collector {
         match self.waiting.pop() {
             Some(waiting) => Some(Full::Waiting(waiting)),
             None => self.batch.pop().map(|buffer| Full::Collected(Sealed { buffer, number: None })),
+        }
+    }
+
+    /// Where a full buffer stands in the order of filling, if a writer may have begun it anew since
+    /// the log met it. If one has taken it back by now the number is that one's.
+    pub(crate) fn sequence_of(&self, full: &Full) -> Option<i64> {
+        match full {
+            Full::Collected(_) => None,
+            Full::Waiting(waiting) => {
+                self.ring.exchange.overwriting.as_ref()?.sequence(waiting.index)
+            }
         }
     }
 
@@ -305,9 +319,37 @@ impl Collector {
 
     /// Whether older buffers of the lane that a held one is of wait to be collected: until then it
     /// is not known whether events are missing in front of it.
-    pub(crate) fn has_older(&self, published: &Published<'_>) -> bool {
+    pub(crate) fn has_older(&self, held: &BufferHeader) -> bool {
         let overwriting = self.ring.exchange.overwriting.as_ref();
-        overwriting.is_some_and(|o| o.oldest_of(published.header.lane().into()).is_some())
+        overwriting.is_some_and(|o| o.oldest_of(held.lane().into()).is_some())
+    }
+
+    /// The log no longer has a part of a buffer. Tells whether it comes again: not if a writer has
+    /// taken it back since it had this number.
+    pub(crate) fn unlog(&self, index: usize, sequence: i64) -> bool {
+        let Some(overwriting) = &self.ring.exchange.overwriting else { return true };
+        // Others are another process's.
+        let Some(index) = u32::try_from(index).ok().filter(|at| *at < self.ring.most_buffers())
+        else {
+            return true;
+        };
+        let hold = Hold::new(&self.ring, index);
+        // Whoever takes it at this moment has begun it anew then, who gives it up has done so.
+        for lane in self.ring.lanes() {
+            while self.is_switching(lane) {
+                yield_now();
+            }
+        }
+        let offset = self.ring.memory.offset(index);
+        // Acquire pairs with the swap in `Entered::switch`: its number is there.
+        let mut hands = self.ring.lanes().map(|lane| lane.hand.load(Ordering::Acquire));
+        let in_hand = |word| word != EMPTY_HAND && Hand::unpack(word).offset == offset;
+        let is_there = overwriting.backlog.is_waiting(index) || hands.any(in_hand);
+        let comes_again = is_there && overwriting.sequence(index) == Some(sequence);
+        if comes_again {
+            hold.logged(HEADER_BYTES, 0);
+        }
+        comes_again
     }
 
     /// Whether a thread owns `lane`.

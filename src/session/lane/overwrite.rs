@@ -43,6 +43,8 @@ struct Filling {
     events: AtomicU64,
     /// The number of its lane.
     number: AtomicU32,
+    /// Where it stands in the order of filling.
+    sequence: AtomicU64,
     /// Events of it that are in the log, and above [`EVENTS`] bits the end of their records.
     logged: AtomicU64,
 }
@@ -81,7 +83,14 @@ impl Overwriting {
     }
 
     /// Notes that a buffer is begun in `lane`, under `number`, with `lost` events in its header.
-    pub(super) fn begun(&self, index: u32, lane: &Lane, number: u32, lost: u32, ticks: u64) {
+    pub(super) fn begun(
+        &self,
+        (index, sequence): (u32, u64),
+        lane: &Lane,
+        number: u32,
+        lost: u32,
+        ticks: u64,
+    ) {
         let Some(filling) = self.fillings.get(index as usize) else { return };
         let Some(count) = self.counts.get(number as usize) else { return };
         // A number is in one hand at a time; its next owner sees this through the set of them.
@@ -91,6 +100,7 @@ impl Overwriting {
         filling.accepted.store(accepted, Ordering::Relaxed);
         filling.from.store(ticks, Ordering::Relaxed);
         filling.number.store(number, Ordering::Relaxed);
+        filling.sequence.store(sequence, Ordering::Relaxed);
         filling.events.store(0, Ordering::Relaxed);
         filling.logged.store(0, Ordering::Relaxed);
     }
@@ -137,9 +147,12 @@ impl Overwriting {
     pub(super) fn take_oldest_of(&self, number: u32) -> Option<u32> {
         loop {
             let oldest = self.oldest_of(number)?;
-            // Else a writer was quicker.
             if self.backlog.take(oldest) {
                 return Some(oldest.index);
+            }
+            // Else a writer was quicker, or the caller holds it.
+            if self.backlog.is_held(oldest.index) {
+                return None;
             }
         }
     }
@@ -149,6 +162,13 @@ impl Overwriting {
         if let Some(filling) = self.fillings.get(index as usize) {
             filling.logged.store(u64::from(end) << EVENTS | events, Ordering::Relaxed);
         }
+    }
+
+    /// Where a buffer stands in the order of filling; of one that the caller neither has nor holds
+    /// it may be a later one's number.
+    pub(super) fn sequence(&self, index: u32) -> Option<i64> {
+        let filling = self.fillings.get(index as usize)?;
+        i64::try_from(filling.sequence.load(Ordering::Relaxed)).ok()
     }
 
     /// Where a buffer stands in its lane that the caller has, or holds.

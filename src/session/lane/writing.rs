@@ -113,6 +113,15 @@ impl<'a> Entered<'a> {
             }
             return Err(Discarded::NoLane);
         };
+        if empty.is_none() {
+            self.barrier.light();
+            // Pairs, through the barrier, with the look at the hand in `Collector::close`: either
+            // that finds it empty and waits, or nothing gives way any more.
+            if self.lane.closed.load(Ordering::Relaxed) != 0 {
+                exchange.numbers.put(number);
+                return Err(Discarded::Stopped);
+            }
+        }
         // Only now: nothing may give way for an event that finds no lane.
         let buffer = empty.or_else(|| self.ring.overwrite(look));
         // The collector may have freed one between the two looks.
@@ -128,7 +137,7 @@ impl<'a> Entered<'a> {
         unsafe { self.ring.memory.at(offset).begin(number, sequence, lost) };
         self.ring.begun(buffer, number, sequence);
         if let Some(overwriting) = &exchange.overwriting {
-            overwriting.begun(buffer, self.lane, number, lost, ticks);
+            overwriting.begun((buffer, sequence), self.lane, number, lost, ticks);
         }
         self.lane.tally.buffer.store(buffer + 1, Ordering::Relaxed);
 
