@@ -160,8 +160,6 @@ pub struct SessionHandle {
     is_kernel_logger: bool,
     /// How long an event waits for a free buffer.
     patience: Option<Duration>,
-    /// Whether an event that finds none overwrites the oldest ones.
-    overwrites: bool,
     shared: Arc<Shared>,
 }
 
@@ -179,7 +177,6 @@ impl SessionHandle {
             sequence: config.sequence,
             is_kernel_logger: config.is_kernel_logger(),
             patience: config.patience,
-            overwrites: config.overwrites,
             shared,
         }
     }

@@ -514,3 +514,23 @@ fn a_removed_file_takes_what_gave_way_otherwise() {
     let found: Vec<u64> = buffers.iter().flat_map(numbers).collect();
     assert_eq!(found.len() as u64, stats.events_accepted, "{found:?}");
 }
+
+/// A loss of one cause is told wherever its one record fits beside the event.
+#[test]
+fn large_events_are_told_of_in_place() {
+    let (sink, gate, log) = gated();
+    gate.set_closed(true);
+    let session = builder().sink(sink).maximum_buffers(4).start().unwrap();
+    // Each has a buffer of its own, with room for one loss record.
+    let large = || session.write_classic(&ClassicEvent::new(CLASS, 10, 4), &[1; 3880]).unwrap();
+    (0..2).for_each(|_| large());
+    gate.wait_for_one(0);
+    (2..10).for_each(|_| large());
+    gate.set_closed(false);
+    let stats = session.stop().unwrap();
+    assert_eq!((stats.attempted(), stats.events_accepted), (10, 4));
+    let log = log.take();
+    let (_, buffers) = log::read_with_holes(&log);
+    let told: u64 = log::losses(&buffers).iter().map(|loss| u64::from(loss.count)).sum();
+    assert_eq!((buffers.len(), told), (4, 6));
+}

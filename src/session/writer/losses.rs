@@ -23,16 +23,6 @@ impl SessionHandle {
         last_try: bool,
     ) -> Result<Space<'a>, Discarded> {
         let (lane, tally) = (entered.lane(), &entered.lane().tally);
-        let causes = if self.overwrites {
-            // Any of them may come to have something to tell.
-            tally.losses.len()
-        } else {
-            tally.losses.iter().filter(|loss| loss.untold() != 0).count()
-        };
-        // If both do not fit, the event goes first and the losses wait for the next buffer.
-        let room = (self.ring.buffer_size() - HEADER_BYTES) as usize;
-        let tell = causes * LOSS_RECORD + (len as usize).next_multiple_of(8) <= room;
-
         // The header counts what is lost in any case.
         let lost = u32::try_from(tally.uncounted()).unwrap_or(u32::MAX);
         let ticks = self.stamp(lane).ticks;
@@ -49,7 +39,11 @@ impl SessionHandle {
             }
         };
         add(&tally.counted, lost.into());
-        if tell {
+        // With what gave way for this buffer. If both do not fit, the event goes first and the losses
+        // wait for the next buffer.
+        let causes = tally.losses.iter().filter(|loss| loss.untold() != 0).count();
+        let room = (self.ring.buffer_size() - HEADER_BYTES) as usize;
+        if causes * LOSS_RECORD + (len as usize).next_multiple_of(8) <= room {
             entered = self.tell_losses(entered, fresh)?;
         }
         entered.reserve_in(fresh, len).map_err(|entered| {
