@@ -600,8 +600,8 @@ impl Log {
     }
 
     /// Looks whether the file was removed. What is in it is lost then, but for what is still in the
-    /// ring: `is_there` says so of a buffer by its number, and sees to it that it comes as a whole. A
-    /// new file is made as soon as that can be done.
+    /// ring: `is_there` says so of a buffer by its number, and sees to it that it comes as a whole.
+    /// A new file is made as soon as that can be done.
     pub(crate) fn look_after_file(&mut self, is_there: impl Fn(usize, i64) -> bool) {
         let Target::File(sink) = &mut self.target else { return };
         let Some(file) = sink.current() else { return };

@@ -39,8 +39,8 @@ impl SessionHandle {
             }
         };
         add(&tally.counted, lost.into());
-        // With what gave way for this buffer. If both do not fit, the event goes first and the losses
-        // wait for the next buffer.
+        // With what gave way for this buffer. If both do not fit, the event goes first and the
+        // losses wait for the next buffer.
         let causes = tally.losses.iter().filter(|loss| loss.untold() != 0).count();
         let room = (self.ring.buffer_size() - HEADER_BYTES) as usize;
         if causes * LOSS_RECORD + (len as usize).next_multiple_of(8) <= room {
