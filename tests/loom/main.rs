@@ -5,7 +5,7 @@
 //! its writer's order, and no byte may be read that another thread is writing. `planted.sh` shows
 //! that the models notice what they are there for.
 //!
-//! Two models are too large to be explored whole and are bounded in how often a thread is preempted;
+//! Some models are too large to be explored whole and are bounded in how often a thread is preempted;
 //! the others are not. loom remembers one last access of each atomic and so misses some
 //! orders, depending on who runs first: each model of two threads is therefore explored twice, with
 //! either one as the thread that loom starts with.
