@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Most bytes of a name.
-const MOST_NAME: usize = 64;
+pub(crate) const MOST_NAME: usize = 64;
 /// Most bytes of a lock file.
 const MOST_ENTRY: u64 = 16 * 1024;
 /// Most bytes of a socket's path, the NUL behind it not counted: what every Unix takes.

@@ -8,11 +8,14 @@
 //! `enable`. A backslash has the next character stand for itself, so that names and paths may hold
 //! semicolons, commas and backslashes. spec/19-control.md has the table.
 
-use crate::format::Guid;
+use crate::format::{Guid, MAX_BUFFER_SIZE, MIN_BUFFER_SIZE};
 use crate::provider::{Enable, guid_of_name};
-use crate::session::{FileMode, Session, SessionBuilder};
+use crate::session::{
+    ConfigError, FileMode, MAX_BUFFERS, MAX_FLUSH_MS, MAX_NAME, MAX_RING_BYTES, Session,
+    SessionBuilder,
+};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -80,7 +83,23 @@ pub enum SettingsError {
     /// A setting without which there is no session.
     Missing(&'static str),
     /// A value that the setting cannot have.
-    Value(String, String),
+    Value {
+        /// The setting.
+        setting: String,
+        /// What was given.
+        value: String,
+        /// What it must be: a range with its unit, or the words that there are.
+        must_be: String,
+    },
+    /// The first setting makes no sense without the second.
+    Needs(&'static str, &'static str),
+    /// No session has such a setting.
+    Session(ConfigError),
+}
+
+fn wrong(setting: &str, value: impl fmt::Display, must_be: impl fmt::Display) -> SettingsError {
+    let [value, must_be] = [value.to_string(), must_be.to_string()];
+    SettingsError::Value { setting: setting.to_owned(), value, must_be }
 }
 
 impl fmt::Display for SettingsError {
@@ -94,7 +113,11 @@ impl fmt::Display for SettingsError {
             Self::Unknown(name) => write!(f, "{name:?} is no setting"),
             Self::Twice(name) => write!(f, "{name} is given twice, or beside what excludes it"),
             Self::Missing(name) => write!(f, "{name} is missing"),
-            Self::Value(name, value) => write!(f, "{name} cannot be {value:?}"),
+            Self::Value { setting, value, must_be } => {
+                write!(f, "{setting} is {value:?}, must be {must_be}")
+            }
+            Self::Needs(setting, other) => write!(f, "{setting} needs {other}"),
+            Self::Session(error) => write!(f, "{error}"),
         }
     }
 }
@@ -112,8 +135,8 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// [`SettingsError`] names the setting. Ranges are not checked here, but when the session
-    /// starts.
+    /// [`SettingsError`] names the setting that no session can have, and what it must be. `%p`
+    /// counts as the number of this process.
     pub fn parse(line: &str) -> Result<Self, SettingsError> {
         if line.len() > MOST_BYTES {
             return Err(SettingsError::TooLong);
@@ -135,18 +158,16 @@ impl Settings {
                 "log" => settings.log = Some(text.into()).filter(|_| !value.is_empty()),
                 "memory" if value.is_empty() => memory = true,
                 "mode" => {
-                    settings.mode = MODES
-                        .iter()
-                        .find(|(known, _)| *known == text)
-                        .map(|(_, mode)| *mode)
-                        .ok_or(SettingsError::Value(name.to_owned(), text))?;
+                    let mode = MODES.iter().find(|(known, _)| *known == text);
+                    let mode = mode.map(|(_, mode)| *mode);
+                    settings.mode = mode.ok_or_else(|| wrong(name, &text, MODE_NAMES))?;
                 }
                 "max-size-mb" => settings.maximum_file_size_mb = Some(number(name, &text)?),
                 "buffer-size" => settings.buffer_size = Some(number(name, &text)?),
                 "buffers" => settings.maximum_buffers = Some(number(name, &text)?),
                 "flush-ms" => settings.flush_interval_ms = Some(number(name, &text)?),
                 "enable" => settings.enable.push(wanted(value)?),
-                "memory" => return Err(SettingsError::Value(name.to_owned(), text)),
+                "memory" => return Err(wrong(name, text, "without a value")),
                 _ => return Err(SettingsError::Unknown(name.to_owned())),
             }
         }
@@ -157,10 +178,84 @@ impl Settings {
             return Err(SettingsError::Missing("name"));
         }
         match (&settings.log, memory) {
-            (None, false) => Err(SettingsError::Missing("log")),
-            (Some(_), true) => Err(SettingsError::Twice("log".to_owned())),
-            _ => Ok(settings),
+            (None, false) => return Err(SettingsError::Missing("log")),
+            (Some(_), true) => return Err(SettingsError::Twice("log".to_owned())),
+            (None, true) if given.iter().any(|given| given == "mode") => {
+                return Err(SettingsError::Needs("mode", "log"));
+            }
+            _ => {}
         }
+        settings.check().map(|()| settings)
+    }
+
+    /// Whether a session can have these settings; those of the builder by their names in the text.
+    fn check(&self) -> Result<(), SettingsError> {
+        #[cfg(unix)]
+        {
+            // It is the name of a file, too.
+            let (name, _) = self.in_process(std::process::id());
+            crate::outside::place::Key::new(&name).map_err(|_| {
+                let most = crate::outside::place::MOST_NAME;
+                let must_be = format!(
+                    "1 to {most} bytes without slashes, backslashes, control characters and a dot \
+                     in front"
+                );
+                wrong("name", &self.name, must_be)
+            })?;
+        }
+        let size = self.buffer_size.unwrap_or(0);
+        let mb = self.maximum_file_size_mb.unwrap_or(0);
+        // A circular log has as many buffers as it has room for, whatever was asked for.
+        if let Some(count) = self.maximum_buffers.filter(|n| !(2..=MAX_BUFFERS).contains(n)) {
+            return Err(wrong("buffers", count, range_of("buffers")));
+        }
+        let units = format!("1 to {MAX_NAME} UTF-16 units without a NUL");
+        let log = self.log.as_deref().unwrap_or(Path::new("")).display();
+        let refused = match self.builder().check() {
+            Ok(_) => return Ok(()),
+            Err(refused) => refused,
+        };
+        Err(match refused {
+            ConfigError::OutOfRange { setting: "maximum_buffers", value, most, .. }
+                if self.mode == FileMode::Circular && value > most =>
+            {
+                wrong("max-size-mb", mb, format_args!("room for at most {most} buffers"))
+            }
+            ConfigError::OutOfRange {
+                setting: "maximum_file_size_mb", value, least, most, ..
+            } => wrong("max-size-mb", value, format_args!("{least} to {most} MB")),
+            ConfigError::OutOfRange { setting, value, .. } => match name_of(setting) {
+                Some(name) => wrong(name, value, range_of(name)),
+                None => SettingsError::Session(refused),
+            },
+            ConfigError::Unaligned(_) => wrong("buffer-size", size, range_of("buffer-size")),
+            ConfigError::TooMuchMemory(_) if self.mode == FileMode::Circular => {
+                wrong("max-size-mb", mb, format_args!("at most {} MB", MAX_RING_BYTES >> 20))
+            }
+            ConfigError::TooMuchMemory(_) => {
+                let most = format!("buffers of at most {MAX_RING_BYTES} bytes together");
+                wrong("buffers", self.maximum_buffers.unwrap_or(0), most)
+            }
+            ConfigError::Name(_) => wrong("name", &self.name, units),
+            ConfigError::LogFileName(_) => wrong("log", log, units),
+            ConfigError::NamesTooLong(need, room) => {
+                let least = size.saturating_add(need.saturating_sub(room)).next_multiple_of(1024);
+                wrong("buffer-size", size, format_args!("{least} or more for this name and log"))
+            }
+            ConfigError::FileNumber => {
+                wrong("log", log, "a path with %d once, in the file's name, for mode=newfile")
+            }
+            ConfigError::Needs("FileMode::NewFile", _) => {
+                SettingsError::Needs("mode=newfile", "max-size-mb")
+            }
+            ConfigError::Needs("FileMode::Circular", _) => {
+                SettingsError::Needs("mode=circular", "max-size-mb")
+            }
+            ConfigError::Needs("maximum_file_size", _) => {
+                SettingsError::Needs("max-size-mb", "log")
+            }
+            _ => SettingsError::Session(refused),
+        })
     }
 
     /// The name and the log as they are in the process of this number.
@@ -239,6 +334,31 @@ const MODES: &[(&str, FileMode)] = &[
     ("circular", FileMode::Circular),
 ];
 
+const MODE_NAMES: &str = "sequential, append, newfile or circular";
+
+/// What the text calls a setting of the builder.
+fn name_of(setting: &str) -> Option<&'static str> {
+    match setting {
+        "buffer_size" => Some("buffer-size"),
+        "maximum_buffers" => Some("buffers"),
+        "flush_interval" => Some("flush-ms"),
+        "maximum_file_size_mb" => Some("max-size-mb"),
+        _ => None,
+    }
+}
+
+/// What a number must be.
+fn range_of(name: &str) -> String {
+    match name {
+        "buffer-size" => {
+            format!("{MIN_BUFFER_SIZE} to {MAX_BUFFER_SIZE} bytes, a multiple of 1024")
+        }
+        "buffers" => format!("2 to {MAX_BUFFERS} buffers"),
+        "flush-ms" => format!("0 to {MAX_FLUSH_MS} ms"),
+        _ => format!("1 to {} MB, three buffers at least", u32::MAX),
+    }
+}
+
 /// `PROVIDER[,level=N][,any=MASK][,all=MASK]`.
 impl FromStr for WantedProvider {
     type Err = SettingsError;
@@ -249,31 +369,34 @@ impl FromStr for WantedProvider {
 }
 
 fn wanted(value: &str) -> Result<WantedProvider, SettingsError> {
-    let wrong = || SettingsError::Value("enable".to_owned(), value.to_owned());
+    let refused = || {
+        let must_be = "PROVIDER[,level=0 to 255][,any=MASK][,all=MASK], masks decimal or 0x";
+        wrong("enable", value, must_be)
+    };
     let mut parts = split(value, ',')?.into_iter();
     let provider = plain(parts.next().unwrap_or_default());
     if provider.is_empty() {
-        return Err(wrong());
+        return Err(refused());
     }
     let mut enable = Enable::new();
     for part in parts {
-        let (name, value) = part.split_once('=').ok_or_else(wrong)?;
+        let (name, value) = part.split_once('=').ok_or_else(refused)?;
         let mask = match value.strip_prefix("0x") {
             Some(hex) => u64::from_str_radix(hex, 16),
             None => value.parse(),
         };
         enable = match (name, mask) {
-            ("level", Ok(level)) => enable.level(u8::try_from(level).map_err(|_| wrong())?),
+            ("level", Ok(level)) => enable.level(u8::try_from(level).map_err(|_| refused())?),
             ("any", Ok(mask)) => enable.any_keyword(mask),
             ("all", Ok(mask)) => enable.all_keywords(mask),
-            _ => return Err(wrong()),
+            _ => return Err(refused()),
         };
     }
     Ok(WantedProvider { provider, enable })
 }
 
 fn number(name: &str, value: &str) -> Result<u32, SettingsError> {
-    value.parse().map_err(|_| SettingsError::Value(name.to_owned(), value.to_owned()))
+    value.parse().map_err(|_| wrong(name, value, range_of(name)))
 }
 
 /// The parts of `line` between separators that no backslash stands before; backslashes stay.

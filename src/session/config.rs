@@ -101,13 +101,15 @@ pub enum SyncMode {
 }
 
 /// Longest name of a session or a log file, in UTF-16 units.
-const MAX_NAME: usize = 1024;
+pub(crate) const MAX_NAME: usize = 1024;
 /// Most memory of one session: 64 GiB, or what fits an address.
-const MAX_RING_BYTES: u64 = if usize::BITS >= 64 { 64 << 30 } else { 1 << 30 };
+pub(crate) const MAX_RING_BYTES: u64 = if usize::BITS >= 64 { 64 << 30 } else { 1 << 30 };
 /// Memory that is there from the start where the oldest buffers are overwritten.
 const RESIDENT_BYTES: u32 = 64 << 20;
 /// Most buffers: more than any use, less than the special numbers.
-const MAX_BUFFERS: u32 = 1 << 20;
+pub(crate) const MAX_BUFFERS: u32 = 1 << 20;
+/// Longest flush interval: an hour.
+pub(crate) const MAX_FLUSH_MS: u32 = 3_600_000;
 
 /// Settings of a session that is not started yet. Made by [`Session::builder`].
 ///

@@ -89,6 +89,7 @@ pub use clock::Clock;
 #[cfg(unix)]
 pub(crate) use clock::{Source, frequency};
 pub use config::{ConfigError, FileMode, SequenceMode, SessionBuilder, SyncMode, WhenFull};
+pub(crate) use config::{MAX_BUFFERS, MAX_FLUSH_MS, MAX_NAME, MAX_RING_BYTES};
 pub use control::{ControlError, Controller, SessionProperties, Update};
 #[cfg(unix)]
 pub(crate) use control::{Weak as WeakController, io_code, win32};

@@ -156,3 +156,82 @@ fn settings_are_read_as_the_table_says() {
     assert!(Settings::parse(&many).is_err());
     assert!(Settings::parse(&many[..many.len() - 9]).is_ok());
 }
+
+/// Goal: what no session can have is refused when it is read, with the name that the text gives it
+/// and what it must be. Method: each setting just outside its range, and just within.
+#[test]
+fn settings_that_no_session_can_have_are_refused_with_their_range() {
+    let refused = |line: &str, told: &str| {
+        let error = Settings::parse(line).expect_err(line);
+        assert_eq!(error.to_string(), told, "{line}");
+    };
+    let taken = |line: &str| {
+        let settings = Settings::parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        assert_eq!(Settings::parse(&settings.to_string()), Ok(settings), "{line}");
+    };
+    let sizes = "must be 4096 to 16777216 bytes, a multiple of 1024";
+    for size in ["0", "3", "4095", "5000", "16777217", "16778240", "4294967296", "-1", "64k", ""] {
+        let line = format!("name=a;memory;buffer-size={size}");
+        refused(&line, &format!("buffer-size is {size:?}, {sizes}"));
+    }
+    for buffers in ["0", "1", "1048577", "4294967295", "many"] {
+        let told = format!("buffers is {buffers:?}, must be 2 to 1048576 buffers");
+        refused(&format!("name=a;memory;buffers={buffers}"), &told);
+        let circular = format!("name=a;log=/b;mode=circular;max-size-mb=8;buffers={buffers}");
+        refused(&circular, &told);
+    }
+    for ms in ["3600001", "4294967295", "1s"] {
+        let told = format!("flush-ms is {ms:?}, must be 0 to 3600000 ms");
+        refused(&format!("name=a;memory;flush-ms={ms}"), &told);
+    }
+    refused("name=a;log=/b;max-size-mb=0", "max-size-mb is \"0\", must be 1 to 4294967295 MB");
+    refused(
+        "name=a;log=/b;max-size-mb=47;buffer-size=16777216",
+        "max-size-mb is \"47\", must be 48 to 4294967295 MB",
+    );
+    refused(
+        "name=a;log=/b;max-size-mb=4294967296",
+        "max-size-mb is \"4294967296\", must be 1 to 4294967295 MB, three buffers at least",
+    );
+    refused("name=a;memory;max-size-mb=1", "max-size-mb needs log");
+    refused("name=a;memory;mode=circular", "mode needs log");
+    refused("name=a;log=/b;mode=circular", "mode=circular needs max-size-mb");
+    refused("name=a;log=/b-%d;mode=newfile", "mode=newfile needs max-size-mb");
+    refused(
+        "name=a;log=/b;mode=newfile;max-size-mb=1",
+        "log is \"/b\", must be a path with %d once, in the file's name, for mode=newfile",
+    );
+    refused(
+        "name=a;log=/b;mode=ring",
+        "mode is \"ring\", must be sequential, append, newfile or circular",
+    );
+    refused("name=a;memory=yes", "memory is \"yes\", must be without a value");
+    let long = "b".repeat(1025);
+    for log in [&format!("/{long}"), "/b\0"] {
+        let told = format!("log is \"{log}\", must be 1 to 1024 UTF-16 units without a NUL");
+        refused(&format!("name=a;log={log}"), &told.replace('\0', "\\0"));
+    }
+    for enable in ["P,level=256", "P,level=-1", "P,any=0xg", "P,all=18446744073709551616", ",", ""]
+    {
+        let line = format!("name=a;memory;enable={enable}");
+        let must_be = "PROVIDER[,level=0 to 255][,any=MASK][,all=MASK], masks decimal or 0x";
+        refused(&line, &format!("enable is {enable:?}, must be {must_be}"));
+    }
+    taken("name=a;memory;buffer-size=4096;buffers=2;flush-ms=3600000");
+    taken("name=a;memory;buffer-size=16777216;buffers=4096;flush-ms=1");
+    taken("name=a;log=/b;max-size-mb=48;buffer-size=16777216");
+    taken("name=a;log=/b-%d;mode=newfile;max-size-mb=4294967295;enable=P,level=255");
+}
+
+/// Names are those of files, but for Windows, where no session is reached by its name.
+#[cfg(unix)]
+#[test]
+fn names_that_no_session_can_have_are_refused() {
+    let limit = "must be 1 to 64 bytes without slashes, backslashes, control characters and a dot \
+                 in front";
+    for name in ["../a", ".a", "a/b", "a\u{7}", &"a".repeat(65), &"\u{e4}".repeat(33)] {
+        let error = Settings::parse(&format!("name={name};memory")).unwrap_err().to_string();
+        assert_eq!(error, format!("name is {name:?}, {limit}"));
+    }
+    assert!(Settings::parse(&format!("name={};memory", "a".repeat(64))).is_ok());
+}

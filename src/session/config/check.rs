@@ -1,8 +1,8 @@
 //! Whether the settings go together, and what comes of them.
 
 use super::{
-    ConfigError, FileMode, FileSize, MAX_BUFFERS, MAX_NAME, MAX_RING_BYTES, RESIDENT_BYTES,
-    SequenceMode, SessionBuilder, SyncMode, WhenFull,
+    ConfigError, FileMode, FileSize, MAX_BUFFERS, MAX_FLUSH_MS, MAX_NAME, MAX_RING_BYTES,
+    RESIDENT_BYTES, SequenceMode, SessionBuilder, SyncMode, WhenFull,
     checked::{Config, FileConfig, RingConfig},
 };
 use crate::codec::LogfileView;
@@ -122,7 +122,8 @@ impl SessionBuilder {
         Ok(())
     }
 
-    pub(super) fn check(&self) -> Result<Config, ConfigError> {
+    /// The settings, if a session can have them. Nothing is looked at but they.
+    pub(crate) fn check(&self) -> Result<Config, ConfigError> {
         let size = self.buffer_size;
         let (least, most) = (u64::from(MIN_BUFFER_SIZE), u64::from(MAX_BUFFER_SIZE));
         range("buffer_size", u64::from(size), least, most, "bytes")?;
@@ -152,7 +153,7 @@ impl SessionBuilder {
         }
         if !self.flush_interval.is_zero() {
             let ms = u64::try_from(self.flush_interval.as_millis()).unwrap_or(u64::MAX);
-            range("flush_interval", ms, 1, 3_600_000, "ms")?;
+            range("flush_interval", ms, 1, MAX_FLUSH_MS.into(), "ms")?;
         }
         let units = |name: &str| name.encode_utf16().count();
         let name_units = units(&self.name);
