@@ -196,7 +196,7 @@ impl From<OpenError> for Failure {
         match error {
             OpenError::Io(error) => Self::new(of_system(error), words),
             OpenError::NotALogfile(_) => Self::new(BAD_FORMAT, words),
-            OpenError::Unsupported(_) => Self::new(NOT_SUPPORTED, words),
+            OpenError::Unsupported(_) | OpenError::TooLong(_) => Self::new(NOT_SUPPORTED, words),
             _ => Self::new(FILE_CORRUPT, words),
         }
     }

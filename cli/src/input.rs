@@ -5,13 +5,15 @@
 
 use crate::outcome::{Failure, complain};
 use crate::text;
+use bytes::Bytes;
 use etlring::codec::RawRecord;
 use etlring::error::{Fault, Part};
-use etlring::reader::{FileOrBytes, OpenError, OpenOptions, RingState, Trace};
+use etlring::reader::{
+    FileOrBytes, MOST_STREAM_BYTES, OpenError, OpenOptions, RingState, Trace, read_stream,
+};
 use etlring::schema::Decoder;
 use etlring::schema::stacks::StackKeys;
 use std::cell::OnceCell;
-use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -117,12 +119,11 @@ impl Input {
 pub(crate) fn open(path: &Path) -> Result<Input, Failure> {
     let is_stdin = path.as_os_str() == "-";
     let name = if is_stdin { "standard input".to_owned() } else { text::path(path) };
-    let trace = match fs::metadata(path) {
-        _ if is_stdin => read_stream(io::stdin().lock()),
-        Ok(found) if !found.is_file() && !found.is_dir() => {
-            File::open(path).map_err(OpenError::Io).and_then(read_stream)
-        }
-        _ => OpenOptions::new().open_any(path),
+    let trace = if is_stdin {
+        let bytes = read_stream(io::stdin().lock(), MOST_STREAM_BYTES);
+        bytes.and_then(|bytes| Trace::new(FileOrBytes::Bytes(bytes)))
+    } else {
+        OpenOptions::new().open_any(path)
     };
     match trace {
         Ok(trace) => {
@@ -152,18 +153,14 @@ pub(crate) fn open_all(paths: &[PathBuf]) -> Result<Vec<Input>, Failure> {
     paths.iter().map(|path| open(path)).collect()
 }
 
-/// Bytes of the largest buffer: so many show whether there is a log behind them.
-const START: u64 = 16 << 20;
-
-/// All of a pipe or device. One whose start is no log's is not read on: it may have no end.
-fn read_stream(mut stream: impl Read) -> Result<Trace<FileOrBytes>, OpenError> {
+/// All of a stream, whatever it begins with.
+pub(crate) fn read_any_stream(stream: impl Read) -> Result<Bytes, OpenError> {
     let mut bytes = Vec::new();
-    stream.by_ref().take(START).read_to_end(&mut bytes)?;
-    if let Err(error @ OpenError::NotALogfile(_)) = Trace::new(&bytes[..]) {
-        return Err(error);
+    stream.take(MOST_STREAM_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_STREAM_BYTES {
+        return Err(OpenError::TooLong(MOST_STREAM_BYTES));
     }
-    stream.read_to_end(&mut bytes)?;
-    Trace::new(FileOrBytes::Bytes(bytes.into()))
+    Ok(bytes.into())
 }
 
 /// One line: what is wrong with a file and what would help.
@@ -180,6 +177,7 @@ pub(crate) fn explain(name: &str, error: &OpenError) -> String {
             ErrorKind::IsADirectory => "name a file in it",
             _ => "copy the file to a local disk and try again",
         },
+        OpenError::TooLong(_) => "save it to a file: that is read where it lies",
         OpenError::NotALogfile(_) => {
             "give a log that Windows or etlring wrote; if its start is damaged, try etlring recover"
         }

@@ -1,5 +1,6 @@
 //! `etlring recover`: a torn, killed or unfinished log, and its ring, into one finished log.
 
+use crate::input::read_any_stream;
 use crate::json;
 use crate::outcome::{Failure, Outcome, complain};
 use crate::output::{Output, OutputArgs};
@@ -8,7 +9,7 @@ use etlring::reader::{
     Positioned, RecoverError, Recovered, Recovery, RingCopy, RingError, Salvage, Source, ring_path,
 };
 use std::fs::{self, File};
-use std::io::{self, BufWriter, ErrorKind, Read, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `recover`.
@@ -133,11 +134,10 @@ fn is_ring(path: &Path) -> bool {
 /// The log; `None` if only its ring is to be read.
 fn open_log(args: &Args, has_ring: bool) -> Result<Option<Box<dyn Source>>, Failure> {
     if args.file.as_os_str() == "-" {
-        let mut bytes = Vec::new();
-        io::stdin().lock().read_to_end(&mut bytes).map_err(|error| {
-            Failure::new(format!("standard input: {error}; try again with a file"))
+        let bytes = read_any_stream(io::stdin().lock()).map_err(|error| {
+            Failure::new(format!("standard input: {error}; save it to a file and try that"))
         })?;
-        return Ok(Some(Box::new(bytes::Bytes::from(bytes))));
+        return Ok(Some(Box::new(bytes)));
     }
     if args.ring.is_none() && !args.no_ring && is_ring(&args.file) {
         return Ok(None);
@@ -158,10 +158,8 @@ fn open_log(args: &Args, has_ring: bool) -> Result<Option<Box<dyn Source>>, Fail
             Err(refuse(&io::Error::from(ErrorKind::IsADirectory), "name a file in it"))
         }
         Ok(found) if !found.is_file() => {
-            let mut bytes = Vec::new();
-            let mut file = file;
-            file.read_to_end(&mut bytes).map_err(|error| refuse(&error, "copy it to a file"))?;
-            Ok(Some(Box::new(bytes::Bytes::from(bytes))))
+            let bytes = read_any_stream(file);
+            Ok(Some(Box::new(bytes.map_err(|error| refuse(&error, "copy it to a file"))?)))
         }
         Ok(_) => {
             let log = Positioned::new(file).map_err(|error| refuse(&error, "copy it first"))?;

@@ -96,6 +96,8 @@ pub enum OpenError {
     NotALogfile(FormatError),
     /// A log file with something that this reader does not read.
     Unsupported(&'static str),
+    /// A pipe or device from which more bytes come than these, which is what is kept of one.
+    TooLong(u64),
     /// The ring that was asked for cannot be read together with the log.
     Ring(RingError),
 }
@@ -134,6 +136,7 @@ impl fmt::Display for OpenError {
             Self::Io(error) => write!(f, "{error}"),
             Self::NotALogfile(error) => write!(f, "not an .etl log file: {error}"),
             Self::Unsupported(what) => write!(f, "not supported: {what}"),
+            Self::TooLong(most) => write!(f, "more than {most} bytes come from it"),
             Self::Ring(error) => write!(f, "ring: {error}"),
         }
     }
@@ -172,7 +175,7 @@ impl Error for OpenError {
         match self {
             Self::Io(error) => Some(error),
             Self::NotALogfile(error) => Some(error),
-            Self::Unsupported(_) => None,
+            Self::Unsupported(_) | Self::TooLong(_) => None,
             Self::Ring(error) => Some(error),
         }
     }

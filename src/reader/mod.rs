@@ -59,6 +59,7 @@ mod recover;
 mod ring;
 mod sane;
 mod source;
+mod stream;
 mod waiting;
 
 pub use ahead::ReadAhead;
@@ -78,3 +79,4 @@ pub use record::Record;
 pub use recover::{Assumed, LeftOut, RecoverError, Recovered, Recovery, Salvage};
 pub use ring::RingCopy;
 pub use source::{FileOrBytes, Positioned, Source};
+pub use stream::{MOST_STREAM_BYTES, read_stream};

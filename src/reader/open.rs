@@ -30,7 +30,9 @@ pub struct Trace<S> {
 }
 
 impl Trace<Bytes> {
-    /// Opens and maps a file. A pipe is read to its end instead.
+    /// Opens and maps a file. A pipe is read to its end instead, as
+    /// [`read_stream`](crate::reader::read_stream) does with
+    /// [`MOST_STREAM_BYTES`](crate::reader::MOST_STREAM_BYTES).
     ///
     /// A session that runs, or was killed, has a ring beside its log: `<path>.ring`. It is read
     /// together with the log if it is of the same session, and left alone otherwise;

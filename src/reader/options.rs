@@ -1,12 +1,13 @@
 //! How a log file is opened.
 
 use crate::reader::{
-    FileOrBytes, OpenError, Positioned, RingCopy, RingError, RingState, Source, Trace, map,
+    FileOrBytes, MOST_STREAM_BYTES, OpenError, Positioned, RingCopy, RingError, RingState, Source,
+    Trace, map, read_stream,
 };
 use bytes::Bytes;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// How to open a log file, and whether with its ring.
@@ -62,20 +63,17 @@ impl OpenOptions {
         self
     }
 
-    /// Opens and maps a file. A pipe is read to its end instead.
+    /// Opens and maps a file. A pipe is read to its end instead, as [`read_stream`] does with
+    /// [`MOST_STREAM_BYTES`].
     ///
     /// # Errors
     ///
     /// [`OpenError`] if it cannot be read or is no log file; [`OpenError::Ring`] if a ring was
     /// asked for by name and cannot be read together with it.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Trace<Bytes>, OpenError> {
-        self.open_as(path.as_ref(), |mut file| {
-            if file.metadata()?.is_file() {
-                return map(&file);
-            }
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes)?;
-            Ok(Bytes::from(bytes))
+        self.open_as(path.as_ref(), |file| match file.metadata()?.is_file() {
+            true => Ok(map(&file)?),
+            false => read_stream(file, MOST_STREAM_BYTES),
         })
     }
 
@@ -85,30 +83,27 @@ impl OpenOptions {
     ///
     /// As [`open`](Self::open).
     pub fn open_positioned(&self, path: impl AsRef<Path>) -> Result<Trace<Positioned>, OpenError> {
-        self.open_as(path.as_ref(), Positioned::new)
+        self.open_as(path.as_ref(), |file| Ok(Positioned::new(file)?))
     }
 
-    /// Opens a file and reads each buffer when it is needed; a pipe is read to its end instead. A
-    /// file that shrinks meanwhile gives an error and nothing worse.
+    /// Opens a file and reads each buffer when it is needed; a pipe is read to its end instead, as
+    /// [`read_stream`] does with [`MOST_STREAM_BYTES`]. A file that shrinks meanwhile gives an
+    /// error and nothing worse.
     ///
     /// # Errors
     ///
     /// As [`open`](Self::open).
     pub fn open_any(&self, path: impl AsRef<Path>) -> Result<Trace<FileOrBytes>, OpenError> {
-        self.open_as(path.as_ref(), |mut file| {
-            if file.metadata()?.is_file() {
-                return Positioned::new(file).map(FileOrBytes::File);
-            }
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes)?;
-            Ok(FileOrBytes::Bytes(bytes.into()))
+        self.open_as(path.as_ref(), |file| match file.metadata()?.is_file() {
+            true => Ok(FileOrBytes::File(Positioned::new(file)?)),
+            false => read_stream(file, MOST_STREAM_BYTES).map(FileOrBytes::Bytes),
         })
     }
 
     fn open_as<S: Source>(
         &self,
         path: &Path,
-        source: impl FnOnce(File) -> io::Result<S>,
+        source: impl FnOnce(File) -> Result<S, OpenError>,
     ) -> Result<Trace<S>, OpenError> {
         let file = File::open(path)?;
         if file.metadata()?.is_dir() {

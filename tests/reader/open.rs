@@ -2,7 +2,8 @@
 
 use crate::log::{Log, START_TIME, classic};
 use etlring::format::LogFileMode;
-use etlring::reader::{OpenError, Trace};
+use etlring::reader::{MOST_STREAM_BYTES, OpenError, Trace, read_stream};
+use std::io::{self, Cursor, Read};
 
 /// Records of a file in file order, by their marks; errors are counted.
 fn marks(file: &[u8]) -> (Vec<u8>, usize) {
@@ -81,4 +82,37 @@ fn buffers_of_other_sizes_are_believed_if_they_lead_on() {
     log.bytes.extend_from_slice(&small.bytes);
     log.buffer(0, 3, 9, &[classic(7, 3, 0)]);
     assert_eq!(marks(&log.bytes), (vec![0, 1, 2, 3], 0));
+}
+
+#[test]
+fn a_stream_is_read_to_its_end_or_to_the_bound() {
+    let log = Log::new(4096).bytes;
+    let size = log.len() as u64;
+    for most in [size, size + 1, MOST_STREAM_BYTES] {
+        let bytes = read_stream(Cursor::new(&log), most).unwrap();
+        assert_eq!(bytes, log);
+    }
+    for most in [size - 1, size, 3 * size, 20 << 20] {
+        let refused = read_stream(Cursor::new(&log).chain(io::repeat(0)), most);
+        assert!(matches!(refused, Err(OpenError::TooLong(bound)) if bound == most), "{most}");
+    }
+}
+
+#[test]
+fn a_stream_of_something_else_is_not_read_on() {
+    /// Counts what is taken from it.
+    struct Noise(u64);
+    impl Read for Noise {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            out.fill(0x5A);
+            self.0 += out.len() as u64;
+            Ok(out.len())
+        }
+    }
+    let mut noise = Noise(0);
+    let refused = read_stream(&mut noise, MOST_STREAM_BYTES);
+    assert!(matches!(refused, Err(OpenError::NotALogfile(_))));
+    assert!(noise.0 <= 32 << 20, "{}", noise.0);
+    let refused = read_stream(io::empty(), MOST_STREAM_BYTES);
+    assert!(matches!(refused, Err(OpenError::NotALogfile(_))));
 }

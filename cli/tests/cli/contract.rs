@@ -276,14 +276,36 @@ fn filters_take_numbers_in_hex_and_levels_by_name() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_stream_without_an_end_is_refused_by_its_start() {
-    for command in ["info", "dump", "stats", "verify"] {
-        let output = etlring(&[command, "/dev/zero"]);
-        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{command}");
-        assert!(stderr(&output).starts_with("etlring: /dev/zero: not an .etl log file: "));
-        let output = etlring(&[command, "/dev/null"]);
-        assert_eq!(output.status.code(), Some(2), "{command}");
-        assert!(stderr(&output).starts_with("etlring: /dev/null: is empty; "));
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("out");
+    let read = ["info", "dump", "stats", "verify"].map(|command| vec![command]);
+    let made = ["filter", "cut", "merge", "recompress", "anonymize"];
+    let made = made.map(|command| vec![command, "-o", text(&out)]);
+    let sent = ["chrome", "pcapng", "folded", "freb", "html", "otlp-json"];
+    let sent = sent.map(|format| vec!["export", "-o", text(&out), "--to", format]);
+    for command in read.iter().chain(&made).chain(&sent) {
+        let on = |device| etlring(&[&command[..], &[device]].concat());
+        for device in ["/dev/zero", "/dev/urandom"] {
+            let output = on(device);
+            assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{command:?}");
+            let told = stderr(&output);
+            assert!(told.starts_with(&format!("etlring: {device}: not an .etl log file: ")));
+        }
+        let output = on("/dev/null");
+        assert_eq!(output.status.code(), Some(2), "{command:?}");
+        assert!(stderr(&output).starts_with("etlring: /dev/null: is empty; "), "{command:?}");
     }
+    let output = etlring(&["tail", "/dev/zero"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("no regular file"), "{}", stderr(&output));
+    let (_directory, log) = log();
+    for option in ["--manifest", "--binary", "--mof", "--tmf"] {
+        let output = etlring(&["dump", text(&log), option, "/dev/zero"]);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{option}");
+    }
+    let output = etlring(&["recover", text(&log), "--ring", "/dev/zero", "-o", text(&out)]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(!out.exists());
     let output = etlring(&["dump", "-", "-"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("give - once"), "{}", stderr(&output));
