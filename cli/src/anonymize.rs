@@ -5,6 +5,7 @@ use crate::input::open_with;
 use crate::outcome::{Failure, Outcome};
 use crate::schemas::SchemaArgs;
 use crate::text;
+use crate::threads::ThreadArgs;
 use etlring::edit::{self, Anonymous};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -40,6 +41,8 @@ pub(crate) struct Args {
     #[arg(long)]
     keep_undecoded: bool,
     #[command(flatten)]
+    threads: ThreadArgs,
+    #[command(flatten)]
     schemas: SchemaArgs,
 }
 
@@ -47,12 +50,14 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let given = args.schemas.load()?;
     let key = if args.drop { Vec::new() } else { key(args)? };
-    let inputs = open_with(std::slice::from_ref(&args.edit.log.file), &given)?;
+    let mut inputs = open_with(std::slice::from_ref(&args.edit.log.file), &given)?;
+    args.threads.give(&mut inputs)?;
     let input = &inputs[0];
     let mut what = Anonymous::default();
     what.fields = args.field.clone();
     what.keep_fields = args.keep_field.clone();
     what.keep_undecoded = args.keep_undecoded;
+    what.threads = input.threads();
     let mut replace = |old: &[u8], new: &mut [u8]| {
         if args.drop {
             new.fill(0);

@@ -4,6 +4,7 @@ use crate::edited::{EditArgs, explain, make};
 use crate::input::open_all;
 use crate::outcome::{Failure, Outcome};
 use crate::select::{Moment, moment};
+use crate::threads::ThreadArgs;
 use etlring::edit::{self, Keep};
 use etlring::format::FileTime;
 
@@ -28,11 +29,14 @@ pub(crate) struct Args {
     /// Leave out records of other times even if some are decoded with them
     #[arg(long)]
     no_metadata: bool,
+    #[command(flatten)]
+    threads: ThreadArgs,
 }
 
 /// Runs `cut`.
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
-    let inputs = open_all(std::slice::from_ref(&args.edit.log.file))?;
+    let mut inputs = open_all(std::slice::from_ref(&args.edit.log.file))?;
+    args.threads.give(&mut inputs)?;
     let trace = &inputs[0].trace;
     let start = trace.logfile().start_time();
     let from = args.from.map_or(FileTime(i64::MIN), |moment| moment.resolve(start));
@@ -40,7 +44,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     if from > to {
         return Err(Failure::new("--from lies after --to; give the earlier time first"));
     }
-    let keep = Keep { metadata: !args.no_metadata };
+    let keep = Keep { metadata: !args.no_metadata, threads: inputs[0].threads() };
     make(&inputs, &[&args.edit.log.file], &args.edit.output, args.edit.log.json, |out| {
         edit::cut(trace, out, keep, from, to)
             .map_err(|error| explain(error, &inputs, &args.edit.output))

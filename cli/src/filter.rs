@@ -6,6 +6,7 @@ use crate::names::Names;
 use crate::outcome::{Failure, Outcome};
 use crate::schemas::SchemaArgs;
 use crate::select::SelectArgs;
+use crate::threads::ThreadArgs;
 use etlring::edit::{self, Keep};
 use std::path::PathBuf;
 
@@ -23,6 +24,8 @@ pub(crate) struct Args {
     #[arg(long)]
     no_metadata: bool,
     #[command(flatten)]
+    threads: ThreadArgs,
+    #[command(flatten)]
     select: SelectArgs,
     #[command(flatten)]
     schemas: SchemaArgs,
@@ -31,7 +34,8 @@ pub(crate) struct Args {
 /// Runs `filter`.
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let decoder = args.schemas.load()?;
-    let inputs = open_with(std::slice::from_ref(&args.edit.log.file), &decoder)?;
+    let mut inputs = open_with(std::slice::from_ref(&args.edit.log.file), &decoder)?;
+    args.threads.give(&mut inputs)?;
     let input = &inputs[0];
     let selection = args.select.resolve(input.trace.logfile().start_time())?;
     let mut names = Names::default();
@@ -41,7 +45,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
             .view()
             .map(|view| selection.takes(&view, input.trace.time(&header), &mut names, input));
     }
-    let keep = Keep { metadata: !args.no_metadata };
+    let keep = Keep { metadata: !args.no_metadata, threads: input.threads() };
     let schemas = args.schemas.paths();
     let mut paths = vec![args.edit.log.file.as_path()];
     paths.extend(schemas.iter().map(PathBuf::as_path));

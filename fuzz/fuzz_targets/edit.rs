@@ -65,7 +65,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let mut turn = false;
     let half = made(|out| {
-        edit::filter(&trace, out, Keep { metadata: false }, |_, _, _| {
+        edit::filter(&trace, out, Keep { metadata: false, ..Keep::default() }, |_, _, _| {
             turn = !turn;
             turn
         })

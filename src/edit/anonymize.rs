@@ -29,10 +29,11 @@ use crate::format::{EventHeader, ExtType, LogFileMode};
 use crate::reader::{Cursor, Source, Trace};
 use crate::schema::{Decoder, Shape, Sid, Text, Value, Visitor};
 use std::io::{Seek, Write};
+use std::num::NonZeroUsize;
 use std::ops::Range;
 
 /// What [`anonymize`] replaces, and what becomes of records that it cannot look into.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Anonymous {
     /// Fields of these names and nothing else, whatever they hold; letters of any case. If there
@@ -42,6 +43,21 @@ pub struct Anonymous {
     pub keep_fields: Vec<String>,
     /// Records that cannot be decoded stay as they are.
     pub keep_undecoded: bool,
+    /// Threads that unpack compressed buffers, the caller's among them: see
+    /// [`Trace::read_ahead`].
+    pub threads: NonZeroUsize,
+}
+
+/// All that usually names somebody, by one thread.
+impl Default for Anonymous {
+    fn default() -> Self {
+        Self {
+            fields: Vec::new(),
+            keep_fields: Vec::new(),
+            keep_undecoded: false,
+            threads: NonZeroUsize::MIN,
+        }
+    }
 }
 
 /// Makes the bytes that replace others: fills `new`, a value of its own for each `old`.
@@ -56,36 +72,18 @@ pub type Replace<'r> = dyn FnMut(&[u8], &mut [u8]) + 'r;
 /// # Errors
 ///
 /// [`EditError::Write`] if `out` does not take them.
-pub fn anonymize<S: Source>(
+pub fn anonymize<S: Source + Sync>(
     trace: &Trace<S>,
     out: impl Write + Seek,
     decoder: &Decoder,
     what: &Anonymous,
     replace: &mut Replace<'_>,
 ) -> Result<Edited, EditError> {
-    let mut work = Work { decoder, what, replace, report: Edited::default() };
-    for error in trace.damage() {
-        work.report.fault(0, *error);
-    }
-    let mut head = Head::of(trace);
-    let mut record = head.record.clone();
-    work.logfile_header(&mut record);
-    head.record = record;
-    let first = first_data(trace);
-    let mut records = trace.records();
-    for index in 0..first {
-        let draft = work.buffer(&mut records, index);
-        (head.more, head.more_records) = (draft.body, draft.records);
-    }
-    let logfile = trace.logfile();
-    let form = Form::of(trace, &head, logfile.mode().has(LogFileMode::COMPRESSED));
-    let mut writer = LogWriter::new(out, form, head)?;
-    for index in first..trace.buffers().len() {
-        let draft = work.buffer(&mut records, index);
-        writer.put(&draft)?;
-    }
-    writer.finish(Totals::of(&logfile), &mut work.report)?;
-    Ok(work.report)
+    trace.read_ahead(what.threads, |ahead| {
+        let records = ahead.records_of(0..trace.buffers().len());
+        let work = Work { decoder, what, replace, report: Edited::default() };
+        work.run(records, out)
+    })
 }
 
 struct Work<'w, 'r> {
@@ -96,6 +94,35 @@ struct Work<'w, 'r> {
 }
 
 impl Work<'_, '_> {
+    fn run<S: Source>(
+        mut self,
+        mut records: Cursor<'_, S>,
+        out: impl Write + Seek,
+    ) -> Result<Edited, EditError> {
+        let trace = records.trace();
+        for error in trace.damage() {
+            self.report.fault(0, *error);
+        }
+        let mut head = Head::of(trace);
+        let mut record = head.record.clone();
+        self.logfile_header(&mut record);
+        head.record = record;
+        let first = first_data(trace);
+        for index in 0..first {
+            let draft = self.buffer(&mut records, index);
+            (head.more, head.more_records) = (draft.body, draft.records);
+        }
+        let logfile = trace.logfile();
+        let form = Form::of(trace, &head, logfile.mode().has(LogFileMode::COMPRESSED));
+        let mut writer = LogWriter::new(out, form, head)?;
+        for index in first..trace.buffers().len() {
+            let draft = self.buffer(&mut records, index);
+            writer.put(&draft)?;
+        }
+        writer.finish(Totals::of(&logfile), &mut self.report)?;
+        Ok(self.report)
+    }
+
     /// The records of a buffer that may be shown.
     fn buffer<S: Source>(&mut self, records: &mut Cursor<'_, S>, index: usize) -> Draft {
         let mut bytes = Vec::new();

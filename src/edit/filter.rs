@@ -22,18 +22,23 @@ use crate::format::{BufferHeader, FileTime, LogFileMode};
 use crate::reader::{BufferEntry, Cursor, Record, Source, Trace};
 use std::collections::BTreeMap;
 use std::io::{Seek, Write};
+use std::num::NonZeroUsize;
 
-/// What is kept beside the records that are wanted.
+/// What is kept beside the records that are wanted, and who reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {
     /// Records that others are decoded with: [`is_metadata`](super::is_metadata). Those in the
     /// header buffer stay in any case.
     pub metadata: bool,
+    /// Threads that unpack compressed buffers, the caller's among them: see
+    /// [`Trace::read_ahead`].
+    pub threads: NonZeroUsize,
 }
 
+/// Everything, by one thread.
 impl Default for Keep {
     fn default() -> Self {
-        Self { metadata: true }
+        Self { metadata: true, threads: NonZeroUsize::MIN }
     }
 }
 
@@ -67,13 +72,16 @@ impl Default for Keep {
 /// assert!(Trace::from_bytes(out.into_inner())?.damage().is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn filter<S: Source>(
+pub fn filter<S: Source + Sync>(
     trace: &Trace<S>,
     out: impl Write + Seek,
     keep: Keep,
     wanted: impl FnMut(&Record<'_>, &RecordView<'_>, FileTime) -> bool,
 ) -> Result<Edited, EditError> {
-    Filtering::new(trace, keep, wanted, None).run(out)
+    trace.read_ahead(keep.threads, |ahead| {
+        let records = ahead.records_of(0..trace.buffers().len());
+        Filtering::new(records, keep, wanted, None).run(out)
+    })
 }
 
 /// Writes the records of `trace` from `from` on and before `to`, as a log of their own: so that
@@ -87,7 +95,7 @@ pub fn filter<S: Source>(
 /// # Errors
 ///
 /// [`EditError::Write`] if `out` does not take them.
-pub fn cut<S: Source>(
+pub fn cut<S: Source + Sync>(
     trace: &Trace<S>,
     out: impl Write + Seek,
     keep: Keep,
@@ -96,7 +104,11 @@ pub fn cut<S: Source>(
 ) -> Result<Edited, EditError> {
     let window = Window::of(trace, from, to);
     let inside = |_: &Record<'_>, _: &RecordView<'_>, time: FileTime| from <= time && time < to;
-    Filtering::new(trace, keep, inside, Some(window)).run(out)
+    trace.read_ahead(keep.threads, |ahead| {
+        let is_read = |index: &usize| keep.metadata || window.reach(*index) != Reach::Outside;
+        let records = ahead.records_of((0..trace.buffers().len()).filter(is_read));
+        Filtering::new(records, keep, inside, Some(window)).run(out)
+    })
 }
 
 struct Filtering<'t, S, F> {
@@ -131,9 +143,9 @@ impl<'t, S: Source, F> Filtering<'t, S, F>
 where
     F: FnMut(&Record<'_>, &RecordView<'_>, FileTime) -> bool,
 {
-    fn new(trace: &'t Trace<S>, keep: Keep, wanted: F, window: Option<Window>) -> Self {
+    fn new(records: Cursor<'t, S>, keep: Keep, wanted: F, window: Option<Window>) -> Self {
         let report = Edited::default();
-        let (records, lanes) = (trace.records(), BTreeMap::new());
+        let (trace, lanes) = (records.trace(), BTreeMap::new());
         Self { trace, records, keep, wanted, window, report, lanes }
     }
 

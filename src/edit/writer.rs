@@ -70,7 +70,7 @@ pub(super) fn redraft<S: Source>(
             each(&mut draft, Err(error));
         }
     }
-    records.go_to(index..index.saturating_add(1));
+    records.go_to_one(index);
     let mut is_header = index < first_data(trace);
     while let Some(record) = records.next() {
         let found = record.and_then(|record| Ok((record, record.view()?)));

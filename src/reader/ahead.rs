@@ -106,6 +106,13 @@ impl<'t, S: Source> ReadAhead<'t, S> {
         Cursor::ahead(self.trace, self.line, 0..usize::MAX)
     }
 
+    /// A cursor that will go to one after the other of these buffers.
+    pub(crate) fn records_of(&self, buffers: impl Iterator<Item = usize>) -> Cursor<'t, S> {
+        let mut cursor = Cursor::ahead(self.trace, self.line, 0..0);
+        cursor.plan(buffers);
+        cursor
+    }
+
     /// The records in time order, as [`Trace::by_time`] has them.
     #[must_use]
     pub fn by_time(&self) -> Merge<'t, S> {

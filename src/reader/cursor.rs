@@ -60,6 +60,19 @@ impl<'t, S: Source> Cursor<'t, S> {
         }
     }
 
+    /// Goes on with one buffer, in the memory that it has, and leaves the threads ahead of it to
+    /// their plan.
+    pub(crate) fn go_to_one(&mut self, buffer: usize) {
+        self.block.clear();
+        (self.at, self.entry) = (0, None);
+        (self.begun, self.end) = (buffer, buffer.saturating_add(1));
+    }
+
+    /// Has the threads ahead unpack these buffers in this order.
+    pub(super) fn plan(&mut self, buffers: impl Iterator<Item = usize>) {
+        self.loader = Loader::of(self.line, self.trace, buffers);
+    }
+
     /// The next record, or what is wrong at this place; records behind the damage still follow.
     #[inline]
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend")]

@@ -1,19 +1,19 @@
 //! A source that tells what was read of it.
 
 use etlring::reader::Source;
-use std::cell::RefCell;
 use std::io;
+use std::sync::Mutex;
 
 /// Bytes that are only lent by reads, each of which is noted.
 pub(crate) struct Reads<'a> {
     bytes: &'a [u8],
     /// Position and bytes asked for.
-    pub(crate) read: RefCell<Vec<(u64, usize)>>,
+    pub(crate) read: Mutex<Vec<(u64, usize)>>,
 }
 
 impl<'a> Reads<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, read: RefCell::default() }
+        Self { bytes, read: Mutex::default() }
     }
 }
 
@@ -27,7 +27,7 @@ impl Source for &Reads<'_> {
     }
 
     fn read_at(&self, position: u64, out: &mut [u8]) -> io::Result<usize> {
-        self.read.borrow_mut().push((position, out.len()));
+        self.read.lock().unwrap().push((position, out.len()));
         self.bytes.read_at(position, out)
     }
 }

@@ -31,7 +31,7 @@ fn parts_have_each_record_once_and_are_the_log_together() {
     let trace = Trace::from_slice(&log.bytes).unwrap();
     let all = rows(&trace);
     for edge in (START_TICKS + 20..START_TICKS + 640).step_by(7) {
-        let keep = Keep { metadata: false };
+        let keep = Keep { metadata: false, ..Keep::default() };
         let (before, a) = made(|out| edit::cut(&trace, out, keep, FileTime(i64::MIN), at(edge)));
         let (behind, b) = made(|out| edit::cut(&trace, out, keep, at(edge), FileTime(i64::MAX)));
         // Both have the logfile header.
@@ -51,13 +51,13 @@ fn only_the_buffers_of_the_time_are_read() {
     let log = log(300);
     let source = Reads::new(&log.bytes);
     let trace = Trace::new(&source).unwrap();
-    source.read.borrow_mut().clear();
+    source.read.lock().unwrap().clear();
     let (from, to) = (START_TICKS + 100 * 20, START_TICKS + 103 * 20);
-    let keep = Keep { metadata: false };
+    let keep = Keep { metadata: false, ..Keep::default() };
     let (new, edited) = made(|out| edit::cut(&trace, out, keep, at(from), at(to)));
     // 60 timed ones, 3 untimed ones whose buffers were flushed in that time, the logfile header.
     assert_eq!((edited.records, rows(&Trace::from_slice(&new).unwrap()).len()), (64, 64));
-    let read = source.read.borrow();
+    let read = source.read.lock().unwrap();
     let whole = read.iter().filter(|(_, bytes)| *bytes > 256).map(|(position, _)| position);
     let buffers: std::collections::BTreeSet<_> = whole.map(|at| at / SIZE as u64).collect();
     // Of each of the three lanes those of the time and the one before them, which may reach into
@@ -71,7 +71,7 @@ fn only_the_buffers_of_the_time_are_read() {
 fn an_empty_time_leaves_the_header() {
     let log = log(10);
     let trace = Trace::from_slice(&log.bytes).unwrap();
-    let keep = Keep { metadata: false };
+    let keep = Keep { metadata: false, ..Keep::default() };
     for (from, to) in
         [(at(1_000_000), at(1_000_001)), (at(5_000), at(5_000)), (at(2_000), at(1_500))]
     {

@@ -39,7 +39,7 @@ fn everything_is_the_same_log() {
 fn what_is_left_of_buffers_is_joined_in_its_lane() {
     let log = log();
     let trace = Trace::from_slice(&log.bytes).unwrap();
-    let keep = Keep { metadata: false };
+    let keep = Keep { metadata: false, ..Keep::default() };
     let odd = |mark: u8| mark % 2 == 1;
     let (new, edited) =
         made(|out| edit::filter(&trace, out, keep, |_, view, _| view.opcode().is_some_and(odd)));
@@ -62,7 +62,7 @@ fn a_buffer_with_untimed_records_keeps_its_stamp() {
         log.buffer(0, i64::from(sequence), stamp, &records);
     }
     let trace = Trace::from_slice(&log.bytes).unwrap();
-    let keep = Keep { metadata: false };
+    let keep = Keep { metadata: false, ..Keep::default() };
     let (new, _) =
         made(|out| edit::filter(&trace, out, keep, |_, view, _| view.opcode() != Some(2)));
     let new = Trace::from_slice(&new).unwrap();
@@ -89,7 +89,7 @@ fn losses_go_to_the_next_buffer_of_the_lane() {
         buffer[0x38..0x48].copy_from_slice(&field);
     }
     let trace = Trace::from_slice(&log.bytes).unwrap();
-    let keep = Keep { metadata: false };
+    let keep = Keep { metadata: false, ..Keep::default() };
     let (new, _) =
         made(|out| edit::filter(&trace, out, keep, |record, _, _| record.sequence() >= 9));
     let new = Trace::from_slice(&new).unwrap();

@@ -58,7 +58,12 @@ fn cut_in_three_and_merged_they_are_the_same() {
             let ends = [FileTime(i64::MIN), a, b, FileTime(i64::MAX)];
             let parts: Vec<_> = ends
                 .windows(2)
-                .map(|w| made(|out| edit::cut(&trace, out, Keep { metadata }, w[0], w[1])).0)
+                .map(|w| {
+                    made(|out| {
+                        edit::cut(&trace, out, Keep { metadata, ..Keep::default() }, w[0], w[1])
+                    })
+                    .0
+                })
                 .map(|part| Trace::from_bytes(part).unwrap())
                 .collect();
             let order: Vec<_> = parts.iter().rev().collect();

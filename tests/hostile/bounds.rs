@@ -5,25 +5,25 @@ use crate::log::{Log, classic, untimed};
 use etlring::edit::{self, Keep};
 use etlring::format::FileTime;
 use etlring::reader::{Source, Trace};
-use std::cell::Cell;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The most that `work` held at one time, and what it did: bytes read, calls of the source and
 /// allocations.
 fn cost(bytes: &[u8], work: impl FnOnce(&Trace<&Reads<'_>>)) -> (isize, u64) {
-    let source = Reads { bytes, work: Cell::new(0) };
+    let source = Reads { bytes, work: AtomicU64::new(0) };
     let before = allocations();
     let peak = peak(|| {
         if let Ok(trace) = Trace::new(&source) {
             work(&trace);
         }
     });
-    (peak, source.work.get() + 32 * (allocations() - before))
+    (peak, source.work.load(Relaxed) + 32 * (allocations() - before))
 }
 
 struct Reads<'a> {
     bytes: &'a [u8],
-    work: Cell<u64>,
+    work: AtomicU64,
 }
 
 impl Source for &Reads<'_> {
@@ -37,7 +37,7 @@ impl Source for &Reads<'_> {
 
     fn read_at(&self, position: u64, out: &mut [u8]) -> io::Result<usize> {
         let found = self.bytes.read_at(position, out)?;
-        self.work.set(self.work.get() + 16 + found as u64);
+        self.work.fetch_add(16 + found as u64, Relaxed);
         Ok(found)
     }
 }
@@ -117,7 +117,13 @@ const WORKS: &[Work] = &[
     }),
     ("cut", |trace| {
         let (from, to) = (FileTime(0), FileTime(i64::MAX));
-        let _ = edit::cut(trace, io::Cursor::new(Vec::new()), Keep { metadata: false }, from, to);
+        let _ = edit::cut(
+            trace,
+            io::Cursor::new(Vec::new()),
+            Keep { metadata: false, ..Keep::default() },
+            from,
+            to,
+        );
     }),
     ("merge", |trace| {
         let _ = edit::merge(&[trace, trace], io::Cursor::new(Vec::new()));

@@ -90,7 +90,15 @@ fn all_of<S: Source + Sync>(trace: &Trace<S>, size: usize) -> u64 {
     let (past, middle) = (FileTime(i64::MIN), trace.logfile().start_time());
     made(|out| edit::cut(trace, out, keep, past, middle), u64::MAX);
     made(
-        |out| edit::cut(trace, out, Keep { metadata: false }, middle, FileTime(i64::MAX)),
+        |out| {
+            edit::cut(
+                trace,
+                out,
+                Keep { metadata: false, ..Keep::default() },
+                middle,
+                FileTime(i64::MAX),
+            )
+        },
         u64::MAX,
     );
     let mut zero = |_: &[u8], new: &mut [u8]| new.fill(0);

@@ -37,7 +37,8 @@ fn what_lies_before_the_time_is_not_read() {
         let log = log(compressed);
         let source = Reads::new(&log.bytes);
         let trace = Trace::new(&source).unwrap();
-        let opened: usize = source.read.take().iter().map(|(_, bytes)| bytes).sum();
+        let opened: usize =
+            std::mem::take(&mut *source.read.lock().unwrap()).iter().map(|(_, bytes)| bytes).sum();
         // The first record, and a header for each buffer.
         assert!(opened <= (1 << 17) + 73 * usize::from(BUFFERS + 1), "{opened}");
 
@@ -52,7 +53,7 @@ fn what_lies_before_the_time_is_not_read() {
         // Those of the last ten buffers, and untimed ones whose buffer was flushed in that time.
         assert_eq!(found, 10 * (STEP + 1) + 1, "{compressed}");
 
-        let read = source.read.take();
+        let read = std::mem::take(&mut *source.read.lock().unwrap());
         let whole = read.iter().filter(|(_, bytes)| *bytes > 2048).map(|(at, _)| at);
         let index = |at: &u64| trace.buffers().partition_point(|entry| entry.position <= *at) - 1;
         let mut whole: Vec<_> = whole.map(index).collect();

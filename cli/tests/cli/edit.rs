@@ -76,7 +76,9 @@ fn logs_are_made_of_logs() {
         assert_eq!(etlring(&["verify", text(log)]).status.code(), Some(0), "{}", log.display());
     }
     refused(&["cut", text(&log), "--from", "5", "--to", "4", "-o", text(&path("x"))], "--from");
-    refused(&["recompress", text(&log), "--threads", "999", "-o", text(&path("x"))], "--threads");
+    for command in ["filter", "cut", "recompress", "anonymize"] {
+        refused(&[command, text(&log), "--threads", "999", "-o", text(&path("x"))], "--threads");
+    }
 }
 
 /// Goal: the number of threads changes nothing that is said. Method: a packed log, whole, damaged
@@ -104,6 +106,31 @@ fn threads_change_nothing() {
             };
             let one = said("1");
             assert!(said("2") == one && said("5") == one, "{command} {}", log.display());
+        }
+    }
+    // Those that make a log make the same one and say the same.
+    let key = path("key");
+    fs::write(&key, "sixteen bytes are enough").unwrap();
+    let out = path("out.etl");
+    let cut_out = ["cut", "--from", "0", "--to", "3600"];
+    let commands: [&[&str]; 6] = [
+        &["filter"],
+        &["filter", "--opcode", "10", "--not-tid", "0", "--no-metadata"],
+        &cut_out,
+        &[&cut_out[..], &["--no-metadata"]].concat(),
+        &["anonymize", "--key", text(&key)],
+        &["recompress"],
+    ];
+    for (log, status) in [(&whole, 0), (&damaged, 1), (&cut, 1)] {
+        for command in commands {
+            let made = |threads: &str| {
+                let rest = ["--threads", threads, text(log), "-o", text(&out), "--force"];
+                let output = etlring(&[command, &rest].concat());
+                assert_eq!(output.status.code(), Some(status), "{command:?} {}", log.display());
+                (output.stdout, output.stderr, fs::read(&out).unwrap())
+            };
+            let one = made("1");
+            assert!(made("2") == one && made("5") == one, "{command:?} {}", log.display());
         }
     }
     for command in ["stats", "verify", "dump"] {
