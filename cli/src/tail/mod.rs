@@ -5,7 +5,7 @@ mod show;
 mod stream;
 
 use crate::dump::ShowArgs;
-use crate::input::explain;
+use crate::input::{self, explain};
 use crate::outcome::{Failure, Outcome, complain};
 use crate::sessions;
 use crate::text::{self, Colors};
@@ -63,12 +63,33 @@ pub(crate) fn run(args: &Args, colors: Colors) -> Result<Outcome, Failure> {
     let session = session(&args.file)?;
     let stdout: Stdout = std::io::stdout();
     match &session {
+        None if is_finished(&args.file) => whole(args, colors, &stdout),
         None => follow(args, colors, &stdout, args.file.clone(), None),
         Some(session) => match log_of(session)? {
             Some(log) => follow(args, colors, &stdout, log, Some(session)),
             None => stream::run(args, colors, &stdout, session),
         },
     }
+}
+
+/// Whether a log does not grow any more: it is finished, or compressed as no session writes it.
+fn is_finished(path: &Path) -> bool {
+    // A pipe would be waited for.
+    let is_file = fs::metadata(path).is_ok_and(|found| found.is_file());
+    is_file
+        && match Follow::open(path) {
+            Ok(follow) => follow.logfile().end_time().is_some(),
+            Err(error) => matches!(error, OpenError::Unsupported(_)),
+        }
+}
+
+/// Shows a log that does not grow, and names its damage, as `dump` does.
+fn whole(args: &Args, colors: Colors, stdout: &Stdout) -> Result<Outcome, Failure> {
+    let input = input::open(&args.file)?;
+    let start = input.trace.logfile().start_time();
+    let mut shown = Shown::new(args, colors, stdout, input.name, start)?;
+    shown.show_whole(input.trace)?;
+    Ok(shown.outcome())
 }
 
 /// Shows a log that grows, and with a session those that the session goes on in.

@@ -66,8 +66,18 @@ impl<'a> Shown<'a> {
         caught_up: bool,
     ) -> Result<(), Failure> {
         if let Some(trace) = trace {
-            self.events(trace, first)?;
+            self.events(trace, Some(first))?;
         }
+        self.write(caught_up)
+    }
+
+    /// Shows the events of a log that is all there.
+    pub(super) fn show_whole(&mut self, trace: Trace<FileOrBytes>) -> Result<(), Failure> {
+        self.events(trace, None)?;
+        self.write(true)
+    }
+
+    fn write(&mut self, caught_up: bool) -> Result<(), Failure> {
         if caught_up {
             for line in self.backlog.take().into_iter().flatten() {
                 self.lines.text.extend_from_slice(&line);
@@ -88,14 +98,16 @@ impl<'a> Shown<'a> {
         self.outcome
     }
 
-    fn events(&mut self, trace: Trace<FileOrBytes>, first: usize) -> Result<(), Failure> {
+    /// Shows a part of a log from its buffer `first` on, or a whole one.
+    fn events(&mut self, trace: Trace<FileOrBytes>, first: Option<usize>) -> Result<(), Failure> {
         let given = std::mem::take(&mut self.decoder);
         let inputs = [Input::part(self.name.clone(), trace, given)];
-        let mut writer = Writer::of_part(&inputs, self.args.show.payload, self.fields, self.colors);
+        let make = if first.is_some() { Writer::of_part } else { Writer::new };
+        let mut writer = make(&inputs, self.args.show.payload, self.fields, self.colors);
         let (args, lines, backlog) = (self.args, &mut self.lines, &mut self.backlog);
         let mut line = Vec::new();
         let mut each = |found: &Found<'_>, names: &mut Names| -> Flow {
-            if found.record.buffer_index() < first {
+            if found.record.buffer_index() < first.unwrap_or(0) {
                 return Ok(ControlFlow::Continue(()));
             }
             let out = if backlog.is_some() { &mut line } else { &mut lines.text };

@@ -1,6 +1,6 @@
 //! `etlring tail`: what was there, what comes, and how it ends.
 
-use super::etlring;
+use super::{etlring, sample};
 use etlring::format::Guid;
 use etlring::session::{ClassicEvent, FileMode, Session};
 use serde_json::Value;
@@ -140,4 +140,39 @@ fn a_circular_log_whose_process_is_gone_ends_too() {
     recorder.stop().unwrap();
     assert!(lines.next().is_none());
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+/// Goal: a log that does not grow is shown as `dump` shows it, damage and all. Method: samples and a
+/// packed log, whole and damaged: within a buffer, at its head, cut off behind its last record, in
+/// the header buffer.
+#[test]
+fn a_finished_log_is_shown_and_its_damage_named_as_dump_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let broken = directory.path().join("broken.etl");
+    let path = broken.to_str().unwrap();
+    let compare = |bytes: &[u8], status: i32, what: &str| {
+        std::fs::write(&broken, bytes).unwrap();
+        let dump = etlring(&["dump", "--format", "jsonl", path]);
+        let tail = etlring(&["tail", "--format", "jsonl", "--last", "7", path]);
+        assert_eq!(tail.status.code(), Some(status), "{what}");
+        assert_eq!(dump.status.code(), Some(status), "{what}");
+        let lines: Vec<_> = dump.stdout.split_inclusive(|byte| *byte == b'\n').collect();
+        assert!(tail.stdout == lines[lines.len().saturating_sub(7)..].concat(), "{what}");
+        assert_eq!(tail.stderr, dump.stderr, "{what}");
+        let told = String::from_utf8(tail.stderr).unwrap();
+        assert_eq!(told.contains("position 0x"), status == 1, "{what}: {told}");
+    };
+    for name in
+        ["airbus_AMSITrace.etl", "s4_waasmedic.20251005_113019_195.etl", "demikernel_PktMon.etl"]
+    {
+        let Some(sample) = sample(name) else { return };
+        let whole = std::fs::read(sample).unwrap();
+        compare(&whole, 0, name);
+        // Of one the last buffer is mostly filler, of the other the header buffer.
+        compare(&whole[..whole.len() - 100], 1, name);
+        compare(&whole[..6800], 1, name);
+        let mut holed = whole.clone();
+        holed[whole.len() / 2..whole.len() / 2 + 2000].fill(0xEE);
+        compare(&holed, 1, name);
+    }
 }
