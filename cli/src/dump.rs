@@ -26,7 +26,9 @@ use std::path::PathBuf;
 /// Arguments of `dump`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example: etlring dump --format jsonl --provider Thread --from 1.5 boot.etl"
+    after_help = "Example: etlring dump --format jsonl --provider Thread --from 1.5 boot.etl\n\n\
+An event of which no name is known is shown by its numbers: id, opcode (op), task and version (v), \
+the last two where they are not 0; --fields finds more names."
 )]
 pub(crate) struct Args {
     /// Log files; - is standard input. Several are merged in time order
@@ -358,7 +360,7 @@ impl<'i> Writer<'i> {
 
     fn heading(&self, out: &mut Vec<u8>) {
         let line = format!(
-            "{:28}  {:>4} {:>6} {:>6}  {:8} {:36} {:28} {:>9}",
+            "{:28}  {:>4} {:>6} {:>6}  {:8} {:38} {:28} {:>9}",
             "TIME (UTC)", "LANE", "PID", "TID", "LEVEL", "PROVIDER", "EVENT", "PAYLOAD"
         );
         out.extend_from_slice(self.colors.paint("1", line.trim_end()).as_bytes());
@@ -390,18 +392,20 @@ impl<'i> Writer<'i> {
         let own = described.name().filter(|name| !name.is_empty());
         let event = match (LossRecord::of(view), own) {
             (Some(loss), _) => loss::describe(&loss, input.trace.clock()),
-            (None, Some(name)) => escaped(name).to_string(),
+            (None, Some(name)) => {
+                format!("{}{}", escaped(name), names::opcode_beside(view, &described))
+            }
             (None, None) => names::kind(view),
         };
         // Writing into a vector cannot fail.
         let _ = write!(
             out,
-            "  {:>4} {:>6} {:>6}  {} {:36} {:28} {:>9}",
+            "  {:>4} {:>6} {:>6}  {} {:38} {:28} {:>9}",
             found.record.lane(),
             number(view.process_id()),
             number(view.thread_id()),
             self.colors.level(view.level(), &level_text),
-            self.colors.paint("36", &format!("{provider:36}")),
+            self.colors.paint("36", &format!("{provider:38}")),
             event,
             text::size(view.payload().len() as u64),
         );

@@ -3,8 +3,8 @@
 
 use etlring::codec::{RecordHeader, RecordView};
 use etlring::format::{ExtType, Guid};
-use etlring::schema::provider_name;
 use etlring::schema::tracelogging::ProviderTraits;
+use etlring::schema::{Description, provider_name};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -101,17 +101,90 @@ impl Names {
     }
 }
 
-/// What kind of event a record is, where it has no name: `id 12 v1`, `type 36`, `message 43`.
+/// What Windows calls an opcode that means the same for all providers (`EVENT_TRACE_TYPE_*`,
+/// `WINEVENT_OPCODE_*`).
+pub(crate) fn opcode(opcode: u8) -> Option<&'static str> {
+    Some(match opcode {
+        0 => "Info",
+        1 => "Start",
+        2 => "Stop",
+        3 => "DCStart",
+        4 => "DCStop",
+        5 => "Extension",
+        6 => "Reply",
+        7 => "Resume",
+        8 => "Suspend",
+        9 => "Send",
+        240 => "Receive",
+        _ => return None,
+    })
+}
+
+/// A number and its name: `1 Start`, `134`.
+fn with_name(number: u8) -> String {
+    match opcode(number) {
+        Some(name) => format!("{number} {name}"),
+        None => number.to_string(),
+    }
+}
+
+/// What kind of event a record is, where it has no name: `id 12 op 1 Start task 3 v1`, `type 36`,
+/// `message 43`. Task and version are left out where they are 0.
 pub(crate) fn kind(record: &RecordView<'_>) -> String {
     let version = record.version().filter(|v| *v != 0).map(|v| format!(" v{v}"));
     let version = version.unwrap_or_default();
     match record.header() {
-        RecordHeader::Event(header) => match header.descriptor.opcode {
-            0 => format!("id {}{version}", header.descriptor.id),
-            opcode => format!("id {} op {opcode}{version}", header.descriptor.id),
-        },
+        RecordHeader::Event(header) => {
+            let descriptor = &header.descriptor;
+            let task = descriptor.task.get();
+            let task = if task == 0 { String::new() } else { format!(" task {task}") };
+            format!("id {} op {}{task}{version}", descriptor.id, with_name(descriptor.opcode))
+        }
         RecordHeader::Message(message) => format!("message {}", message.number()),
         RecordHeader::Unknown => "unknown header".to_owned(),
+        RecordHeader::Classic(_) | RecordHeader::Instance(_) => {
+            format!("type {}{version}", with_name(record.opcode().unwrap_or(0)))
+        }
+        // Of the kernel's types each group has its own.
         _ => format!("type {}{version}", record.opcode().unwrap_or(0)),
+    }
+}
+
+/// What the name of an event leaves unsaid: ` op 1 Start`. Most names of a manifest are made of
+/// task and opcode.
+pub(crate) fn opcode_beside(record: &RecordView<'_>, event: &Description<'_>) -> String {
+    let opcode = record.descriptor().map_or(0, |descriptor| descriptor.opcode);
+    let in_name =
+        event.names().is_some_and(|names| names.opcode.is_some() && names.event.is_none());
+    if opcode == 0 || in_name { String::new() } else { format!(" op {}", with_name(opcode)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use etlring::codec::{RawRecord, RecordKind};
+    use etlring::format::{EventDescriptor, EventHeader, HeaderType};
+    use zerocopy::{FromZeros, IntoBytes};
+
+    fn of(id: u16, opcode: u8, task: u16, version: u8) -> String {
+        let mut header = EventHeader::new_zeroed();
+        header.descriptor = EventDescriptor::new(id, 4);
+        header.descriptor.opcode = opcode;
+        header.descriptor.task = task.into();
+        header.descriptor.version = version;
+        let kind = RecordKind::Typed(HeaderType::EVENT_HEADER64);
+        kind_of(RawRecord { kind, offset: 0, bytes: header.as_bytes() })
+    }
+
+    fn kind_of(raw: RawRecord<'_>) -> String {
+        kind(&RecordView::parse(raw).unwrap())
+    }
+
+    #[test]
+    fn an_event_without_a_name_says_its_numbers_and_what_they_mean() {
+        assert_eq!(of(160, 0, 0, 0), "id 160 op 0 Info");
+        assert_eq!(of(187, 1, 19, 0), "id 187 op 1 Start task 19");
+        assert_eq!(of(5, 134, 1, 1), "id 5 op 134 task 1 v1");
+        assert_eq!(of(7, 240, 0, 2), "id 7 op 240 Receive v2");
     }
 }
