@@ -9,6 +9,7 @@ use crate::walk::Found;
 use etlring::codec::{RawRecord, RecordHeader, RecordKind, RecordView};
 use etlring::format::{EventFlags, Guid, LOST_EVENT_GUID};
 use std::collections::HashMap;
+use std::hash::Hash;
 
 /// Events and the bytes they take in the log, headers included.
 #[derive(Clone, Copy, Debug, Default)]
@@ -167,29 +168,60 @@ impl Kinds {
     }
 }
 
-/// Counts by process. Records come in runs of one.
-#[derive(Debug, Default)]
-pub(crate) struct Processes {
-    counts: Vec<(Option<u32>, Count)>,
-    numbers: HashMap<Option<u32>, usize>,
+/// Something that there are few of at a time.
+pub(crate) trait Key: Copy + Eq + Hash {
+    /// Where those seen last are looked for first: any number, cheaply made.
+    fn place(self) -> u32;
+}
+
+impl Key for Option<u32> {
+    fn place(self) -> u32 {
+        // Windows' process ids are multiples of four.
+        self.map_or(0, |process| process / 4)
+    }
+}
+
+/// Process and thread.
+impl Key for (Option<u32>, Option<u32>) {
+    fn place(self) -> u32 {
+        self.0.place() ^ self.1.place()
+    }
+}
+
+impl Key for u16 {
+    fn place(self) -> u32 {
+        self.into()
+    }
+}
+
+/// Counts by a key. Records come in runs of one.
+#[derive(Debug)]
+pub(crate) struct Tally<K> {
+    counts: Vec<(K, Count)>,
+    numbers: HashMap<K, usize>,
     lately: [usize; 16],
 }
 
-impl Processes {
-    pub(crate) fn of(&mut self, process: Option<u32>) -> &mut Count {
-        // Windows' process ids are multiples of four.
-        let place = process.map_or(0, |process| (process / 4 % 16) as usize);
+impl<K> Default for Tally<K> {
+    fn default() -> Self {
+        Self { counts: Vec::new(), numbers: HashMap::new(), lately: [0; 16] }
+    }
+}
+
+impl<K: Key> Tally<K> {
+    pub(crate) fn of(&mut self, key: K) -> &mut Count {
+        let place = (key.place() % 16) as usize;
         let lately = self.lately[place];
-        if self.counts.get(lately).is_none_or(|(own, _)| *own != process) {
-            self.lately[place] = *self.numbers.entry(process).or_insert_with(|| {
-                self.counts.push((process, Count::default()));
+        if self.counts.get(lately).is_none_or(|(own, _)| *own != key) {
+            self.lately[place] = *self.numbers.entry(key).or_insert_with(|| {
+                self.counts.push((key, Count::default()));
                 self.counts.len() - 1
             });
         }
         &mut self.counts[self.lately[place]].1
     }
 
-    pub(crate) fn rows(&self) -> impl Iterator<Item = (Option<u32>, Count)> + '_ {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (K, Count)> + '_ {
         self.counts.iter().copied()
     }
 }

@@ -4,31 +4,35 @@
 //! once, when the schemas of the file are known, which may lie behind the events. Payloads are
 //! decoded only on request, to say how much of them becomes fields.
 
+mod rate;
+mod tables;
+
 use crate::input::{Input, open_with};
 use crate::json::report;
-use crate::kinds::{CLASSIC, Count, INSTANCE, Id, Kinds, Processes};
+use crate::kinds::{CLASSIC, Count, INSTANCE, Id, Kinds, Tally};
 use crate::loss::Losses;
 use crate::names::{Extras, Names, kind};
 use crate::outcome::{Failure, Outcome};
 use crate::schemas::SchemaArgs;
 use crate::select::SelectArgs;
-use crate::text::{self, count, counted, escaped, size, span};
+use crate::text::{self, count, counted, size, span};
 use crate::threads::ThreadArgs;
 use crate::walk::{Flow, Found, Order, walk_again, walk_seeing};
-use etlring::codec::{RawRecord, RecordKind, RecordView, TickClock};
+use etlring::codec::{RawRecord, RecordKind, RecordView};
 use etlring::format::{FileTime, Guid};
 use etlring::schema::{Coverage, Decoder, Source, Undecoded};
+use rate::Rate;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
-use std::hash::Hash;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use tables::{By, Sort, Thread};
 
 /// Arguments of `stats`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: etlring stats --level warning boot.etl")]
+#[command(after_help = "Example: etlring stats --level warning --by provider,thread boot.etl")]
 pub(crate) struct Args {
     /// Log files; - is standard input
     #[arg(required = true, value_name = "FILE")]
@@ -36,6 +40,15 @@ pub(crate) struct Args {
     /// Print one JSON object, with all rows
     #[arg(long)]
     json: bool,
+    /// Tables to show, in this order; several with commas [default: provider,id,level,process]
+    #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',')]
+    by: Vec<By>,
+    /// Which rows of a table come first
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "events")]
+    sort: Sort,
+    /// Rows of each table; JSON has all
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    rows: usize,
     /// Also decode all payloads and say how much of them becomes fields
     #[arg(long)]
     decode: bool,
@@ -47,11 +60,6 @@ pub(crate) struct Args {
     select: SelectArgs,
 }
 
-/// Rows of a table in text; JSON has all.
-const ROWS: usize = 20;
-/// Columns of what a row is of, more where a name needs them.
-const WIDTH: usize = 52;
-
 /// Runs `stats`.
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let mut inputs = open_with(&args.files, &args.schemas.load()?)?;
@@ -61,6 +69,9 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let selection = args.select.resolve(start)?;
     let mut names = Names::default();
     let mut stats = Stats { rate: Rate::from(start), ..Stats::default() };
+    let by = By::tables(&args.by);
+    stats.sort = args.sort;
+    stats.more = (by.contains(&By::Thread) || by.contains(&By::Lane)).then(Box::default);
     for input in &inputs {
         stats.losses.add_log(input);
     }
@@ -87,8 +98,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     }
     stats.name_processes(&decoders);
     selection.complain_of_unseen();
-    let report =
-        if args.json { report(&stats.json(&inputs, &mut names)) } else { stats.text(&mut names) };
+    let report = if args.json {
+        report(&stats.json(&by, &inputs, &mut names))
+    } else {
+        stats.text(&by, args.rows, &inputs, &mut names)
+    };
     std::io::stdout().write_all(report.as_bytes())?;
     Ok(outcome)
 }
@@ -113,9 +127,12 @@ struct Stats {
     ids: HashMap<Id, (Count, String)>,
     named: HashMap<Guid, HashMap<Box<str>, Count>>,
     levels: HashMap<Option<u8>, Count>,
-    processes: Processes,
+    processes: Tally<Option<u32>>,
     /// What they were called last, where a log says it.
     process_names: HashMap<u32, String>,
+    sort: Sort,
+    /// What is counted only if it is asked for.
+    more: Option<Box<More>>,
     kinds: Kinds,
     schemas: BTreeMap<Source, u64>,
     /// Of the payloads, if they were asked for.
@@ -125,12 +142,23 @@ struct Stats {
     losses: Losses,
 }
 
+#[derive(Default)]
+struct More {
+    threads: Tally<Thread>,
+    thread_names: HashMap<u32, String>,
+    lanes: Tally<u16>,
+}
+
 impl Stats {
     fn add(&mut self, found: &Found<'_>, inputs: &[Input], names: &mut Names) -> Flow {
         let view = found.view;
         let bytes = found.record.raw().bytes.len();
         self.all.add(bytes);
         self.processes.of(view.process_id()).add(bytes);
+        if let Some(more) = &mut self.more {
+            more.threads.of((view.process_id(), view.thread_id())).add(bytes);
+            more.lanes.of(found.record.lane()).add(bytes);
+        }
         let mut event = None;
         if view.has_items() {
             let extras = Extras::of(view);
@@ -211,16 +239,19 @@ impl Stats {
         any
     }
 
-    /// Asks for the names of all processes, now that every record that tells one has been seen.
+    /// Asks for the names of all processes and threads, now that every record that tells one has
+    /// been seen.
     fn name_processes(&mut self, decoders: &[Decoder]) {
         let name = |pid| decoders.iter().find_map(|decoder| decoder.process_name(pid, u64::MAX));
         let processes = self.processes.rows().filter_map(|(pid, _)| pid);
         self.process_names =
             processes.filter_map(|pid| Some((pid, name(pid)?.to_owned()))).collect();
-    }
-
-    fn process_name(&self, pid: Option<u32>) -> Option<&str> {
-        self.process_names.get(&pid?).map(String::as_str)
+        if let Some(more) = &mut self.more {
+            let name = |tid| decoders.iter().find_map(|known| known.thread_name(tid, u64::MAX));
+            let threads = more.threads.rows().filter_map(|((_, tid), _)| tid);
+            let named = threads.filter_map(|tid| Some((tid, name(tid)?.to_owned())));
+            more.thread_names = named.collect();
+        }
     }
 
     /// Takes in what only its payload says of a record.
@@ -249,58 +280,21 @@ impl Stats {
         self.ids.entry(id).or_insert_with(|| (Count::default(), kind(view))).0.add(bytes);
     }
 
-    /// Provider and name or kind of each sort of event.
-    fn events(&self) -> Vec<((Option<Guid>, String), Count)> {
-        let ids = self.ids.iter().map(|(id, (count, kind))| ((id.0, kind.clone()), *count));
-        let named = self.named.iter().flat_map(|(provider, names)| {
-            names.iter().map(|(name, count)| ((Some(*provider), name.to_string()), *count))
-        });
-        most_first(ids.chain(named))
-    }
-
-    fn json(&self, inputs: &[Input], names: &mut Names) -> Value {
-        let row = |mut value: Value, count: Count| {
-            value["events"] = count.events.into();
-            value["bytes"] = count.bytes.into();
-            value
-        };
-        let text = |guid: Option<Guid>| guid.map(|guid| guid.to_string());
-        let mut name = |guid: Option<Guid>| guid.and_then(|g| names.provider(g).map(str::to_owned));
-        let providers = most_first(copied(&self.providers)).into_iter();
-        let providers: Vec<_> = providers
-            .map(|(guid, count)| row(json!({"provider": text(guid), "name": name(guid)}), count))
-            .collect();
-        let ids: Vec<_> = self
-            .events()
-            .into_iter()
-            .map(|((guid, event), count)| {
-                let value =
-                    json!({"provider": text(guid), "provider_name": name(guid), "event": event});
-                row(value, count)
-            })
-            .collect();
-        let levels: Vec<_> = most_first(copied(&self.levels)).into_iter().collect();
-        let levels: Vec<_> =
-            levels.into_iter().map(|(level, count)| row(json!({"level": level}), count)).collect();
-        let processes: Vec<_> = most_first(self.processes.rows())
-            .into_iter()
-            .map(|(pid, count)| row(json!({"pid": pid, "name": self.process_name(pid)}), count))
-            .collect();
+    fn json(&self, by: &[By], inputs: &[Input], names: &mut Names) -> Value {
         let mut report = json!({
             "files": inputs.iter().map(|input| &input.name).collect::<Vec<_>>(),
             "events": self.all.events,
             "bytes": self.all.bytes,
             "first": self.span.map(|(first, _)| text::time(first)),
             "last": self.span.map(|(_, last)| text::time(last)),
-            "providers": providers,
-            "ids": ids,
-            "levels": levels,
-            "processes": processes,
             "schemas": self.schemas.iter().map(|(source, events)| json!({
                 "source": source.name(), "events": events,
             })).collect::<Vec<_>>(),
             "rate": self.rate.json(),
         });
+        for by in by {
+            report[by.key()] = self.table_json(*by, inputs, names);
+        }
         if let Some(decoded) = &self.decoded {
             report["decoded"] = json!({
                 "events": decoded.whole(),
@@ -316,7 +310,7 @@ impl Stats {
         report
     }
 
-    fn text(&self, names: &mut Names) -> String {
+    fn text(&self, by: &[By], rows: usize, inputs: &[Input], names: &mut Names) -> String {
         let mut out = format!("{}, {}", counted(self.all.events, "event"), size(self.all.bytes));
         if let Some((first, last)) = self.span {
             let lasted = last.0.saturating_sub(first.0);
@@ -324,32 +318,9 @@ impl Stats {
             let _ = write!(out, ", from {first} to {last} ({})", span(lasted));
         }
         out.push('\n');
-        let mut provider = |guid: Option<Guid>| match guid {
-            Some(guid) => match names.provider(guid) {
-                Some(name) => escaped(name).to_string(),
-                None => guid.to_string(),
-            },
-            None => "-".to_owned(),
-        };
-        let rows = most_first(copied(&self.providers)).into_iter();
-        table(&mut out, "PROVIDER", self.all, rows.map(|(guid, n)| (provider(guid), n)));
-        let rows = self
-            .events()
-            .into_iter()
-            .map(|((guid, event), n)| (format!("{} / {}", provider(guid), escaped(&event)), n));
-        table(&mut out, "EVENT", self.all, rows);
-        let rows = most_first(copied(&self.levels)).into_iter().map(|(level, n)| {
-            (level.map_or("-".to_owned(), |l| format!("{l} {}", text::level(l))), n)
-        });
-        table(&mut out, "LEVEL", self.all, rows);
-        let process = |pid: Option<u32>| match (pid, self.process_name(pid)) {
-            (None | Some(u32::MAX), _) => "-".to_owned(),
-            (Some(pid), Some(name)) => format!("{pid:<10} {}", escaped(name)),
-            (Some(pid), None) => pid.to_string(),
-        };
-        let rows = most_first(self.processes.rows()).into_iter();
-        let rows = rows.map(|(pid, n)| (process(pid), n));
-        table(&mut out, "PROCESS", self.all, rows);
+        for by in by {
+            self.table_text(*by, rows, inputs, names, &mut out);
+        }
         match &self.decoded {
             Some(decoded) => self.decoded_text(decoded, &mut out),
             None => self.schemas_text(&mut out),
@@ -398,145 +369,5 @@ impl Stats {
             let _ = writeln!(out, "{heading}{reason:58} {:>7}", count(events));
             heading = "";
         }
-    }
-}
-
-fn copied<K: Copy>(counts: &HashMap<K, Count>) -> impl Iterator<Item = (K, Count)> + '_ {
-    counts.iter().map(|(key, count)| (*key, *count))
-}
-
-/// Rows by events, most first; equal ones in the order of their keys, so that runs agree.
-fn most_first<K: Ord + Hash>(rows: impl Iterator<Item = (K, Count)>) -> Vec<(K, Count)> {
-    let mut rows: Vec<_> = rows.collect();
-    rows.sort_by(|a, b| b.1.events.cmp(&a.1.events).then_with(|| a.0.cmp(&b.0)));
-    rows
-}
-
-fn table(
-    out: &mut String,
-    title: &str,
-    all: Count,
-    rows: impl ExactSizeIterator<Item = (String, Count)>,
-) {
-    let hidden = rows.len().saturating_sub(ROWS);
-    let rows: Vec<_> = rows.take(ROWS).collect();
-    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    let width = width.max(WIDTH);
-    let _ = writeln!(out, "\n{title:width$} {:>13} {:>7} {:>10}", "EVENTS", "SHARE", "BYTES");
-    for (name, n) in rows {
-        #[expect(clippy::cast_precision_loss, reason = "one digit is shown")]
-        let share = n.events as f64 * 100.0 / all.events.max(1) as f64;
-        let (events, bytes) = (count(n.events), size(n.bytes));
-        let _ = writeln!(out, "{name:width$} {events:>13} {share:>6.1}% {bytes:>10}");
-    }
-    if hidden > 0 {
-        let _ = writeln!(out, "and {hidden} more");
-    }
-}
-
-/// Events over time, in at most [`Rate::MOST`] steps: when there are more, two become one.
-struct Rate {
-    start: FileTime,
-    /// Length of a step in 100 ns.
-    step: i64,
-    events: Vec<u64>,
-    /// The step that was counted in last: file, first ticks, first ticks behind it, which step.
-    lately: (usize, u64, u64, usize),
-}
-
-impl Default for Rate {
-    fn default() -> Self {
-        Self::from(FileTime(0))
-    }
-}
-
-impl From<FileTime> for Rate {
-    fn from(start: FileTime) -> Self {
-        Self { start, step: Self::FIRST_STEP, events: Vec::new(), lately: (0, 0, 0, 0) }
-    }
-}
-
-impl Rate {
-    const MOST: usize = 40;
-    const FIRST_STEP: i64 = 10_000;
-
-    /// Counts an event at so many ticks. Events come in runs of one step: those are counted without
-    /// a conversion.
-    fn add_at(&mut self, file: usize, ticks: u64, clock: TickClock) {
-        let (own, first, behind, at) = self.lately;
-        if own == file && first <= ticks && ticks < behind {
-            self.events[at] += 1;
-            return;
-        }
-        let time = clock.file_time(ticks);
-        self.add(time);
-        let at = time.0.saturating_sub(self.start.0).max(0) / self.step;
-        let from = self.start.0.saturating_add(at.saturating_mul(self.step));
-        let to = from.saturating_add(self.step);
-        let bounds = (clock.first_ticks(FileTime(from)), clock.first_ticks(FileTime(to)));
-        self.lately = (file, bounds.0, bounds.1, usize::try_from(at).unwrap_or(usize::MAX));
-    }
-
-    fn add(&mut self, time: FileTime) {
-        let since = time.0.saturating_sub(self.start.0).max(0);
-        let mut at = usize::try_from(since / self.step).unwrap_or(usize::MAX);
-        while at >= Self::MOST {
-            self.events = self.events.chunks(2).map(|two| two.iter().sum()).collect();
-            self.step = self.step.saturating_mul(2);
-            at = usize::try_from(since / self.step).unwrap_or(usize::MAX);
-        }
-        if self.events.len() <= at {
-            self.events.resize(at + 1, 0);
-        }
-        self.events[at] += 1;
-    }
-
-    fn steps(&self) -> impl Iterator<Item = (FileTime, u64)> + '_ {
-        let mut from = self.start.0;
-        self.events.iter().map(move |events| {
-            let this = FileTime(from);
-            from = from.saturating_add(self.step);
-            (this, *events)
-        })
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "seconds with fractions")]
-    fn json(&self) -> Value {
-        let seconds = self.step as f64 / 1e7;
-        self.steps()
-            .map(|(from, events)| {
-                json!({"from": text::time(from), "seconds": seconds, "events": events})
-            })
-            .collect()
-    }
-
-    fn text(&self, out: &mut String) {
-        const BAR: u64 = 40;
-        let most = self.events.iter().copied().max().unwrap_or(0).max(1);
-        let _ = writeln!(out, "\nRATE  events in each {}", span(self.step));
-        for (from, events) in self.steps() {
-            let bar = "#".repeat(usize::try_from((events * BAR).div_ceil(most)).unwrap_or(0));
-            let line = format!("{}  {:>13}  {bar}", text::time(from), count(events));
-            let _ = writeln!(out, "{}", line.trim_end());
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn steps_double_and_count_everything() {
-        let mut rate = Rate::from(FileTime(0));
-        for ms in 0..1000 {
-            rate.add(FileTime(ms * 10_000));
-        }
-        rate.add(FileTime(-5));
-        assert!(rate.events.len() <= Rate::MOST);
-        assert_eq!(rate.events.iter().sum::<u64>(), 1001);
-        assert_eq!(rate.step, 320_000);
-        rate.add(FileTime(i64::MAX));
-        assert_eq!(rate.events.iter().sum::<u64>(), 1002);
     }
 }
