@@ -41,17 +41,16 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let mut names = Names::default();
     // It is kept without being asked for; a provider that is its own is there.
     if let Some(Ok(header)) = input.trace.records().next() {
-        let _ = header
-            .view()
-            .map(|view| selection.takes(&view, input.trace.time(&header), &mut names, input));
+        let (lane, time) = (header.lane(), input.trace.time(&header));
+        let _ = header.view().map(|view| selection.takes(&view, lane, time, &mut names, input));
     }
     let keep = Keep { metadata: !args.no_metadata, threads: input.threads() };
     let schemas = args.schemas.paths();
     let mut paths = vec![args.edit.log.file.as_path()];
     paths.extend(schemas.iter().map(PathBuf::as_path));
     let made = make(&inputs, &paths, &args.edit.output, args.edit.log.json, |out| {
-        edit::filter(&input.trace, out, keep, |_, view, time| {
-            selection.takes(view, time, &mut names, input)
+        edit::filter(&input.trace, out, keep, |record, view, time| {
+            selection.takes(view, record.lane(), time, &mut names, input)
         })
         .map_err(|error| explain(error, &inputs, &args.edit.output))
     })?;

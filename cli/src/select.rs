@@ -1,14 +1,14 @@
 //! The filters of the command line.
 
 use crate::input::Input;
-use crate::names::{Extras, Names};
+use crate::names::{self, Extras, Names};
 use crate::outcome::{Failure, complain};
 use crate::text;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use etlring::codec::RecordView;
 use etlring::format::{FileTime, Guid};
-use etlring::reader::Filter;
+use etlring::reader::{Filter, Unwanted};
 use etlring::schema::{Shape, Value, Visitor, providers_named};
 use std::cell::Cell;
 
@@ -19,7 +19,13 @@ pub(crate) struct SelectArgs {
     #[command(flatten)]
     open: OpenSelectArgs,
     /// Not after this time
-    #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = moment,
+        allow_hyphen_values = true,
+        help_heading = "Filters"
+    )]
     to: Option<Moment>,
 }
 
@@ -30,7 +36,13 @@ pub(crate) struct UntilSelectArgs {
     #[command(flatten)]
     open: OpenSelectArgs,
     /// Not after this time
-    #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = moment,
+        allow_hyphen_values = true,
+        help_heading = "Filters"
+    )]
     until: Option<Moment>,
 }
 
@@ -38,12 +50,25 @@ pub(crate) struct UntilSelectArgs {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Filters")]
 struct OpenSelectArgs {
-    /// Provider or kernel class, by GUID or by name; may be given several times
-    #[arg(long, value_name = "GUID|NAME", value_parser = NonEmptyStringValueParser::new())]
+    /// Provider or kernel class, by GUID or by name; several with commas or by repeating it: any
+    /// of them, as with all below that take several
+    #[arg(
+        long,
+        value_name = "GUID|NAME",
+        value_delimiter = ',',
+        value_parser = NonEmptyStringValueParser::new()
+    )]
     provider: Vec<String>,
-    /// Event id, decimal or 0x; may be given several times
-    #[arg(long, value_name = "ID", value_parser = number::<u16>)]
+    /// Event id, decimal or 0x; several with commas
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = number::<u16>)]
     id: Vec<u16>,
+    /// Opcode, or type of a kernel or classic event: decimal, 0x or a name such as start, stop,
+    /// dcstart; several with commas
+    #[arg(long, value_name = "OPCODE", value_delimiter = ',', value_parser = opcode)]
+    opcode: Vec<u8>,
+    /// Task of an event, decimal or 0x; several with commas
+    #[arg(long, value_name = "TASK", value_delimiter = ',', value_parser = number::<u16>)]
+    task: Vec<u16>,
     /// This level and more severe ones: 1 critical, 2 error, 3 warning, 4 info, 5 verbose, or a
     /// name of these
     #[arg(long, value_name = "N", value_parser = level)]
@@ -51,22 +76,70 @@ struct OpenSelectArgs {
     /// Any of these keyword bits, decimal or 0x
     #[arg(long, value_name = "MASK", value_parser = mask)]
     keyword: Option<u64>,
-    /// Process id, decimal or 0x
-    #[arg(long, value_name = "PID", value_parser = number::<u32>)]
-    pid: Option<u32>,
-    /// Thread id, decimal or 0x
-    #[arg(long, value_name = "TID", value_parser = number::<u32>)]
-    tid: Option<u32>,
-    /// Activity id
-    #[arg(long, value_name = "GUID", value_parser = guid)]
-    activity: Option<Guid>,
-    /// Text in the name of the provider or event or in a field, in any case of letters
+    /// Process id, decimal or 0x; several with commas
+    #[arg(long, value_name = "PID", value_delimiter = ',', value_parser = number::<u32>)]
+    pid: Vec<u32>,
+    /// Thread id, decimal or 0x; several with commas
+    #[arg(long, value_name = "TID", value_delimiter = ',', value_parser = number::<u32>)]
+    tid: Vec<u32>,
+    /// Activity id; several with commas
+    #[arg(long, value_name = "GUID", value_delimiter = ',', value_parser = guid)]
+    activity: Vec<Guid>,
+    /// Lane, the processor of a log from Windows; several with commas
+    #[arg(long, value_name = "LANE", value_delimiter = ',', value_parser = number::<u16>)]
+    lane: Vec<u16>,
+    /// Text in the name of the provider or event or in a field, in any case of letters; may be
+    /// given several times
     #[arg(long = "match", value_name = "TEXT")]
-    text: Option<String>,
+    text: Vec<String>,
     /// At this time or later: RFC 3339, in UTC if it names no zone, or seconds from the start of
     /// the log
     #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
     from: Option<Moment>,
+    #[command(flatten)]
+    not: NotArgs,
+}
+
+/// What leaves a record out. One that has no such thing stays.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Filters that leave out")]
+struct NotArgs {
+    /// Not of this provider or kernel class; several with commas or by repeating it: none of them,
+    /// as with all below
+    #[arg(
+        long,
+        value_name = "GUID|NAME",
+        value_delimiter = ',',
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    not_provider: Vec<String>,
+    /// Not of this event id
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = number::<u16>)]
+    not_id: Vec<u16>,
+    /// Not of this opcode
+    #[arg(long, value_name = "OPCODE", value_delimiter = ',', value_parser = opcode)]
+    not_opcode: Vec<u8>,
+    /// Not of this task
+    #[arg(long, value_name = "TASK", value_delimiter = ',', value_parser = number::<u16>)]
+    not_task: Vec<u16>,
+    /// Not of this level, where --level takes all that are more severe, 0 too
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = level)]
+    not_level: Vec<u8>,
+    /// Not of this process
+    #[arg(long, value_name = "PID", value_delimiter = ',', value_parser = number::<u32>)]
+    not_pid: Vec<u32>,
+    /// Not of this thread
+    #[arg(long, value_name = "TID", value_delimiter = ',', value_parser = number::<u32>)]
+    not_tid: Vec<u32>,
+    /// Not of this activity
+    #[arg(long, value_name = "GUID", value_delimiter = ',', value_parser = guid)]
+    not_activity: Vec<Guid>,
+    /// Not in this lane
+    #[arg(long, value_name = "LANE", value_delimiter = ',', value_parser = number::<u16>)]
+    not_lane: Vec<u16>,
+    /// Without this text in names and fields; may be given several times
+    #[arg(long = "not-match", value_name = "TEXT")]
+    not_text: Vec<String>,
 }
 
 /// A point in time as the user names it.
@@ -90,10 +163,15 @@ impl Moment {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Selection {
     pub(crate) filter: Filter,
-    providers: Vec<Wanted>,
+    /// Those that are wanted and those that are not.
+    providers: Vec<Named>,
     /// Whether one of them is a name; the file may tell its GUID.
     names: bool,
-    text: Option<String>,
+    lanes: Vec<u16>,
+    not_lanes: Vec<u16>,
+    /// In lower case.
+    texts: Vec<String>,
+    not_texts: Vec<String>,
     nothing_to_check: bool,
     /// Providers of which no record was seen.
     unseen: Cell<usize>,
@@ -101,24 +179,22 @@ pub(crate) struct Selection {
 
 /// A provider as the user names it.
 #[derive(Clone, Debug)]
-struct Wanted {
+struct Named {
     text: String,
     guids: Vec<Guid>,
     is_name: bool,
+    is_wanted: bool,
     /// Whether any record is of it, wanted or not.
     seen: Cell<bool>,
 }
 
-impl Wanted {
-    fn new(text: &str) -> Self {
-        let seen = Cell::new(false);
-        match text.parse() {
-            Ok(guid) => Self { text: text.into(), guids: vec![guid], is_name: false, seen },
-            Err(_) => {
-                let guids = providers_named(text).collect();
-                Self { text: text.into(), guids, is_name: true, seen }
-            }
-        }
+impl Named {
+    fn new(text: &str, is_wanted: bool) -> Self {
+        let (guids, is_name) = match text.parse() {
+            Ok(guid) => (vec![guid], false),
+            Err(_) => (providers_named(text).collect(), true),
+        };
+        Self { text: text.into(), guids, is_name, is_wanted, seen: Cell::new(false) }
     }
 
     /// Whether a record of this provider, and of these names, is of it. An image load is of the
@@ -139,8 +215,13 @@ impl SelectArgs {
 impl UntilSelectArgs {
     /// Whether kinds of events are chosen, and not only a time or who logged them.
     pub(crate) fn chooses_events(&self) -> bool {
-        let open = &self.open;
-        !open.provider.is_empty() || !open.id.is_empty() || open.text.is_some()
+        let OpenSelectArgs { provider, id, opcode, task, text, not, .. } = &self.open;
+        let NotArgs { not_provider, not_id, not_opcode, not_task, not_text, .. } = not;
+        let texts = [provider, text, not_provider, not_text];
+        let numbers = [id, task, not_id, not_task];
+        texts.iter().any(|list| !list.is_empty())
+            || numbers.iter().any(|list| !list.is_empty())
+            || [opcode, not_opcode].iter().any(|list| !list.is_empty())
     }
 
     /// Makes the filters of a log that started at `start`.
@@ -151,49 +232,74 @@ impl UntilSelectArgs {
 
 impl OpenSelectArgs {
     fn resolve(&self, start: FileTime, to: Option<Moment>) -> Result<Selection, Failure> {
-        let providers: Vec<_> = self.provider.iter().map(|text| Wanted::new(text)).collect();
-        let mut selection = Selection {
-            names: providers.iter().any(|wanted| wanted.is_name),
-            unseen: Cell::new(providers.len()),
-            ..Selection::default()
+        let not = &self.not;
+        let wanted = self.provider.iter().map(|text| Named::new(text, true));
+        let unwanted = not.not_provider.iter().map(|text| Named::new(text, false));
+        let providers: Vec<_> = wanted.chain(unwanted).collect();
+        let names = providers.iter().any(|named| named.is_name);
+        // With names to learn from the file, providers are compared here and not there.
+        let guids = |is_wanted| {
+            let those = |named: &&Named| named.is_wanted == is_wanted && !names;
+            providers.iter().filter(those).flat_map(|named| named.guids.iter().copied()).collect()
         };
-        selection.text = self.text.as_ref().map(|text| text.to_lowercase());
-        selection.filter = Filter {
-            // With names to learn from the file, providers are compared here and not there.
-            providers: if selection.names {
-                Vec::new()
-            } else {
-                providers.iter().flat_map(|wanted| wanted.guids.iter().copied()).collect()
-            },
+        let lower = |texts: &[String]| texts.iter().map(|text| text.to_lowercase()).collect();
+        let filter = Filter {
+            providers: guids(true),
             ids: self.id.clone(),
+            opcodes: self.opcode.clone(),
+            tasks: self.task.clone(),
             level: self.level,
             keyword: self.keyword,
-            process_id: self.pid,
-            thread_id: self.tid,
-            activity: self.activity,
+            process_ids: self.pid.clone(),
+            thread_ids: self.tid.clone(),
+            activities: self.activity.clone(),
             from: self.from.map(|moment| moment.resolve(start)),
             to: to.map(|moment| moment.resolve(start)),
+            not: Unwanted {
+                providers: guids(false),
+                ids: not.not_id.clone(),
+                opcodes: not.not_opcode.clone(),
+                tasks: not.not_task.clone(),
+                levels: not.not_level.clone(),
+                process_ids: not.not_pid.clone(),
+                thread_ids: not.not_tid.clone(),
+                activities: not.not_activity.clone(),
+            },
         };
-        selection.providers = providers;
-        selection.nothing_to_check = selection.filter.is_empty() && !selection.by_name();
-        if selection.filter.from.zip(selection.filter.to).is_some_and(|(from, to)| from > to) {
+        if filter.from.zip(filter.to).is_some_and(|(from, to)| from > to) {
             return Err(Failure::new("--from lies after the end; give the earlier time first"));
         }
+        let mut selection = Selection {
+            filter,
+            names,
+            lanes: self.lane.clone(),
+            not_lanes: not.not_lane.clone(),
+            texts: lower(&self.text),
+            not_texts: lower(&not.not_text),
+            unseen: Cell::new(providers.len()),
+            providers,
+            nothing_to_check: false,
+        };
+        selection.nothing_to_check = selection.filter.is_empty()
+            && self.lane.is_empty()
+            && not.not_lane.is_empty()
+            && !selection.by_name();
         Ok(selection)
     }
 }
 
 impl Selection {
     fn by_name(&self) -> bool {
-        self.names || self.text.is_some()
+        self.names || !self.texts.is_empty() || !self.not_texts.is_empty()
     }
 
     /// Says which providers no record was of: a name may be misspelt.
     pub(crate) fn complain_of_unseen(&self) {
-        for wanted in self.providers.iter().filter(|wanted| !wanted.seen.get()) {
+        for named in self.providers.iter().filter(|named| !named.seen.get()) {
             complain(format_args!(
-                "--provider {}: no event is of it; etlring stats lists the providers of a log",
-                wanted.text
+                "--{}provider {}: no event is of it; etlring stats lists the providers of a log",
+                if named.is_wanted { "" } else { "not-" },
+                named.text
             ));
         }
     }
@@ -204,18 +310,19 @@ impl Selection {
         let event = self.names.then(|| input.decoder().describe(record));
         let own = event.as_ref().and_then(|event| event.provider_name()).unwrap_or_default();
         let name = guid.and_then(|guid| names.provider(guid)).unwrap_or_default();
-        for wanted in &self.providers {
-            if !wanted.seen.get() && wanted.is(guid, [name, own]) {
-                wanted.seen.set(true);
+        for named in &self.providers {
+            if !named.seen.get() && named.is(guid, [name, own]) {
+                named.seen.set(true);
                 self.unseen.set(self.unseen.get().saturating_sub(1));
             }
         }
     }
 
-    /// Whether a record is wanted.
+    /// Whether a record of a lane is wanted.
     pub(crate) fn takes(
         &self,
         record: &RecordView<'_>,
+        lane: u16,
         time: FileTime,
         names: &mut Names,
         input: &Input,
@@ -226,7 +333,9 @@ impl Selection {
         if self.unseen.get() > 0 {
             self.see(record, names, input);
         }
-        if !self.filter.matches(record, time) {
+        let in_lane = self.lanes.is_empty() || self.lanes.contains(&lane);
+        let is_left_out = !self.not_lanes.is_empty() && self.not_lanes.contains(&lane);
+        if !in_lane || is_left_out || !self.filter.matches(record, time) {
             return false;
         }
         !self.by_name() || self.takes_names(record, names, input)
@@ -239,19 +348,23 @@ impl Selection {
         let guid = record.provider();
         let name = guid.and_then(|guid| names.provider(guid)).unwrap_or_default();
         let own = event.provider_name().unwrap_or_default();
-        let by_provider = self.providers.is_empty()
-            || self.providers.iter().any(|wanted| wanted.is(guid, [name, own]));
-        let by_text = || {
-            self.text.as_ref().is_none_or(|text| {
-                let known = [name, own, event.name().unwrap_or_default()];
-                let mut find = Find { text, found: false };
-                known.iter().any(|name| name.to_lowercase().contains(text)) || {
-                    event.walk(&mut find);
-                    find.found
-                }
-            })
+        let is_of = |named: &&Named| named.is(guid, [name, own]);
+        let mut wanted = self.providers.iter().filter(|named| named.is_wanted).peekable();
+        let mut unwanted = self.providers.iter().filter(|named| !named.is_wanted);
+        if wanted.peek().is_some() && !wanted.any(|named| is_of(&named))
+            || unwanted.any(|named| is_of(&named))
+        {
+            return false;
+        }
+        let says = |text: &String| {
+            let known = [name, own, event.name().unwrap_or_default()];
+            let mut find = Find { text, found: false };
+            known.iter().any(|name| name.to_lowercase().contains(text)) || {
+                event.walk(&mut find);
+                find.found
+            }
         };
-        by_provider && by_text()
+        (self.texts.is_empty() || self.texts.iter().any(says)) && !self.not_texts.iter().any(says)
     }
 }
 
@@ -300,9 +413,21 @@ fn in_two_bases(text: &str) -> Result<u64, std::num::ParseIntError> {
 
 /// A level as a number or by the name that `dump` shows.
 fn level(text: &str) -> Result<u8, String> {
-    let named = (1..=5).find(|level| text::level(*level).eq_ignore_ascii_case(text));
+    let named = (0..=5).find(|level| text::level(*level).eq_ignore_ascii_case(text));
     named.or_else(|| text.parse().ok()).ok_or_else(|| {
-        "neither a number from 0 to 255 nor critical, error, warning, info or verbose".to_owned()
+        "neither a number from 0 to 255 nor always, critical, error, warning, info or verbose"
+            .to_owned()
+    })
+}
+
+/// An opcode as a number or by the name that `dump` shows.
+fn opcode(text: &str) -> Result<u8, String> {
+    let named = (0..=255)
+        .find(|opcode| names::opcode(*opcode).is_some_and(|name| name.eq_ignore_ascii_case(text)));
+    named.or_else(|| number(text).ok()).ok_or_else(|| {
+        "neither a number from 0 to 255 nor info, start, stop, dcstart, dcstop, extension, reply, \
+         resume, suspend, send or receive"
+            .to_owned()
     })
 }
 
@@ -382,9 +507,16 @@ mod tests {
     }
 
     #[test]
+    fn opcodes_have_names() {
+        assert_eq!((opcode("start"), opcode("DCStop"), opcode("0xF0")), (Ok(1), Ok(4), Ok(240)));
+        assert_eq!((opcode("0"), opcode("info"), opcode("255")), (Ok(0), Ok(0), Ok(255)));
+        assert!(opcode("").is_err() && opcode("256").is_err() && opcode("go").is_err());
+    }
+
+    #[test]
     fn levels_have_names() {
         assert_eq!((level("warning"), level("Verbose"), level("3")), (Ok(3), Ok(5), Ok(3)));
-        assert_eq!((level("0"), level("255")), (Ok(0), Ok(255)));
+        assert_eq!((level("0"), level("always"), level("255")), (Ok(0), Ok(0), Ok(255)));
         assert!(level("").is_err() && level("256").is_err() && level("loud").is_err());
     }
 }

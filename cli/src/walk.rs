@@ -112,7 +112,7 @@ pub(crate) fn walk_seeing(
         };
         progress.advance(record.raw().bytes.len());
         let time = input.trace.time(record);
-        if !selection.takes(view, time, names, input) {
+        if !selection.takes(view, record.lane(), time, names, input) {
             return Ok(ControlFlow::Continue(()));
         }
         each(&Found { file, record, view, time }, names)
@@ -138,7 +138,7 @@ pub(crate) fn walk_again(
         let Ok(record) = &record else { return Ok(ControlFlow::Continue(())) };
         if let Ok(view) = &record.view() {
             let time = input.trace.time(record);
-            if selection.takes(view, time, names, input) {
+            if selection.takes(view, record.lane(), time, names, input) {
                 each(&Found { file, record, view, time });
             }
         }

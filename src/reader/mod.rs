@@ -65,7 +65,7 @@ mod waiting;
 pub use ahead::ReadAhead;
 pub use cursor::Cursor;
 pub use error::{Difference, OpenError, ReadError, ReadFault, RingError};
-pub use filter::Filter;
+pub use filter::{Filter, Unwanted};
 pub use follow::{Follow, Following, News};
 pub use index::BufferEntry;
 pub use join::RingState;

@@ -5,6 +5,7 @@ mod contract;
 mod edit;
 mod export;
 mod fields;
+mod filters;
 mod injection;
 mod outputs;
 mod recover;
