@@ -55,7 +55,8 @@ impl<'a> RecordView<'a> {
     /// [`Fault::Truncated`] if the record is smaller than the header that its marker names, or
     /// ends within its extended items or its message fields; [`Fault::Length`] if an item's sizes
     /// contradict each other. `raw` itself is still a record.
-    #[inline]
+    // Always, so that the questions asked of the view know its header without a look at memory.
+    #[inline(always)]
     pub fn parse(raw: RawRecord<'a>) -> Result<Self, FormatError> {
         let (header, payload) = match raw.kind {
             RecordKind::Typed(HeaderType::EVENT_HEADER64 | HeaderType::EVENT_HEADER32) => {
@@ -89,7 +90,7 @@ impl<'a> RecordView<'a> {
                 (RecordHeader::Instance(fixed(raw)?), EventInstanceGuidHeader::SIZE)
             }
             RecordKind::Message => {
-                let message = MessageView::parse(raw.bytes).map_err(|e| e.moved(raw.offset))?;
+                let message = message(raw)?;
                 (RecordHeader::Message(message), message.arguments_offset())
             }
             RecordKind::Typed(_) | RecordKind::Other(_) => (RecordHeader::Unknown, 8),
@@ -110,6 +111,7 @@ impl<'a> RecordView<'a> {
     }
 
     /// What the provider wrote: behind header, extended items, counters and message fields.
+    #[inline]
     #[must_use]
     pub fn payload(&self) -> &'a [u8] {
         self.raw.bytes.get(self.payload..).unwrap_or_default()
@@ -334,7 +336,15 @@ where
     }
 }
 
+// The two below stay out of line, so that all the rest is small enough for its callers.
+
+#[inline(never)]
+fn message(raw: RawRecord<'_>) -> Result<MessageView<'_>, FormatError> {
+    MessageView::parse(raw.bytes).map_err(|error| error.moved(raw.offset))
+}
+
 /// Where the extended items of an event end; they are checked on the way.
+#[inline(never)]
 fn items_end(raw: RawRecord<'_>) -> Result<usize, FormatError> {
     let offset = raw.offset.saturating_add(to_u32(EventHeader::SIZE));
     let behind = raw.bytes.get(EventHeader::SIZE..).unwrap_or_default();

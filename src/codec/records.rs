@@ -32,24 +32,27 @@ pub struct RawRecord<'a> {
     pub bytes: &'a [u8],
 }
 
-/// Where the stamp of a typed record ends, by its header type; 0 for those that have none. With
-/// [`SIZE_AT_4`] where the size is the word at +4.
+/// By header type: where the stamp of a typed record ends, less one; [`NO_STAMP`] if there is none.
+/// Above these bits, by how many bits of the first word the size lies behind its place in others:
+/// 32 where it is the word at +4.
 #[cfg(feature = "std")]
-const PLACES: [u8; 32] = {
-    const NEAR: u8 = 16;
-    const FAR: u8 = 24;
-    const FAR4: u8 = FAR | SIZE_AT_4;
-    const NEAR4: u8 = NEAR | SIZE_AT_4;
-    let mut places = [0; 32];
+const PLACES: [u32; 256] = {
+    const NEAR: u32 = 16 - 1;
+    const FAR: u32 = 24 - 1;
+    const FAR4: u32 = FAR | 32 << SHIFT_BITS;
+    const NEAR4: u32 = NEAR | 32 << SHIFT_BITS;
+    let mut places = [NO_STAMP; 256];
     let [_, a, b, c, d, _, _, _, _, _, e, f, _, _, _, _, g, h, i, j, k, l, ..] = &mut places;
     [*a, *b, *c, *d] = [FAR4; 4];
     [*e, *f, *i, *j, *k, *l] = [FAR; 6];
     [*g, *h] = [NEAR4; 2];
     places
 };
-/// Also the bits by which that word is further behind.
+/// No size is greater.
 #[cfg(feature = "std")]
-const SIZE_AT_4: u8 = 32;
+const NO_STAMP: u32 = u16::MAX as u32;
+#[cfg(feature = "std")]
+const SHIFT_BITS: u32 = 16;
 
 /// What time order needs of a record.
 #[cfg(feature = "std")]
@@ -86,14 +89,15 @@ pub(crate) fn stamped_in(rest: &[u8], room: usize) -> Option<Stamped> {
     let [_, _, header_type, ..] = word.to_le_bytes();
     let place = *PLACES.get(usize::from(header_type))?;
 
-    let [s0, s1, ..] = word.wrapping_shr((place & SIZE_AT_4).into()).to_le_bytes();
-    let size = usize::from(u16::from_le_bytes([s0, s1]));
-    let least = usize::from(place & !SIZE_AT_4);
-    let ticks = if least == 16 { near } else { far };
+    let [s0, s1, ..] = word.wrapping_shr(place >> SHIFT_BITS).to_le_bytes();
+    let size = u16::from_le_bytes([s0, s1]);
+    let below = place & NO_STAMP;
+    let ticks = if below < 16 { near } else { far };
     let is_typed = word & TYPED == TYPED;
-    let is_whole = (size >= least) & (size <= room);
-    let found = Stamped { header_type: HeaderType(header_type), size, ticks: ticks.get() };
-    ((place != 0) & is_typed & is_whole).then_some(found)
+    let is_whole = (u32::from(size) > below) & (usize::from(size) <= room);
+    let header_type = HeaderType(header_type);
+    let found = Stamped { header_type, size: size.into(), ticks: ticks.get() };
+    (is_typed & is_whole).then_some(found)
 }
 
 /// The records of one buffer, front to back, borrowed from it.
@@ -184,9 +188,9 @@ mod tests {
     fn the_places_are_those_of_the_types() {
         for number in 0..=u8::MAX {
             let header_type = HeaderType(number);
-            let place = PLACES.get(usize::from(number)).copied().unwrap_or(0);
-            assert_eq!(place & SIZE_AT_4 != 0, header_type.has_size_at_4(), "{number}");
-            assert_eq!(place != 0, header_type.bits().is_some(), "{number}");
+            let place = PLACES[usize::from(number)];
+            assert_eq!(place >> SHIFT_BITS == 32, header_type.has_size_at_4(), "{number}");
+            assert_eq!(place & NO_STAMP != NO_STAMP, header_type.bits().is_some(), "{number}");
         }
     }
 

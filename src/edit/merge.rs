@@ -170,14 +170,14 @@ impl<S: Source, W: Write + Seek> Merging<'_, S, W> {
         };
         while let Some(settled) = this.merge.settle() {
             this.settled = Some(settled);
-            match (settled, this.merge.settled_record(settled)) {
-                (Settled::Damage(error), _) => self.report.fault(file, error),
-                (_, Some(record)) => {
+            match this.merge.settled(settled) {
+                Some(Err(error)) => self.report.fault(file, error),
+                Some(Ok(record)) => {
                     let stamp = self.clocks.stamp(trace, file, &record);
                     self.waiting.push(Reverse((stamp.ok_or(EditError::Clock(file))?, file)));
                     return Ok(());
                 }
-                (_, None) => {}
+                None => {}
             }
         }
         Ok(())
@@ -188,7 +188,7 @@ impl<S: Source, W: Write + Seek> Merging<'_, S, W> {
         let trace = self.traces.get(file);
         let record = self.files.get(file).and_then(|this| {
             let settled = this.settled?;
-            this.merge.settled_record(settled)
+            this.merge.settled(settled)?.ok()
         });
         if let (Some(trace), Some(record)) = (trace, record) {
             let entry = record.buffer();

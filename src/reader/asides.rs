@@ -6,7 +6,7 @@
 use crate::reader::{
     Record, Source, Trace,
     block::{self, Block},
-    merge::Head,
+    lane::Head,
     record,
 };
 use std::cmp::Reverse;
@@ -52,8 +52,8 @@ impl<'t> Asides<'t> {
         }
         let bytes = self.block.bytes();
         let Some(Ok((raw, behind))) = block::record_at(bytes, aside.offset) else { return };
-        let head =
-            Head { kind: raw.kind, start: aside.offset, size: raw.bytes.len(), ticks: aside.stamp };
+        let (start, size) = (block::offset(aside.offset), block::offset(raw.bytes.len()));
+        let head = Head { kind: raw.kind, start, size, ticks: aside.stamp };
         self.taken = Some((aside.buffer, head));
         if let Some(offset) = first_untimed(bytes, behind) {
             self.heap.push(Reverse(Aside { offset, ..aside }));

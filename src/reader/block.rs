@@ -3,8 +3,8 @@
 use crate::codec::{RawRecord, Records, Stamped, stamped, stamped_in, xpress};
 use crate::error::{Fault, FormatError, Part};
 use crate::format::MAX_BUFFER_SIZE;
-use crate::reader::{BufferEntry, ReadError, Source, Trace, record};
-use std::{fmt, hint::black_box};
+use crate::reader::{BufferEntry, ReadError, Source, Trace, map::fetch, record};
+use std::fmt;
 
 /// The unpacked records of one buffer. Loading the next buffer reuses the memory.
 #[derive(Default)]
@@ -12,14 +12,14 @@ pub(crate) struct Block<'t> {
     borrowed: Option<&'t [u8]>,
     owned: Vec<u8>,
     len: usize,
-    /// Up to here the bytes have been brought into the cache.
+    /// From here on more bytes are to be asked for, those [`WARM_AHEAD`] from here.
     warm: usize,
 }
 
-/// Records at least this large profit from bringing bytes in.
-const LARGE_BYTES: usize = 160;
-/// Bytes brought into the cache at once. See [`Block::warm`].
-const WARM_BYTES: usize = 16 * 1024;
+/// How far ahead of the walk bytes are asked for. See [`Block::warm`].
+const WARM_AHEAD: usize = 2048;
+/// How many of them at once, or a little more.
+const WARM_STEP: usize = 512;
 
 impl fmt::Debug for Block<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -52,12 +52,11 @@ impl<'t> Block<'t> {
         stamped(self.bytes(), at)
     }
 
-    /// Brings the bytes from `at` on into the cache, if they are not there yet.
+    /// Asks for the bytes a little ahead of `at`, if that was not done yet.
     ///
-    /// A walk finds the next record only when it has read the size of this one, so it waits for
-    /// memory once per record. Touching the lines of a stretch first waits for many at once. For
-    /// small records the processor guesses ahead well enough, and touching would cost more than it
-    /// saves.
+    /// A walk finds the next record only when it has read the size of this one, so without this it
+    /// would wait for memory once per record. The processor guesses ahead by itself for small
+    /// records in one lane, but not for large ones or for many lanes in turn.
     #[inline]
     pub(crate) fn warm(&mut self, at: usize) {
         if at >= self.warm {
@@ -65,20 +64,13 @@ impl<'t> Block<'t> {
         }
     }
 
-    #[cold]
+    #[inline(never)]
     fn warm_more(&mut self, at: usize) {
         // What was unpacked or read just now is in the cache.
-        let Some(bytes) = self.borrowed else {
-            self.warm = usize::MAX;
-            return;
-        };
-        let end = at.saturating_add(WARM_BYTES);
-        // The next record stands for all of the stretch.
-        let large = |(raw, _): (RawRecord<'_>, usize)| raw.bytes.len() >= LARGE_BYTES;
-        if record_at(bytes, at).is_some_and(|next| next.is_ok_and(large)) {
-            touch(bytes.get(at..end.min(bytes.len())).unwrap_or_default());
-        }
-        self.warm = end;
+        let Some(bytes) = self.borrowed else { return };
+        let from = self.warm.saturating_add(WARM_AHEAD).max(at);
+        self.warm = at.saturating_add(WARM_STEP);
+        fetch(bytes, from, self.warm.saturating_add(WARM_AHEAD));
     }
 
     /// Bytes of memory that the block holds itself.
@@ -88,7 +80,7 @@ impl<'t> Block<'t> {
 
     /// Forgets the records and keeps the memory.
     pub(crate) fn clear(&mut self) {
-        (self.borrowed, self.len, self.warm) = (None, 0, 0);
+        (self.borrowed, self.len, self.warm) = (None, 0, usize::MAX);
     }
 
     /// Gives that memory back; the records are gone.
@@ -138,7 +130,7 @@ impl<'t> Block<'t> {
     ) -> Option<ReadError> {
         self.clear();
         if let Some(copied) = trace.copied(entry) {
-            self.borrowed = Some(copied);
+            self.borrow(copied);
             return None;
         }
         if entry.is_compressed() {
@@ -146,11 +138,17 @@ impl<'t> Block<'t> {
         }
         match trace.source().as_slice() {
             Some(bytes) => {
-                self.borrowed = Some(body(bytes, entry));
+                self.borrow(body(bytes, entry));
                 None
             }
             None => self.read(trace.source(), entry),
         }
+    }
+
+    fn borrow(&mut self, bytes: &'t [u8]) {
+        self.borrowed = Some(bytes);
+        fetch(bytes, 0, WARM_AHEAD);
+        self.warm = 0;
     }
 
     fn read<S: Source>(&mut self, source: &S, entry: &BufferEntry) -> Option<ReadError> {
@@ -196,12 +194,6 @@ impl<'t> Block<'t> {
         }
         self.owned.get_mut(..size).unwrap_or_default()
     }
-}
-
-/// Reads one byte of each cache line.
-pub(crate) fn touch(bytes: &[u8]) {
-    const LINE_BYTES: usize = 64;
-    black_box(bytes.iter().step_by(LINE_BYTES).fold(0, |all, byte| all ^ byte));
 }
 
 /// A place in a block as records have it.

@@ -50,11 +50,7 @@ impl<'t, S: Source> MergeMany<'t, S> {
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend")]
     pub fn next(&mut self) -> Option<(usize, Result<Record<'_>, ReadError>)> {
         let (index, settled) = self.settle()?;
-        if let Settled::Damage(error) = settled {
-            return Some((index, Err(error)));
-        }
-        let record = self.files.get(index)?.merge.settled_record(settled)?;
-        Some((index, Ok(record)))
+        Some((index, self.files.get(index)?.merge.settled(settled)?))
     }
 
     fn settle(&mut self) -> Option<(usize, Settled)> {
@@ -80,7 +76,7 @@ impl<'t, S: Source> MergeMany<'t, S> {
     /// Whether another file's record is earlier; then the file waits with this one.
     fn must_wait(&mut self, index: usize, settled: Settled) -> bool {
         let Some(file) = self.files.get_mut(index) else { return false };
-        let Some(record) = file.merge.settled_record(settled) else { return false };
+        let Some(Ok(record)) = file.merge.settled(settled) else { return false };
         let key = (file.merge.trace().time(&record), index);
         let wait = self.waiting.peek().is_some_and(|Reverse(least)| *least < key);
         if wait {

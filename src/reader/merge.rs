@@ -6,7 +6,7 @@
 //!   lane 2   [buf 4: t t t]
 //!
 //!   current = the lane whose head is least; waiting = all other heads, the least at hand
-//!   next:  yield the current lane's head, step the lane
+//!   next:  yield the current lane's head, step the lane; a lane looks at four records in one go
 //!          head still in the run (not behind the least of waiting)?   go on: one comparison
 //!          else put it into waiting, take the least out
 //! ```
@@ -24,23 +24,24 @@
 //!    memory, whatever the records.
 //! 4. An entry must be made before anything later than its stamp has been yielded. That is so of
 //!    itself if the stamp is not before the records in front of the untimed one. Where it may be,
-//!    the buffer is looked through in advance: when it is loaded, if its stamp lies before the
-//!    first record of the lane's next buffer; when the merge is made, if it even lies before the
-//!    buffer's own first record (a stamp of zero, for example).
+//!    because the stamp lies before the first record of the lane's next buffer or there is none,
+//!    the buffer is looked through as soon as the lane looks at a record later than the stamp;
+//!    when the merge is made, if the stamp even lies before the buffer's own first record (a stamp
+//!    of zero, for example).
 //!
-//! Cost: a step parses a marker, a size and a stamp. Memory: one block per lane for compressed
-//! buffers and positioned sources; nothing for a map. Should these blocks pass
-//! [`MOST_OWNED_BYTES`] (a hostile file can name 2,048 lanes of 16 MiB), lanes give them back when
-//! they are left and load again when they are next.
+//! Cost: a step parses a marker, a size and a stamp. With many lanes the processor cannot guess
+//! what memory is needed next, so each lane asks for it well ahead ([`block::Block::warm`]).
+//! Memory: one block per lane for compressed buffers and positioned sources; nothing but the heads
+//! for a map. Should these blocks pass [`MOST_OWNED_BYTES`] (a hostile file can name 2,048 lanes of
+//! 16 MiB), lanes give them back when they are left and load again when they are next.
 
-use crate::codec::{RawRecord, RecordKind, Stamped, align8};
 use crate::format::FileTime;
 use crate::reader::{
-    BufferEntry, ReadError, Record, Source, Trace,
+    ReadError, Record, Source, Trace,
     ahead::{Line, Loader},
     asides::{Aside, Asides, first_untimed},
-    block::{self, Block, offset},
-    record,
+    block::{self, Block},
+    lane::{Lane, Turn, first_turn, lanes_of},
     waiting::{END, Key, Waiting, key, lane_of, ticks_of},
 };
 
@@ -64,6 +65,8 @@ pub struct Merge<'t, S> {
     /// less than all of `waiting` and `asides`.
     run: Run,
     asides: Asides<'t>,
+    /// What was wrong last.
+    damage: Option<ReadError>,
     /// Records before this are passed over.
     from: Option<FileTime>,
     from_ticks: u64,
@@ -99,14 +102,14 @@ impl Run {
 const NO_LANE: usize = usize::MAX;
 
 /// What a merge has come to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Settled {
     /// The head of the current lane.
     Lane,
     /// The least of the records set aside.
     Aside,
     /// Damage, met on the way.
-    Damage(ReadError),
+    Damage,
 }
 
 impl<'t, S: Source> Merge<'t, S> {
@@ -132,11 +135,8 @@ impl<'t, S: Source> Merge<'t, S> {
     #[inline]
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend")]
     pub fn next(&mut self) -> Option<Result<Record<'_>, ReadError>> {
-        match self.settle()? {
-            Settled::Lane => self.lane_record().map(Ok),
-            Settled::Aside => self.asides.record(self.trace).map(Ok),
-            Settled::Damage(error) => Some(Err(error)),
-        }
+        let settled = self.settle()?;
+        self.settled(settled)
     }
 
     fn starting(trace: &'t Trace<S>, line: Option<&'t Line>, from: Option<FileTime>) -> Self {
@@ -149,6 +149,7 @@ impl<'t, S: Source> Merge<'t, S> {
             waiting: Waiting::new(std::iter::empty()),
             run: Run::NONE,
             asides: Asides::default(),
+            damage: None,
             from,
             from_ticks: from.map_or(0, |time| trace.clock().first_ticks(time)),
             owned_bytes: 0,
@@ -183,20 +184,19 @@ impl<'t, S: Source> Merge<'t, S> {
         self.trace
     }
 
-    /// The record that [`settle`](Self::settle) came to; `None` if it came to damage.
-    pub(crate) fn settled_record(&self, settled: Settled) -> Option<Record<'_>> {
+    /// What [`settle`](Self::settle) came to.
+    #[inline]
+    pub(crate) fn settled(&self, settled: Settled) -> Option<Result<Record<'_>, ReadError>> {
         match settled {
-            Settled::Lane => self.lane_record(),
-            Settled::Aside => self.asides.record(self.trace),
-            Settled::Damage(_) => None,
+            Settled::Lane => self.lane_record().map(Ok),
+            Settled::Aside => self.asides.record(self.trace).map(Ok),
+            Settled::Damage => self.damage.map(Err),
         }
     }
 
     #[inline]
     fn lane_record(&self) -> Option<Record<'_>> {
-        let lane = self.lanes.get(self.current)?;
-        let raw = lane.head.raw(lane.block.bytes())?;
-        Some(Record::new(raw, lane.entry?, lane.buffer))
+        self.lanes.get(self.current)?.record()
     }
 
     /// Moves on to the next record in time; `None` behind the last one.
@@ -205,21 +205,51 @@ impl<'t, S: Source> Merge<'t, S> {
     /// lead to lies in memory, and its reader waits for each word of it to be written.
     #[inline]
     pub(crate) fn settle(&mut self) -> Option<Settled> {
-        if let Some(lane) = self.lanes.get_mut(self.current) {
-            if let Some(found) = lane.look() {
-                lane.take(found);
-                if self.run.holds(found.ticks) {
-                    return Some(Settled::Lane);
-                }
-                return self.change_lane(true);
-            }
-            let stepped = lane.step_slowly();
-            if stepped && self.run.holds(lane.head.ticks) {
-                return Some(Settled::Lane);
-            }
-            return self.change_lane(stepped);
+        let Some(lane) = self.lanes.get_mut(self.current) else { return self.change_lane(false) };
+        let Some(head) = lane.step() else { return self.settle_slowly() };
+        if self.run.holds(head.ticks) {
+            return Some(Settled::Lane);
         }
-        self.change_lane(false)
+        self.change_lane(true)
+    }
+
+    /// The same if the current lane's next record is not at hand.
+    #[inline(never)]
+    fn settle_slowly(&mut self) -> Option<Settled> {
+        match self.look() {
+            Some(ticks) if self.run.holds(ticks) => Some(Settled::Lane),
+            found => self.change_lane(found.is_some()),
+        }
+    }
+
+    /// Looks for the current lane's next record and gives its stamp.
+    #[inline]
+    fn look(&mut self) -> Option<u64> {
+        let lane = self.lanes.get_mut(self.current)?;
+        let found = lane.look();
+        if lane.is_late {
+            self.look_through();
+        }
+        found
+    }
+
+    /// Puts the untimed records of the current lane's buffer aside, before they are met.
+    #[cold]
+    fn look_through(&mut self) {
+        let Some(lane) = self.lanes.get_mut(self.current) else { return };
+        (lane.is_late, lane.stamp) = (false, None);
+        if !std::mem::replace(&mut lane.aside, true) {
+            let buffer = lane.buffer;
+            if let Some(offset) = first_untimed(lane.block.bytes(), lane.at) {
+                self.put_aside(self.current, buffer, offset);
+                self.set_limit();
+            }
+        }
+    }
+
+    #[inline]
+    fn head_ticks(&self) -> Option<u64> {
+        Some(self.lanes.get(self.current)?.head()?.ticks)
     }
 
     /// The run of the current lane is over, or its next record is not at hand. `ready`: it has a
@@ -233,13 +263,14 @@ impl<'t, S: Source> Merge<'t, S> {
                     Advance::End => self.end_lane(),
                     Advance::Damage(error) => {
                         self.set_limit();
-                        return Some(Settled::Damage(error));
+                        self.damage = Some(error);
+                        return Some(Settled::Damage);
                     }
                 }
                 self.set_limit();
             }
             if ready {
-                let ticks = self.lanes.get(self.current)?.head.ticks;
+                let ticks = self.head_ticks()?;
                 if self.run.holds(ticks) {
                     return Some(Settled::Lane);
                 }
@@ -346,16 +377,18 @@ impl<'t, S: Source> Merge<'t, S> {
             return false;
         };
         let sequence = self.trace.buffers().get(lane.buffer).map_or(0, |entry| entry.sequence);
-        (aside.sequence, aside.offset) < (sequence, lane.head.start)
+        let start = lane.head().map_or(0, |head| head.start as usize);
+        (aside.sequence, aside.offset) < (sequence, start)
     }
 
     /// Walks the current lane to its next timed record. Untimed ones on the way are put aside.
     fn advance(&mut self) -> Advance {
         loop {
             let Some(lane) = self.lanes.get_mut(self.current) else { return Advance::End };
-            if lane.step() {
+            if lane.step().is_some() || self.look().is_some() {
                 return Advance::Head;
             }
+            let Some(lane) = self.lanes.get_mut(self.current) else { return Advance::End };
             match lane.block.record_at(lane.at) {
                 Some(Ok((_, behind))) => {
                     let offset = std::mem::replace(&mut lane.at, behind);
@@ -392,17 +425,13 @@ impl<'t, S: Source> Merge<'t, S> {
         let owned = self.owned_bytes.saturating_add(lane.block.owned_bytes());
         self.owned_bytes = owned.saturating_sub(before);
         (lane.buffer, lane.at, lane.aside) = (turn.buffer, 0, turn.aside);
+        lane.clear();
 
         // Point 4 above: may the stamp lie before the records in front of an untimed one?
         let behind = lane.turns.get(lane.turn..).unwrap_or_default();
         let next = behind.iter().find_map(|turn| turn.first_ticks);
-        if !turn.aside && next.is_none_or(|next| entry.time_stamp < next) {
-            lane.aside = true;
-            block::touch(lane.block.bytes());
-            if let Some(offset) = first_untimed(lane.block.bytes(), 0) {
-                self.put_aside(self.current, turn.buffer, offset);
-            }
-        }
+        let is_early = !turn.aside && next.is_none_or(|next| entry.time_stamp < next);
+        lane.stamp = is_early.then_some(entry.time_stamp);
         Some(error)
     }
 
@@ -457,124 +486,4 @@ enum Advance {
     Head,
     End,
     Damage(ReadError),
-}
-
-/// One lane: its buffers in order, and its next record.
-#[derive(Debug, Default)]
-struct Lane<'t> {
-    block: Block<'t>,
-    /// Where the record behind the head starts in the block.
-    at: usize,
-    head: Head,
-    /// The buffer that the block holds.
-    buffer: usize,
-    entry: Option<&'t BufferEntry>,
-    turns: Vec<Turn>,
-    /// The next of `turns` to load.
-    turn: usize,
-    /// The head was not yielded yet.
-    ready: bool,
-    /// The untimed records of this buffer have been put aside.
-    aside: bool,
-    /// The block was given back to keep within the memory allowed.
-    released: bool,
-}
-
-impl Lane<'_> {
-    /// The record behind the head, if it is read in one look.
-    #[inline]
-    fn look(&mut self) -> Option<Stamped> {
-        self.block.warm(self.at);
-        self.block.stamped_at(self.at)
-    }
-
-    /// Makes the record behind the head the head, if it is there, whole and timed.
-    #[inline]
-    fn step(&mut self) -> bool {
-        let Some(found) = self.look() else { return self.step_slowly() };
-        self.take(found);
-        true
-    }
-
-    /// Makes the record that was looked at the head.
-    #[inline]
-    fn take(&mut self, found: Stamped) {
-        let kind = RecordKind::Typed(found.header_type);
-        self.head = Head { kind, start: self.at, size: found.size, ticks: found.ticks };
-        // Cannot wrap: the record lies in the block.
-        self.at = self.at.wrapping_add(align8(found.size));
-    }
-
-    /// The same for records of every kind.
-    #[inline(never)]
-    fn step_slowly(&mut self) -> bool {
-        let Some(Ok((raw, behind))) = self.block.record_at(self.at) else { return false };
-        let Some(ticks) = record::ticks(&raw) else { return false };
-        self.head = Head { kind: raw.kind, start: self.at, size: raw.bytes.len(), ticks };
-        self.at = behind;
-        true
-    }
-}
-
-/// A record as places in the block of its lane.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Head {
-    pub(super) kind: RecordKind,
-    pub(super) start: usize,
-    pub(super) size: usize,
-    pub(super) ticks: u64,
-}
-
-impl Default for Head {
-    fn default() -> Self {
-        Self { kind: RecordKind::Message, start: 0, size: 0, ticks: 0 }
-    }
-}
-
-impl Head {
-    #[inline]
-    pub(super) fn raw<'b>(&self, bytes: &'b [u8]) -> Option<RawRecord<'b>> {
-        let bytes = bytes.get(self.start..self.start.saturating_add(self.size))?;
-        Some(RawRecord { kind: self.kind, offset: offset(self.start), bytes })
-    }
-}
-
-/// One buffer of a lane, to be read when it is its turn.
-#[derive(Clone, Copy, Debug)]
-struct Turn {
-    buffer: usize,
-    /// Stamp of its first timed record.
-    first_ticks: Option<u64>,
-    /// Its untimed records have been put aside, or are known not to be.
-    aside: bool,
-}
-
-/// The buffers of each lane in order of sequence number, then place in the file; lanes by number,
-/// the header buffer before the lane that it names.
-fn lanes_of<'t>(buffers: &[BufferEntry]) -> Vec<Lane<'t>> {
-    let mut order: Vec<(u16, bool, i64, usize)> = buffers
-        .iter()
-        .enumerate()
-        .map(|(index, entry)| (entry.lane, index != 0, entry.sequence, index))
-        .collect();
-    order.sort_unstable();
-    order
-        .chunk_by(|a, b| (a.0, a.1) == (b.0, b.1))
-        .map(|lane| {
-            let turns = lane.iter();
-            let turns = turns.map(|o| Turn { buffer: o.3, first_ticks: None, aside: false });
-            Lane { turns: turns.collect(), ..Lane::default() }
-        })
-        .collect()
-}
-
-/// The first buffer that may hold a record at or after `from_ticks`: a buffer ends before the next
-/// one starts, in a lane whose times do not run backwards. Of any other no buffer is passed over.
-fn first_turn(turns: &[Turn], from_ticks: u64) -> usize {
-    let starts = || turns.iter().filter_map(|turn| turn.first_ticks);
-    if !starts().is_sorted() {
-        return 0;
-    }
-    let later = turns.iter().rposition(|turn| turn.first_ticks.is_some_and(|t| t < from_ticks));
-    later.unwrap_or(0)
 }

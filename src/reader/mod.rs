@@ -47,8 +47,12 @@ mod follow;
 mod guess;
 mod index;
 mod join;
+mod lane;
 mod many;
-#[expect(unsafe_code, reason = "a memory map is only as constant as the file behind it")]
+#[expect(
+    unsafe_code,
+    reason = "a memory map is only as constant as the file behind it; to prefetch takes a pointer"
+)]
 mod map;
 mod merge;
 mod open;

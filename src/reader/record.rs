@@ -1,6 +1,7 @@
 //! One record and where it came from.
 
 use crate::codec::{MessageView, RawRecord, RecordKind, RecordView};
+use crate::error::FormatError;
 use crate::format::{BufferHeader, HeaderType};
 use crate::reader::{BufferEntry, ReadError};
 
@@ -35,9 +36,14 @@ impl<'a> Record<'a> {
     ///
     /// [`ReadError`] if the record is too small for the header, items or fields that it names. The
     /// records behind it are not touched by that.
-    #[inline]
+    #[inline(always)]
     pub fn view(&self) -> Result<RecordView<'a>, ReadError> {
-        RecordView::parse(self.raw).map_err(|error| self.buffer.damage(error.moved(HEADER_BYTES)))
+        RecordView::parse(self.raw).map_err(|error| self.damage(error))
+    }
+
+    #[cold]
+    fn damage(&self, error: FormatError) -> ReadError {
+        self.buffer.damage(error.moved(HEADER_BYTES))
     }
 
     /// The time stamp, in ticks of the session's clock; `None` for messages without one and for
