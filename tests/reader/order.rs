@@ -108,6 +108,45 @@ fn the_merge_of_compressed_lanes_is_the_sort() {
     }
 }
 
+/// Records of a lane whose times run backwards keep their place in the lane: each counts with the
+/// latest time that the lane has come to.
+#[test]
+fn lanes_that_run_backwards_merge_by_the_latest_time_so_far() {
+    for seed in 0..2_000 {
+        let mut random = Random(seed);
+        let mut log = Log::with_mode(4096, 1);
+        let mut expected = Vec::new();
+        let (mut ticks, mut latest) = ([1_000u64; 4], [0u64; 4]);
+        for sequence in 1..=random.below(16) {
+            let lane = usize::try_from(random.below(4)).unwrap();
+            let mut records = Vec::new();
+            for number in 0..1 + random.below(14) {
+                let clock = &mut ticks[lane];
+                *clock = (*clock + random.below(6)).saturating_sub(random.below(9) / 5 * 7);
+                latest[lane] = latest[lane].max(*clock);
+                expected.push((latest[lane], lane, sequence, number, *clock));
+                records.push(classic(*clock, 1, usize::try_from(random.below(40)).unwrap()));
+            }
+            // No record counts with the stamp: all have times.
+            let lane = u16::try_from(lane).unwrap();
+            log.buffer(lane, i64::try_from(sequence).unwrap(), u64::MAX >> 1, &records);
+        }
+        expected.sort_unstable();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(_, lane, sequence, _, ticks)| (*ticks, *lane, *sequence))
+            .collect();
+        let found: Vec<_> = merged(&log.bytes)
+            .into_iter()
+            .filter(|(_, _, sequence, _)| *sequence > 0)
+            .map(|(ticks, lane, sequence, _)| {
+                (ticks, usize::from(lane), u64::try_from(sequence).unwrap())
+            })
+            .collect();
+        assert_eq!(found, expected, "seed {seed}");
+    }
+}
+
 #[test]
 fn a_seek_is_the_merge_without_what_is_earlier() {
     for seed in 0..500 {
