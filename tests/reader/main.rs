@@ -4,7 +4,9 @@
 mod allocations;
 mod damage;
 mod faults;
+mod filter;
 mod follow;
+mod followed;
 mod images;
 mod log;
 mod open;

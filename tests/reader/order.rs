@@ -201,26 +201,79 @@ fn a_lane_that_runs_backwards_keeps_its_order() {
     assert_eq!(marks, [0, 4, 1, 2, 5, 3]);
 }
 
-#[test]
-fn several_files_are_merged_by_time() {
-    let logs: Vec<_> = (0..3).map(|seed| random_log(seed + 40, false)).collect();
-    let traces: Vec<_> = logs.iter().map(|log| Trace::from_slice(log).unwrap()).collect();
-    let mut expected = Vec::new();
-    for (file, trace) in traces.iter().enumerate() {
-        let mut records = trace.by_time();
-        let mut place = 0;
-        while let Some(record) = records.next() {
-            expected.push((trace.time(&record.unwrap()), file, place));
-            place += 1;
-        }
-    }
-    expected.sort();
-    let mut records = MergeMany::new(&traces);
+/// What several files give together: time, file, place in the file.
+type Found = Vec<(FileTime, usize, usize)>;
+
+fn merged_many(traces: &[Trace<&[u8]>], mut records: MergeMany<'_, &[u8]>) -> Found {
     let mut found = Vec::new();
-    let mut places = [0; 3];
+    let mut places = vec![0; traces.len()];
     while let Some((file, record)) = records.next() {
         found.push((traces[file].time(&record.unwrap()), file, places[file]));
         places[file] += 1;
     }
-    assert_eq!(found, expected);
+    found
+}
+
+/// Logs of many buffers.
+fn long_logs() -> impl Iterator<Item = Vec<u8>> {
+    let long = |log: &Vec<u8>| Trace::from_slice(log).unwrap().buffers().len() > 15;
+    (0..).map(|seed| random_log(seed, false)).filter(long)
+}
+
+#[test]
+fn several_files_are_merged_by_time() {
+    let logs: Vec<_> = long_logs().take(3).collect();
+    let traces: Vec<_> = logs.iter().map(|log| Trace::from_slice(log).unwrap()).collect();
+    let times = |trace: &Trace<&[u8]>| {
+        let mut records = trace.by_time();
+        let mut times = Vec::new();
+        while let Some(record) = records.next() {
+            times.push(trace.time(&record.unwrap()));
+        }
+        times
+    };
+    let times: Vec<_> = traces.iter().map(times).collect();
+    for from in [i64::MIN, START_TIME, START_TIME + 1, START_TIME + 13, i64::MAX] {
+        let from = FileTime(from);
+        let mut expected = Vec::new();
+        for (file, times) in times.iter().enumerate() {
+            let later = times.iter().filter(|time| **time >= from);
+            expected.extend(later.enumerate().map(|(place, time)| (*time, file, place)));
+        }
+        expected.sort();
+        assert!(from.0 > START_TIME + 13 || expected.len() > 100, "a weak test");
+        let many = MergeMany::new(&traces);
+        assert_eq!(merged_many(&traces, many.seek(from)), expected, "from {from:?}");
+        if from.0 == i64::MIN {
+            assert_eq!(merged_many(&traces, MergeMany::new(&traces)), expected);
+        }
+    }
+}
+
+#[test]
+fn damage_in_one_of_several_files_stops_none_of_them() {
+    let logs: Vec<_> = long_logs().take(2).collect();
+    let whole = Trace::from_slice(&logs[0]).unwrap();
+    let mut torn = logs[0].clone();
+    // The marker of the first record of a buffer.
+    let mut buffers = whole.buffers().iter().skip(1);
+    let buffer = buffers.find(|buffer| buffer.filled_bytes > 72).unwrap();
+    let at = usize::try_from(buffer.position).unwrap() + 72;
+    torn[at..at + 8].fill(0xAA);
+    let traces = [&torn, &logs[1]].map(|log| Trace::from_slice(log).unwrap());
+    let alone = traces.each_ref().map(|trace| {
+        let mut records = trace.by_time();
+        let mut counts = (0, 0);
+        while let Some(record) = records.next() {
+            if record.is_ok() { counts.0 += 1 } else { counts.1 += 1 }
+        }
+        counts
+    });
+    assert_eq!(alone[0].1, 1);
+    let mut found = [(0, 0); 2];
+    let mut records = MergeMany::new(&traces);
+    while let Some((file, record)) = records.next() {
+        if record.is_ok() { found[file].0 += 1 } else { found[file].1 += 1 }
+    }
+    assert_eq!(found, alone);
 }

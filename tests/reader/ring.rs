@@ -170,6 +170,33 @@ fn a_torn_buffer_loses_against_a_whole_one() {
     assert!(trace.verify_checksum(1).is_err());
 }
 
+/// A log that has a number twice: the ring's is held against the better one.
+#[test]
+fn a_number_that_the_log_has_twice_counts_with_its_better_buffer() {
+    let mut random = Random(1);
+    let life = &images::lives(&mut random, 1, 1)[0];
+    let all = life.events.len();
+    let header = Log::new(SIZE).bytes;
+    let sealed = |count| life.bytes(count, BufferState::FLUSH, &[0; SIZE]);
+    let mut torn = sealed(all);
+    torn[2048] ^= 1;
+    let ring = [&header[..], &sealed(all / 2)].concat();
+    for (buffers, replaced) in [
+        ([torn.clone(), sealed(all)], None),
+        ([sealed(all), torn.clone()], None),
+        ([torn.clone(), sealed(all / 4)], Some(2)),
+        ([sealed(all / 4), torn], Some(1)),
+        ([sealed(all / 4), sealed(all / 4)], Some(1)),
+    ] {
+        let log = [&header[..], &buffers.concat()].concat();
+        let mut trace = Trace::from_slice(&log).unwrap();
+        trace.join_ring(RingCopy::take(&&ring[..]).unwrap()).unwrap();
+        let of_ring = trace.buffers().iter().position(|entry| entry.in_ring());
+        assert_eq!(of_ring, replaced);
+        assert_eq!(trace.buffers().len(), 3);
+    }
+}
+
 /// The state of a buffer that is being reset, at each of the writer's stores.
 #[test]
 fn a_buffer_about_to_be_free_has_nothing_and_is_no_damage() {

@@ -54,7 +54,30 @@ fn all_sources_agree() {
         assert_eq!(all(&Trace::from_bytes(bytes).unwrap()), expected);
         assert_eq!(all(&Trace::open(file.path()).unwrap()), expected);
         assert_eq!(all(&Trace::open_positioned(file.path()).unwrap()), expected);
+        let any = etlring::reader::OpenOptions::new().open_any(file.path()).unwrap();
+        assert!(any.source().as_slice().is_none(), "a file is not read as a whole");
+        assert_eq!(all(&any), expected);
     }
+}
+
+/// What has no size beforehand is read to its end.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pipe_is_read_as_a_file_is() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let bytes = log(1);
+    let expected = all(&Trace::from_slice(&bytes).unwrap());
+    let options = etlring::reader::OpenOptions::new();
+    std::thread::scope(|scope| {
+        let write = || std::fs::write(&pipe, &bytes).unwrap();
+        scope.spawn(write);
+        assert_eq!(all(&options.open_any(&pipe).unwrap()), expected);
+        scope.spawn(write);
+        assert_eq!(all(&options.open(&pipe).unwrap()), expected);
+    });
 }
 
 #[test]
@@ -71,6 +94,16 @@ fn a_record_outlives_its_trace_without_a_copy() {
     drop(records);
     drop(trace);
     assert_eq!(bytes, expected);
+}
+
+#[test]
+fn a_record_of_a_packed_buffer_outlives_it_as_a_copy() {
+    let trace = Trace::from_bytes(log(LogFileMode::COMPRESSED.0)).unwrap();
+    let mut records = trace.records_of(3..4);
+    while let Some(record) = records.next() {
+        let record = record.unwrap();
+        assert_eq!(trace.record_bytes(&record), record.raw().bytes);
+    }
 }
 
 #[test]

@@ -10,7 +10,9 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex};
 use std::thread;
+use std::time::Duration;
 
 const COMPRESSED: u32 = 0x0400_0001;
 
@@ -282,6 +284,65 @@ fn cursors_do_not_disturb_each_other() {
             assert!(rows == trace.records_of(range).rows());
         }
     });
+}
+
+/// A source that keeps its readers until a number of them are there at once.
+struct Meeting<'a> {
+    bytes: &'a [u8],
+    /// Readers at once, those that are there, and the most there were.
+    readers: Mutex<(usize, usize, usize)>,
+    met: Condvar,
+}
+
+/// Long enough on any machine: only a test that fails waits for so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+impl Source for &Meeting<'_> {
+    fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn as_slice(&self) -> Option<&[u8]> {
+        None
+    }
+
+    fn read_at(&self, position: u64, out: &mut [u8]) -> io::Result<usize> {
+        let mut readers = self.readers.lock().unwrap();
+        readers.1 += 1;
+        readers.2 = readers.2.max(readers.1);
+        self.met.notify_all();
+        let alone = |readers: &mut (usize, usize, usize)| readers.2 < readers.0;
+        let (mut readers, timeout) = self.met.wait_timeout_while(readers, PATIENCE, alone).unwrap();
+        if timeout.timed_out() {
+            // Nobody else waits for as long.
+            readers.0 = 0;
+        }
+        readers.1 -= 1;
+        drop(readers);
+        self.bytes.read_at(position, out)
+    }
+}
+
+/// Goal: as many threads unpack as were asked for. Method: no read ends before so many have begun.
+#[test]
+fn all_threads_are_at_work() {
+    let log = packed(60);
+    for count in [2, 3, 5] {
+        let readers = Mutex::new((0, 0, 0));
+        let source = Meeting { bytes: &log.bytes, readers, met: Condvar::new() };
+        let trace = Trace::new(&source).unwrap();
+        let most = trace.read_ahead(threads(count), |ahead| {
+            *source.readers.lock().unwrap() = (count, 0, 0);
+            assert!(ahead.records().rows().len() > 60);
+            source.readers.lock().unwrap().2
+        });
+        assert_eq!(most, count, "by file");
+        *source.readers.lock().unwrap() = (count, 0, 0);
+        let done = |_, ()| Ok::<(), Infallible>(());
+        let work = |(): &mut (), _, cursor: &mut Cursor<'_, _>| assert!(cursor.row().is_some());
+        trace.par_buffers(0..61, threads(count), || (), work, done).unwrap();
+        assert_eq!(source.readers.lock().unwrap().2, count, "by buffers");
+    }
 }
 
 /// A source whose readers count as one group.
