@@ -32,7 +32,7 @@ QUICK = ("format", "reader", "xpress")
 
 # What a change makes run for ever, or wait for ever, ends by these and not by a clock, which on a
 # loaded machine ends whatever comes too late.
-CPU_SECONDS = {"quick": 60, "rest": 150}
+CPU_SECONDS = {"quick": 30, "rest": 150}
 MEMORY_BYTES = 8 << 30
 IDLE_SECONDS = 12
 # A change that the quick tests missed and the rest has not seen.

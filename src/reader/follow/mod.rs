@@ -34,15 +34,17 @@
 //!
 //! Source: spec/13-recovery.md.
 
+mod copies;
 mod news;
 mod numbers;
 
-use crate::codec::{LogfileView, align8, to_u32};
+use crate::codec::{LogfileView, to_u32};
 use crate::error::{Fault, Part as Where};
 use crate::format::{BufferHeader, BufferState, LogFileMode, MAX_BUFFER_SIZE};
 use crate::reader::{
     OpenError, Positioned, ReadError, RingCopy, RingError, Source, index, open, ring, ring_path,
 };
+use copies::{copy, copy_behind};
 pub use news::{Following, News};
 use news::{Gathered, Part};
 use numbers::Numbers;
@@ -585,38 +587,6 @@ fn is_buffer(header: &BufferHeader, buffer_size: u32) -> bool {
         && header.sequence_number.get() >= 1
         && !header.is_compressed()
         && index::looks_like_header(header, buffer_size)
-}
-
-/// Copies what the buffer of the header `before` has behind `seen`. `None` if it is another one by
-/// now, or nothing is there.
-fn copy_behind(
-    file: &Positioned,
-    position: u64,
-    before: &BufferHeader,
-    seen: u32,
-) -> io::Result<Option<Part>> {
-    // By itself and after the number: so it is of this filling, and bytes before it never change.
-    let mut word = [0; 4];
-    let _ = file.read_at(position.saturating_add(0x30), &mut word)?;
-    let filled = u32::from_le_bytes(word).min(before.buffer_size.get());
-    if filled <= seen {
-        return Ok(None);
-    }
-    let body = copy(file, position, seen, filled)?;
-    let Some(header) = ring::header_at(file, position)? else { return Ok(None) };
-    let same = header.sequence_number == before.sequence_number
-        && header.filled_bytes.get() >= filled
-        && header.buffer_size == before.buffer_size;
-    Ok((same && !body.is_empty()).then_some(Part { header, position, begin: seen, body }))
-}
-
-/// Bytes of a buffer; fewer only at the end of the file, and then whole words.
-fn copy(file: &Positioned, position: u64, from: u32, to: u32) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; to.saturating_sub(from) as usize];
-    let found = file.read_at(position.saturating_add(u64::from(from)), &mut bytes)?;
-    let whole = if found == bytes.len() { found } else { align8(found.saturating_sub(7)) };
-    bytes.truncate(whole);
-    Ok(bytes)
 }
 
 /// Whether the file has been removed.
