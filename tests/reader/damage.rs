@@ -58,6 +58,37 @@ fn a_wrong_buffer_size_loses_nothing() {
     }
 }
 
+/// A header of another size is believed to be one only if all else in it can be.
+#[test]
+fn a_wrong_buffer_size_beside_another_wrong_word_makes_no_buffer() {
+    // Offset, the greatest that can be, or the least that cannot.
+    for (offset, value, believed) in [
+        (0x0C, 0u32, true),
+        (0x0C, 1, false),
+        (0x2C, 6, true),
+        (0x2C, 7, false),
+        (0x30, 72, true),
+        (0x30, 71, false),
+        (0x30, 4096, true),
+        (0x30, 4097, false),
+        (0x30, 0xFFFF_FFFF, false),
+        // Flags and type: the lane's, DBG_INFO; a flag, a type that nobody has.
+        (0x34, 0x0007_0040, true),
+        (0x34, 0x0007_0080, false),
+        (0x34, 0x0008_0040, false),
+    ] {
+        let mut log = log();
+        let at = 2 * 4096;
+        log.bytes[at..at + 4].copy_from_slice(&5u32.to_le_bytes());
+        log.bytes[at + offset..at + offset + 4].copy_from_slice(&value.to_le_bytes());
+        let trace = Trace::from_slice(&log.bytes).unwrap();
+        let found = trace.buffers().iter().any(|entry| entry.position == at as u64);
+        assert_eq!(found, believed, "{value:#x} at {offset:#x}");
+        assert_eq!(trace.damage().len(), 1);
+        assert_eq!(trace.damage()[0].position, at as u64);
+    }
+}
+
 #[test]
 fn noise_instead_of_a_buffer_is_crossed() {
     let mut log = log();

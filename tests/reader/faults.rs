@@ -1,11 +1,12 @@
 //! Each kind of damage: its place, its kind, its words, and that what lies around it is kept.
 
 use crate::images::{self, Life, Random, SIZE, id_of};
-use crate::log::Log;
+use crate::log::{Log, classic, untimed};
 use etlring::error::{Fault, Part};
 use etlring::format::{BufferFlags, BufferState};
 use etlring::reader::{
-    LeftOut, OpenError, ReadError, ReadFault, Recovery, RingCopy, RingError, Source, Trace,
+    LeftOut, OpenError, ReadError, ReadFault, RecoverError, Recovery, RingCopy, RingError, Source,
+    Trace,
 };
 use std::cell::Cell;
 use std::error::Error;
@@ -237,6 +238,69 @@ fn a_recovered_header_buffer_keeps_its_flags() {
     assert_eq!(images::header(&out, 0).flags(), flags);
 }
 
+/// A log that has a number twice: the ring's is held against the better one, as the reader does it.
+#[test]
+fn of_a_number_that_is_there_twice_the_better_buffer_is_recovered() {
+    let life = life();
+    let all = life.events.len();
+    let sealed = |count| life.bytes(count, BufferState::FLUSH, &[0; SIZE]);
+    let mut torn = sealed(all);
+    torn[2048] ^= 1;
+    let header = Log::new(SIZE).bytes;
+    let ring = ring(&sealed(all - 1));
+    for (buffers, from_ring) in [
+        ([torn.clone(), sealed(all)], 0),
+        ([sealed(all), torn.clone()], 0),
+        ([torn.clone(), sealed(all - 1)], 0),
+        ([torn.clone(), sealed(all - 2)], 1),
+        ([sealed(all - 2), torn], 1),
+    ] {
+        let log = [&header[..], &buffers.concat()].concat();
+        let log = &log[..];
+        let recovery = Recovery::new().log(&log).ring(RingCopy::take(&&ring[..]).unwrap());
+        let salvage = recovery.examine().unwrap();
+        assert_eq!(salvage.report().buffers_from_ring, from_ring);
+        assert_eq!(salvage.report().buffers, 3);
+    }
+}
+
+/// A buffer without a checksum whose first record is none has nothing to give.
+#[test]
+fn a_buffer_that_gives_nothing_is_not_recovered() {
+    let life = life();
+    let mut broken = life.bytes(life.events.len(), BufferState::FLUSH, &[0; SIZE]);
+    // Neither a checksum, nor a marker.
+    broken[0x38..0x48].fill(0);
+    broken[72..80].fill(0);
+    let log = [&Log::new(SIZE).bytes[..], &broken].concat();
+    let log = &log[..];
+    let salvage = Recovery::new().log(&log).examine().unwrap();
+    let report = salvage.report();
+    assert_eq!((report.buffers, report.buffers_lost, report.buffers_torn), (1, 1, 0));
+    assert_eq!(report.left_out.len(), 1);
+    assert_eq!(report.left_out[0].error.position, SIZE as u64 + 72);
+    let mut out = Vec::new();
+    salvage.write(&mut out).unwrap();
+    assert_eq!(out.len(), SIZE, "the header buffer alone");
+}
+
+/// A buffer that was flushed keeps its stamp, whatever its records say; of one that was not and
+/// whose records have none, nothing is known but that it is of the end.
+#[test]
+fn a_recovered_buffer_without_stamps_keeps_its_own_or_gets_the_latest() {
+    let mut log = Log::new(SIZE);
+    log.buffer(0, 1, 2_009, &[untimed(1)]);
+    log.buffer(0, 2, 3_000, &[classic(2_500, 1, 20)]);
+    let open = log.buffer(1, 3, 17, &[untimed(2)]);
+    let state = BufferState::GENERAL_LOGGING.0;
+    log.bytes[open + 0x2C..open + 0x30].copy_from_slice(&state.to_le_bytes());
+    let log = &log.bytes[..];
+    let mut out = Vec::new();
+    Recovery::new().log(&log).examine().unwrap().write(&mut out).unwrap();
+    let stamps = [1, 2, 3].map(|place| images::header(&out, place).time_stamp.get());
+    assert_eq!(stamps, [2_009, 3_000, 3_000]);
+}
+
 #[test]
 fn errors_name_their_causes() {
     let io = || io::Error::new(io::ErrorKind::PermissionDenied, "locked");
@@ -260,6 +324,9 @@ fn errors_name_their_causes() {
         assert_eq!(error.source().map(ToString::to_string), cause);
     }
     assert_eq!(RingError::NotARing(format).source().unwrap().to_string(), format.to_string());
+    let recover = RecoverError::from(io());
+    assert_eq!(recover.source().unwrap().to_string(), "locked");
+    assert!(RecoverError::Nothing.source().is_none());
     let read = ReadError {
         position: 0x40,
         in_ring: false,

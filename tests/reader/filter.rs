@@ -98,8 +98,11 @@ fn records() -> Vec<(Fields, Vec<u8>)> {
     records
 }
 
-/// The conditions one by one, and what each of them says of a record.
-fn conditions() -> Vec<(Filter, fn(&Fields) -> bool)> {
+/// A condition, and what it says of a record.
+type Condition = (Filter, fn(&Fields) -> bool);
+
+/// The conditions one by one.
+fn conditions() -> Vec<Condition> {
     let any = Filter::default();
     vec![
         (any.clone(), |_| true),

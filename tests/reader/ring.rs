@@ -163,6 +163,15 @@ fn a_torn_buffer_loses_against_a_whole_one() {
     // Cut by the end of the file: what is wrong with the log's is no damage when the ring has it.
     let trace = join(&whole[..3000], &whole);
     assert_eq!((events(&trace), trace.damage().len()), (ids(all), 0));
+    // Cut behind its last record: it counts as damaged, and the ring's is not.
+    let few = life.bytes(2, BufferState::FLUSH, &[0; SIZE]);
+    let trace = join(&few[..life.filled(2) + 8], &few);
+    assert_eq!((events(&trace), trace.damage().len()), (ids(2), 0));
+    assert!(trace.buffers()[1].in_ring());
+    // Of equal ones the log's is taken, whatever is wrong elsewhere.
+    let trace = join(&[&whole[..], &[0xA5; SIZE]].concat(), &whole);
+    assert_eq!((events(&trace), trace.damage().len()), (ids(all), 1));
+    assert!(!trace.buffers()[1].in_ring());
     // Nobody has it whole.
     let trace = join(&[], &torn);
     assert_eq!(trace.damage().len(), 1);
@@ -213,6 +222,28 @@ fn a_buffer_about_to_be_free_has_nothing_and_is_no_damage() {
         trace.join_ring(RingCopy::take(&&ring[..]).unwrap()).unwrap();
         assert_eq!((trace.buffers().len(), trace.damage()), (1, &[][..]));
     }
+}
+
+/// When it was used last is said by its records; if they do not, it is in use now.
+#[test]
+fn an_open_buffer_counts_with_its_last_stamp_or_with_the_latest() {
+    let lives = images::lives(&mut Random(1), 2, 1);
+    let mut record = crate::log::untimed(1);
+    record.resize(record.len().next_multiple_of(8), 0);
+    let untimed = Life { sequence: 3, lane: 1, first_id: 0, events: vec![record], last_ticks: 0 };
+    let bytes = |life: &Life, state| life.bytes(life.events.len(), state, &[0; SIZE]);
+    let ring = [
+        Log::new(SIZE).bytes,
+        bytes(&untimed, BufferState::GENERAL_LOGGING),
+        bytes(&lives[0], BufferState::GENERAL_LOGGING),
+        bytes(&lives[1], BufferState::FLUSH),
+    ]
+    .concat();
+    let mut trace = Trace::from_bytes(Log::new(SIZE).bytes).unwrap();
+    trace.join_ring(RingCopy::take(&&ring[..]).unwrap()).unwrap();
+    let stamps: Vec<_> = trace.buffers()[1..].iter().map(|entry| entry.time_stamp).collect();
+    let flushed = lives[1].last_ticks + 1;
+    assert_eq!(stamps, [lives[0].last_ticks, flushed, flushed]);
 }
 
 /// A session that goes on while its ring is copied: before each read it makes some of its stores,
