@@ -302,6 +302,48 @@ fn a_recovered_buffer_without_stamps_keeps_its_own_or_gets_the_latest() {
 }
 
 #[test]
+fn a_buffer_that_is_full_to_its_last_byte_has_its_checksum_looked_at() {
+    let life = Life {
+        sequence: 1,
+        lane: 0,
+        first_id: 0,
+        events: vec![classic(2_000, 1, SIZE - 72 - 48)],
+        last_ticks: 2_000,
+    };
+    let mut full = life.bytes(1, BufferState::FLUSH, &[0; SIZE]);
+    assert_eq!(full[0x30..0x34], u32::try_from(SIZE).unwrap().to_le_bytes());
+    for torn in [0, 1] {
+        full[2048] ^= torn;
+        let log = [&Log::new(SIZE).bytes[..], &full].concat();
+        let log = &log[..];
+        let salvage = Recovery::new().log(&log).examine().unwrap();
+        assert_eq!(salvage.report().buffers_torn, u64::from(torn));
+    }
+}
+
+/// Goal: only a buffer of ours that is in use tells what was lost without a checksum. Method: the
+/// bytes where the count is, in an open buffer and in a flushed one, and other bytes beside it.
+#[test]
+fn losses_are_believed_of_an_open_buffer_with_nothing_beside_them() {
+    let life = life();
+    for (state, beside, lost) in [
+        (BufferState::GENERAL_LOGGING, 0, 5),
+        (BufferState::GENERAL_LOGGING, 0x55, 0),
+        (BufferState::FLUSH, 0, 0),
+        (BufferState::FLUSH, 0x55, 0),
+    ] {
+        let mut buffer = life.bytes(3, state, &[0; SIZE]);
+        buffer[0x38..0x48].fill(beside);
+        buffer[0x40..0x44].copy_from_slice(&5u32.to_le_bytes());
+        let log = [&Log::new(SIZE).bytes[..], &buffer].concat();
+        let log = &log[..];
+        let salvage = Recovery::new().log(&log).examine().unwrap();
+        assert_eq!(salvage.report().events_lost, lost, "{state:?}, {beside:#x} beside");
+        assert_eq!(salvage.report().buffers, 2);
+    }
+}
+
+#[test]
 fn errors_name_their_causes() {
     let io = || io::Error::new(io::ErrorKind::PermissionDenied, "locked");
     let format = Fault::Truncated(8, 0).at(Part::RecordPrefix, 0);
