@@ -4,7 +4,7 @@ use etlring::codec::{RecordView, Records, encode};
 use etlring::format::{
     EventDescriptor, EventHeader, EventTraceHeader, FileTime, Guid, PerfInfoTraceHeader,
 };
-use etlring::reader::Filter;
+use etlring::reader::{Filter, Unwanted};
 use zerocopy::{FromZeros, little_endian::U16};
 
 /// What a record was made of; `None` where it has no such field.
@@ -12,6 +12,8 @@ use zerocopy::{FromZeros, little_endian::U16};
 struct Fields {
     provider: Option<Guid>,
     id: Option<u16>,
+    opcode: Option<u8>,
+    task: Option<u16>,
     level: Option<u8>,
     keyword: Option<u64>,
     process_id: Option<u32>,
@@ -33,6 +35,8 @@ fn event(fields: &Fields) -> Vec<u8> {
     header.descriptor = EventDescriptor {
         id: U16::new(fields.id.unwrap()),
         level: fields.level.unwrap(),
+        opcode: fields.opcode.unwrap(),
+        task: U16::new(fields.task.unwrap()),
         keyword: fields.keyword.unwrap().into(),
         ..EventDescriptor::new_zeroed()
     };
@@ -47,6 +51,8 @@ fn records() -> Vec<(Fields, Vec<u8>)> {
     let usual = Fields {
         provider: Some(guid(1)),
         id: Some(7),
+        opcode: Some(1),
+        task: Some(5),
         level: Some(4),
         keyword: Some(0b0110),
         process_id: Some(40),
@@ -58,6 +64,8 @@ fn records() -> Vec<(Fields, Vec<u8>)> {
         usual,
         Fields { provider: Some(guid(3)), ..usual },
         Fields { id: Some(8), ..usual },
+        Fields { opcode: Some(2), ..usual },
+        Fields { task: Some(6), ..usual },
         Fields { level: Some(3), ..usual },
         Fields { level: Some(0), ..usual },
         Fields { keyword: Some(0b1000), ..usual },
@@ -78,7 +86,15 @@ fn records() -> Vec<(Fields, Vec<u8>)> {
     classic.thread_id = 41.into();
     let mut out = vec![0; EventTraceHeader::SIZE];
     encode::classic(&mut out, &classic, 64, &[]).unwrap();
-    let fields = Fields { id: Some(0), level: Some(0), keyword: None, activity: None, ..usual };
+    let fields = Fields {
+        id: Some(0),
+        opcode: Some(0),
+        task: None,
+        level: Some(0),
+        keyword: None,
+        activity: None,
+        ..usual
+    };
     records.push((fields, out));
 
     let mut out = vec![0; 64];
@@ -94,12 +110,23 @@ fn records() -> Vec<(Fields, Vec<u8>)> {
     perf.group = 0xFF;
     let mut out = vec![0; PerfInfoTraceHeader::SIZE];
     encode::perfinfo(&mut out, &perf, 64, None, &[], &[]).unwrap();
-    records.push((Fields { id: Some(8), level: Some(0), time: 100, ..Fields::default() }, out));
+    records.push((
+        Fields { id: Some(8), opcode: Some(8), level: Some(0), time: 100, ..Fields::default() },
+        out,
+    ));
     records
 }
 
 /// A condition, and what it says of a record.
 type Condition = (Filter, fn(&Fields) -> bool);
+
+fn not(not: Unwanted) -> Filter {
+    Filter { not, ..Filter::default() }
+}
+
+fn none() -> Unwanted {
+    Unwanted::default()
+}
 
 /// The conditions one by one.
 fn conditions() -> Vec<Condition> {
@@ -120,13 +147,26 @@ fn conditions() -> Vec<Condition> {
             matches!(r.keyword, Some(0b0110 | 0b1000))
         }),
         (Filter { keyword: Some(0), ..any.clone() }, |_| false),
-        (Filter { process_id: Some(40), ..any.clone() }, |r| r.process_id == Some(40)),
-        (Filter { process_id: Some(0), ..any.clone() }, |r| r.process_id == Some(0)),
-        (Filter { thread_id: Some(41), ..any.clone() }, |r| r.thread_id == Some(41)),
-        (Filter { activity: Some(guid(2)), ..any.clone() }, |r| r.activity == Some(guid(2))),
-        (Filter { activity: Some(guid(0)), ..any.clone() }, |r| r.activity == Some(guid(0))),
+        (Filter { opcodes: vec![1], ..any.clone() }, |r| r.opcode == Some(1)),
+        (Filter { opcodes: vec![0, 8], ..any.clone() }, |r| matches!(r.opcode, Some(0 | 8))),
+        (Filter { tasks: vec![5, 9], ..any.clone() }, |r| r.task == Some(5)),
+        (Filter { process_ids: vec![40], ..any.clone() }, |r| r.process_id == Some(40)),
+        (Filter { process_ids: vec![7, 0], ..any.clone() }, |r| r.process_id == Some(0)),
+        (Filter { thread_ids: vec![41], ..any.clone() }, |r| r.thread_id == Some(41)),
+        (Filter { activities: vec![guid(2)], ..any.clone() }, |r| r.activity == Some(guid(2))),
+        (Filter { activities: vec![guid(0)], ..any.clone() }, |r| r.activity == Some(guid(0))),
         (Filter { from: Some(FileTime(100)), ..any.clone() }, |r| r.time >= 100),
         (Filter { to: Some(FileTime(100)), ..any }, |r| r.time <= 100),
+        (not(Unwanted { providers: vec![guid(9), guid(1)], ..none() }), |r| {
+            r.provider != Some(guid(1))
+        }),
+        (not(Unwanted { ids: vec![0, 8], ..none() }), |r| !matches!(r.id, Some(0 | 8))),
+        (not(Unwanted { opcodes: vec![1], ..none() }), |r| r.opcode != Some(1)),
+        (not(Unwanted { tasks: vec![5], ..none() }), |r| r.task != Some(5)),
+        (not(Unwanted { levels: vec![0, 3], ..none() }), |r| !matches!(r.level, Some(0 | 3))),
+        (not(Unwanted { process_ids: vec![40], ..none() }), |r| r.process_id != Some(40)),
+        (not(Unwanted { thread_ids: vec![41], ..none() }), |r| r.thread_id != Some(41)),
+        (not(Unwanted { activities: vec![guid(2)], ..none() }), |r| r.activity != Some(guid(2))),
     ]
 }
 
@@ -143,11 +183,24 @@ fn both(a: &Filter, b: &Filter) -> Option<Filter> {
         ids: all(&a.ids, &b.ids)?,
         level: one(&a.level, &b.level)?,
         keyword: one(&a.keyword, &b.keyword)?,
-        process_id: one(&a.process_id, &b.process_id)?,
-        thread_id: one(&a.thread_id, &b.thread_id)?,
-        activity: one(&a.activity, &b.activity)?,
+        opcodes: all(&a.opcodes, &b.opcodes)?,
+        tasks: all(&a.tasks, &b.tasks)?,
+        process_ids: all(&a.process_ids, &b.process_ids)?,
+        thread_ids: all(&a.thread_ids, &b.thread_ids)?,
+        activities: all(&a.activities, &b.activities)?,
         from: one(&a.from, &b.from)?,
         to: one(&a.to, &b.to)?,
+        // Nothing that is listed may be there, so two lists are one.
+        not: Unwanted {
+            providers: [&a.not.providers[..], &b.not.providers].concat(),
+            ids: [&a.not.ids[..], &b.not.ids].concat(),
+            opcodes: [&a.not.opcodes[..], &b.not.opcodes].concat(),
+            tasks: [&a.not.tasks[..], &b.not.tasks].concat(),
+            levels: [&a.not.levels[..], &b.not.levels].concat(),
+            process_ids: [&a.not.process_ids[..], &b.not.process_ids].concat(),
+            thread_ids: [&a.not.thread_ids[..], &b.not.thread_ids].concat(),
+            activities: [&a.not.activities[..], &b.not.activities].concat(),
+        },
     })
 }
 
