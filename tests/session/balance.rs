@@ -3,7 +3,7 @@
 use crate::log;
 use etlring::format::{EventDescriptor, Guid};
 use etlring::session::{ClassicEvent, Discarded, Event, Session};
-use etlring::sink::{MemorySink, Sink};
+use etlring::sink::{MemoryLog, MemorySink, Sink};
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex};
@@ -282,17 +282,23 @@ fn fill(session: &Session, payload: &[u8], lost: u64) -> u64 {
     accepted
 }
 
-#[test]
-fn buffers_without_room_for_a_loss_record_still_say_that_events_are_missing() {
+/// A session of two buffers, and the gate that its log waits at.
+fn gated(name: &str) -> (Session, MemoryLog, Arc<(Mutex<bool>, Condvar)>) {
     let (sink, log) = MemorySink::new();
     let gate = Arc::new((Mutex::new(false), Condvar::new()));
-    let session = Session::builder("exact")
+    let session = Session::builder(name)
         .sink(Before(Gate(Arc::clone(&gate)), sink))
         .buffer_size(4096)
         .maximum_buffers(2)
         .flush_interval(Duration::ZERO)
         .start()
         .unwrap();
+    (session, log, gate)
+}
+
+#[test]
+fn buffers_without_room_for_a_loss_record_still_say_that_events_are_missing() {
+    let (session, log, gate) = gated("exact");
     // Fills a buffer to its last byte, so that no loss record has room beside it.
     let payload = vec![7; 4096 - 72 - 48];
     assert_eq!(fill(&session, &payload, 5), 2);
@@ -319,15 +325,7 @@ fn buffers_without_room_for_a_loss_record_still_say_that_events_are_missing() {
 
 #[test]
 fn losses_behind_the_last_buffer_are_flagged_where_they_are_told() {
-    let (sink, log) = MemorySink::new();
-    let gate = Arc::new((Mutex::new(false), Condvar::new()));
-    let session = Session::builder("behind")
-        .sink(Before(Gate(Arc::clone(&gate)), sink))
-        .buffer_size(4096)
-        .maximum_buffers(2)
-        .flush_interval(Duration::ZERO)
-        .start()
-        .unwrap();
+    let (session, log, gate) = gated("behind");
     assert_eq!(fill(&session, &[7; 4096 - 72 - 48], 9), 2);
     *gate.0.lock().unwrap() = true;
     gate.1.notify_all();
