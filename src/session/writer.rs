@@ -1,8 +1,8 @@
 //! Recording: what a provider's thread does.
 //!
-//! Every way to write comes down to three steps: take space, read the clock, fill and commit. The
-//! clock is read after the space is taken, so that the records of a lane are in the order of their
-//! stamps.
+//! Every way to write comes down to three steps: enter the lane and take space, read the clock, fill
+//! and commit. The clock is read when the lane is entered, so that the records of a lane are in the
+//! order of their stamps.
 
 mod body;
 mod calls;
@@ -18,7 +18,7 @@ use crate::format::{EventDescriptor, EventFlags, EventHeader, EventTraceHeader, 
 use crate::session::{
     clock::Source,
     config::{Config, SequenceMode},
-    lane::{HEADER_BYTES, Lane, RUNNING, Reservation, Ring, Space, add},
+    lane::{HEADER_BYTES, Lane, RUNNING, Reservation, Ring, Space},
     shared::Shared,
     stats::{Discarded, SessionStats},
     sync::{AtomicU64, Ordering},
@@ -335,16 +335,24 @@ impl SessionHandle {
     }
 
     /// Records a header, made of its record's length and stamp, and the payload behind it.
-    #[inline(always)]
+    ///
+    /// A function of its own: laid out in its callers it would have few registers to itself, and
+    /// what it puts by at every event costs more than the call. And a generic one, so that it is
+    /// compiled in the caller's crate: where that is a program its thread-locals are a load away; a
+    /// library asks for their address by a call that the linker takes out, but all registers are
+    /// saved for it.
+    #[inline(never)]
     fn record<const N: usize>(
         &self,
         payload: &[u8],
         header: impl Fn(usize, Stamp) -> [u64; N],
     ) -> Result<(), Discarded> {
         if self.clock.is_quick() {
-            let done = self.ring.record_quickly(payload, |lane| {
-                header(8 * N + payload.len(), self.quick_stamp(lane))
-            });
+            let done = self.ring.record_quickly(
+                payload,
+                || self.quick_ticks(),
+                |lane, ticks| header(8 * N + payload.len(), Stamp { ticks, ids: lane.ids() }),
+            );
             if let Some(result) = done {
                 return result;
             }
@@ -381,9 +389,7 @@ impl SessionHandle {
             *last = [0; 8];
         }
         fill(bytes, stamp);
-        let entered = space.commit_all()?;
-        add(&entered.lane().tally.accepted, 1);
-        Ok(())
+        space.commit_all()
     }
 
     #[inline(always)]
@@ -442,14 +448,13 @@ impl SessionHandle {
         Stamp { ticks, ids: lane.ids() }
     }
 
-    /// The same where the clock is known to be a quick one.
+    /// The time, where the clock is known to be a quick one.
     #[inline(always)]
-    fn quick_stamp(&self, lane: &Lane) -> Stamp {
-        let ticks = match self.clock {
+    fn quick_ticks(&self) -> u64 {
+        match self.clock {
             Source::Tick => self.ring.tick(),
             _ => Source::Counter.now(),
-        };
-        Stamp { ticks, ids: lane.ids() }
+        }
     }
 }
 

@@ -4,47 +4,62 @@
 //! payload is short or written in place, and the session runs. Whatever else is the case, it leaves
 //! no trace and the event goes the general way, which can do all of it.
 
-use super::{Entered, Lane, Ring, add, memory::SMALL};
+use super::{Entered, Lane, Ring, memory::SMALL};
 use crate::session::{stats::Discarded, sync::Barrier};
 
+/// The lane that an event goes to, its owner inside, and the time since then.
+struct Quick<'a> {
+    entered: Entered<'a>,
+    ticks: u64,
+}
+
 impl Ring {
-    /// Enters the lane that the thread used last, if nothing is out of the ordinary.
+    /// Enters the lane that the thread used last and reads the clock, if nothing is out of the
+    /// ordinary.
+    ///
+    /// The clock is read before the buffer is looked at: x86 gives the counter in two registers of
+    /// its own choice, and what is not at hand yet need not make way.
     #[inline(always)]
-    fn enter_quickly(&self) -> Option<Entered<'_>> {
+    fn enter_quickly(&self, clock: impl FnOnce() -> u64) -> Option<Quick<'_>> {
         // SAFETY: the next line asks.
         let entered = unsafe { self.enter_last(Barrier::USUAL) }?;
-        self.is_plain().then_some(entered)
+        if !self.is_plain() {
+            return None;
+        }
+        Some(Quick { entered, ticks: clock() })
     }
 
-    /// Records `header`, which is made once the space is taken, and `payload`; `None` if that has
-    /// to be done the general way.
+    /// Records `header`, which is made of the lane and the time, and `payload`; `None` if that has
+    /// to be done the general way. The clock is a quick one.
     #[inline(always)]
     pub(crate) fn record_quickly<const N: usize>(
         &self,
         payload: &[u8],
-        header: impl FnOnce(&Lane) -> [u64; N],
+        clock: impl FnOnce() -> u64,
+        header: impl FnOnce(&Lane, u64) -> [u64; N],
     ) -> Option<Result<(), Discarded>> {
         if payload.len() > SMALL {
             return None;
         }
-        let entered = self.enter_quickly()?;
+        let Quick { entered, ticks } = self.enter_quickly(clock)?;
         #[expect(clippy::cast_possible_truncation, reason = "compared with SMALL")]
         let space = entered.reserve((8 * N + payload.len()) as u32).ok()?;
-        let header = header(space.lane());
+        let header = header(space.lane(), ticks);
         // SAFETY: as in `Space::bytes`: the range is the one reserved for this length.
         unsafe { space.buffer.put_record((space.start, space.need), header, payload) };
-        Some(space.commit_all().map(|entered| add(&entered.lane().tally.accepted, 1)))
+        Some(space.commit_all())
     }
 
-    /// Records `len` bytes that `fill` writes once the space is taken; `None` if that has to be
-    /// done the general way. `len` is at most what a record can have.
+    /// Records `len` bytes that `fill` writes; `None` if that has to be done the general way. `len`
+    /// is at most what a record can have, and the clock is a quick one.
     #[inline(always)]
     pub(crate) fn fill_quickly(
         &self,
         len: u32,
-        fill: impl FnOnce(&Lane, &mut [u8]),
+        clock: impl FnOnce() -> u64,
+        fill: impl FnOnce(&mut [u8], &Lane, u64),
     ) -> Option<Result<(), Discarded>> {
-        let entered = self.enter_quickly()?;
+        let Quick { entered, ticks } = self.enter_quickly(clock)?;
         let mut space = entered.reserve(len).ok()?;
         let lane = space.lane();
         let bytes = space.bytes();
@@ -52,23 +67,24 @@ impl Ring {
         if let Some(last) = bytes.last_chunk_mut::<8>() {
             *last = [0; 8];
         }
-        fill(lane, bytes);
-        Some(space.commit_all().map(|entered| add(&entered.lane().tally.accepted, 1)))
+        fill(bytes, lane, ticks);
+        Some(space.commit_all())
     }
 
     /// Records what `fill` writes into space of `most` bytes, as many of them as it says; `None`,
     /// and `fill` is not called, if that has to be done the general way. No record in it may be
-    /// larger than one may be.
+    /// larger than one may be, and the clock is a quick one.
     #[inline(always)]
     pub(crate) fn fill_up_to(
         &self,
         most: u32,
-        fill: impl FnOnce(&mut [u8], &Lane) -> u32,
+        clock: impl FnOnce() -> u64,
+        fill: impl FnOnce(&mut [u8], &Lane, u64) -> u32,
     ) -> Option<Result<(), Discarded>> {
-        let entered = self.enter_quickly()?;
+        let Quick { entered, ticks } = self.enter_quickly(clock)?;
         let mut space = entered.reserve(most).ok()?;
         let lane = space.lane();
-        let len = fill(space.bytes(), lane);
-        Some(space.commit(len).map(|entered| add(&entered.lane().tally.accepted, 1)))
+        let len = fill(space.bytes(), lane, ticks);
+        Some(space.commit(len))
     }
 }

@@ -208,50 +208,80 @@ impl<'a> Space<'a> {
         self.entered.ring.is_of_parent()
     }
 
-    /// Publishes the bytes as one record: from here on it survives a kill.
+    /// Publishes the bytes as one record, which survives a kill from here on, counts it and leaves.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish).
+    #[inline(always)]
+    pub(crate) fn commit_all(self) -> Result<(), Discarded> {
+        let tally = &self.entered.lane.tally;
+        // Nothing but the lane goes to the rare case and nothing comes back: an `Entered` that
+        // might would be put together in memory at every event.
+        if self.is_closed_out() {
+            closed_out(self.entered.lane, self.start + self.need)?;
+        }
+        add(&tally.accepted, 1);
+        Ok(())
+    }
+
+    /// Publishes the first `len` bytes as one record, counts it and leaves.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish).
+    #[inline(always)]
+    pub(crate) fn commit(self, len: u32) -> Result<(), Discarded> {
+        self.cut(len).commit_all()
+    }
+
+    /// Publishes the first `len` bytes; the others are free again. What they are is counted by
+    /// the caller, who stays in the lane.
     ///
     /// # Errors
     ///
     /// [`Discarded::Stopped`] if the session was stopped, and closed without it, meanwhile.
     #[inline(always)]
-    pub(crate) fn commit_all(self) -> Result<Entered<'a>, Discarded> {
-        let Self { entered, buffer, start, need } = self;
-        let end = start + need;
-        // Release pairs with the acquire load in `Collector::peek` and in the readers of a ring:
-        // whoever sees `end` sees the record.
-        buffer.store_filled(end, Ordering::Release);
-        entered.barrier.light();
-        // Pairs, through the barrier, with the load of `FilledBytes` in `Collector::close`.
-        if entered.lane.closed.load(Ordering::Relaxed) != 0 {
-            return closed_out(entered, end);
+    pub(crate) fn publish(self, len: u32) -> Result<Entered<'a>, Discarded> {
+        let space = self.cut(len);
+        if space.is_closed_out() {
+            closed_out(space.entered.lane, space.start + space.need)?;
         }
-        Ok(entered)
+        Ok(space.entered)
     }
 
-    /// Publishes the first `len` bytes as one record; the others are free again.
-    ///
-    /// # Errors
-    ///
-    /// As [`commit_all`](Self::commit_all).
     #[inline(always)]
-    pub(crate) fn commit(self, len: u32) -> Result<Entered<'a>, Discarded> {
+    fn cut(self, len: u32) -> Self {
         debug_assert!(len <= self.need);
         let need = len.next_multiple_of(8).min(self.need);
-        Self { need, ..self }.commit_all()
+        Self { need, ..self }
+    }
+
+    /// Publishes the bytes, and says whether the collector had closed the lane by then.
+    #[inline(always)]
+    fn is_closed_out(&self) -> bool {
+        // Release pairs with the acquire load in `Collector::peek` and in the readers of a ring:
+        // whoever sees the new end sees the record.
+        self.buffer.store_filled(self.start + self.need, Ordering::Release);
+        self.entered.barrier.light();
+        // Pairs, through the barrier, with the load of `FilledBytes` in `Collector::close`.
+        self.entered.lane.closed.load(Ordering::Relaxed) != 0
     }
 }
 
-/// The session was stopped while this reservation was open. Was the record taken?
+/// The session was stopped while this reservation was open. Was the record, which ends at `end`,
+/// taken?
 #[cold]
-fn closed_out(entered: Entered<'_>, end: u32) -> Result<Entered<'_>, Discarded> {
+#[inline(never)]
+fn closed_out(lane: &Lane, end: u32) -> Result<(), Discarded> {
     loop {
         // Acquire pairs with the release in `Collector::close`. 1 is a moment's state: the
         // collector is between two instructions.
-        match entered.lane.closed.load(Ordering::Acquire) {
+        match lane.closed.load(Ordering::Acquire) {
             1 => yield_now(),
-            closed if end <= closed => return Ok(entered),
+            closed if end <= closed => return Ok(()),
             _ => {
-                add(&entered.lane.tally.stopped, 1);
+                add(&lane.tally.stopped, 1);
                 return Err(Discarded::Stopped);
             }
         }

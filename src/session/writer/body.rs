@@ -9,7 +9,7 @@
 //! an item of its own the payload moves behind it.
 
 use super::{
-    Event, SessionHandle,
+    Event, SessionHandle, Stamp,
     headers::{event_header, put_words},
 };
 use crate::codec::encode::{self, Item};
@@ -44,11 +44,15 @@ impl SessionHandle {
         let len = body.len.saturating_add(EventHeader::SIZE);
         if self.clock.is_quick() && len <= self.most as usize {
             #[expect(clippy::cast_possible_truncation, reason = "compared with a 32-bit number")]
-            let done = self.ring.fill_quickly(len as u32, |lane, bytes| {
-                let stamp = self.quick_stamp(lane);
-                put_words(bytes, event_header(len, event, EventFlags::EXTENDED_INFO.0, stamp));
-                (body.fill)(&mut bytes[EventHeader::SIZE..len]);
-            });
+            let done = self.ring.fill_quickly(
+                len as u32,
+                || self.quick_ticks(),
+                |bytes, lane, ticks| {
+                    let stamp = Stamp { ticks, ids: lane.ids() };
+                    put_words(bytes, event_header(len, event, EventFlags::EXTENDED_INFO.0, stamp));
+                    (body.fill)(&mut bytes[EventHeader::SIZE..len]);
+                },
+            );
             if let Some(result) = done {
                 return result;
             }

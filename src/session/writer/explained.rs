@@ -26,11 +26,16 @@ impl SessionHandle {
         if capacity <= SHORT && self.clock.is_quick() {
             #[expect(clippy::cast_possible_truncation, reason = "compared with SHORT")]
             let most = (HEADER + capacity) as u32;
-            let done = self.ring.fill_up_to(most, |bytes, lane| {
-                #[expect(clippy::cast_possible_truncation, reason = "compared with SHORT")]
-                let end = put_record(bytes, event, self.quick_stamp(lane), &fill) as u32;
-                end
-            });
+            let done = self.ring.fill_up_to(
+                most,
+                || self.quick_ticks(),
+                |bytes, lane, ticks| {
+                    let stamp = Stamp { ticks, ids: lane.ids() };
+                    #[expect(clippy::cast_possible_truncation, reason = "compared with SHORT")]
+                    let end = put_record(bytes, event, stamp, &fill) as u32;
+                    end
+                },
+            );
             if let Some(result) = done {
                 return result;
             }
@@ -60,7 +65,7 @@ impl SessionHandle {
             before[first..].fill(0);
         }
         let end = start + put_record(record, event, stamp, fill);
-        let entered = space.commit(u32::try_from(end).unwrap_or(u32::MAX))?;
+        let entered = space.publish(u32::try_from(end).unwrap_or(u32::MAX))?;
         add(&entered.lane().tally.accepted, 1 + u64::from(start != 0));
         Ok(())
     }

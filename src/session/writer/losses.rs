@@ -70,7 +70,7 @@ impl SessionHandle {
             };
             let stamp = self.stamp(lane);
             put_loss(space.bytes(), LostEvents::of(loss, cause), stamp.ticks, stamp.ids);
-            entered = space.commit(LOSS_RECORD_BYTES)?;
+            entered = space.publish(LOSS_RECORD_BYTES)?;
             loss.told.store(loss.count.load(Ordering::Relaxed), Ordering::Relaxed);
         }
         Ok(entered)
