@@ -7,7 +7,7 @@
 
 use crate::format::{BufferFlags, BufferHeader, BufferState, ClockType, LogFileMode};
 use crate::session::{
-    clock::{self, Anchor, Source},
+    clock::{self, Anchor, DRIFT_PPM, Source},
     config::Config,
     header::Header,
 };
@@ -16,9 +16,6 @@ use std::fmt;
 use std::io;
 use zerocopy::FromBytes;
 
-/// How far two rates of one clock, or a clock and the wall clock, may drift apart: more is slewed
-/// by no system.
-const DRIFT_PPM: u64 = 500;
 /// How far a clock may be off the wall clock beside that, in units of 100 ns.
 const OFF: u64 = 10_000;
 

@@ -6,8 +6,8 @@
 //!
 //! # Rate
 //!
-//! A counter's rate is measured against the monotonic clock: once per process over 10 ms, and at
-//! stop over the session's whole life, against the wall clock. A pair (ticks, time) is taken by
+//! A counter's rate is what the processor says, where it does (aarch64), or measured against the
+//! monotonic clock, once per process over 10 ms; and measured again at stop, over the session's whole life, against the wall clock. A pair (ticks, time) is taken by
 //! reading the counter before and after the clock, eight times, and keeping the tightest pair; it
 //! is good to some 20 ns, so the first measure is good to some parts per million and the last one
 //! to much less.
@@ -17,6 +17,10 @@ use std::sync::OnceLock;
 #[cfg(not(unix))]
 use std::time::Instant;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How far two rates of one clock, or a clock and the wall clock, may drift apart, in parts per
+/// million: more is slewed by no system.
+pub(crate) const DRIFT_PPM: u64 = 500;
 
 /// Which clock stamps the events of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -29,7 +33,9 @@ pub enum Clock {
     /// Clock type 2: the wall clock, a `FILETIME` per event. May be set back by the system; stamps
     /// of one lane still never run backwards.
     SystemTime,
-    /// Clock type 3: the cycle counter, its rate known in whole megahertz.
+    /// Clock type 3: the cycle counter, whose rate a log tells in whole megahertz. Where that would
+    /// be off by more than a clock may drift (generic timers count 19.2 or 62.5 MHz), it is the
+    /// monotonic clock, at 1,000 MHz.
     CpuCycles,
     /// Clock type 1 as the session's flusher last looked at it: the cheapest stamp, a load. It
     /// stands still between two turns of the flusher, 2 ms when it has little to do and as long as
@@ -97,9 +103,10 @@ impl Source {
     pub(crate) fn of(clock: Clock) -> Self {
         match clock {
             Clock::SystemTime => Self::SystemTime,
-            Clock::FlusherTick if counter::is_invariant() => Self::Tick,
-            _ if counter::is_invariant() => Self::Counter,
-            _ => Self::Monotonic,
+            _ if !counter::is_invariant() => Self::Monotonic,
+            Clock::FlusherTick => Self::Tick,
+            Clock::CpuCycles if !is_whole_megahertz(counter_frequency()) => Self::Monotonic,
+            Clock::PerformanceCounter | Clock::CpuCycles => Self::Counter,
         }
     }
 
@@ -179,11 +186,25 @@ pub(crate) fn refined_frequency(source: Source, start: &Anchor, stop: &Anchor) -
     }
     let wall = u128::try_from((stop.time.0.checked_sub(start.time.0)?).checked_mul(100)?).ok()?;
     // A disciplined clock is slewed by at most 500 ppm; more than that was a step.
-    let nanos = if wall.abs_diff(nanos) <= nanos / 2_000 { wall } else { nanos };
+    let nanos = if wall.abs_diff(nanos) <= nanos / 1_000_000 * u128::from(DRIFT_PPM) {
+        wall
+    } else {
+        nanos
+    };
     u64::try_from((ticks * 1_000_000_000 + nanos / 2) / nanos).ok()
 }
 
-/// Measures the counter once per process, and better at each later call.
+/// Whole megahertz, as a log has the rate of clock type 3.
+pub(crate) fn megahertz(rate: u64) -> u32 {
+    u32::try_from((rate + 500_000) / 1_000_000).unwrap_or(u32::MAX).max(1)
+}
+
+/// Whether a rate is told by its whole megahertz, to within the drift that clocks have anyway.
+fn is_whole_megahertz(rate: u64) -> bool {
+    (u64::from(megahertz(rate)) * 1_000_000).abs_diff(rate) <= rate / 1_000_000 * DRIFT_PPM
+}
+
+/// What the processor says, or what is measured: once per process, and better at each later call.
 fn counter_frequency() -> u64 {
     static FIRST: OnceLock<(Anchor, u64)> = OnceLock::new();
     const FIRST_SPAN: Duration = Duration::from_millis(10);
@@ -193,6 +214,9 @@ fn counter_frequency() -> u64 {
         let nanos = u128::from(stop.nanos.saturating_sub(start.nanos)).max(1);
         u64::try_from(ticks * 1_000_000_000 / nanos).unwrap_or(u64::MAX).max(1)
     };
+    if let Some(told) = counter::frequency() {
+        return told;
+    }
     let (start, first) = FIRST.get_or_init(|| {
         let start = Anchor::take(Source::Counter);
         std::thread::sleep(FIRST_SPAN);
@@ -292,6 +316,11 @@ mod counter {
         }
     }
 
+    /// Not told: it is measured.
+    pub(super) fn frequency() -> Option<u64> {
+        None
+    }
+
     /// The counter, unfenced: the order that matters is that of one thread's own reads. Where a
     /// lane changes hands there is `after_loads`.
     #[inline(always)]
@@ -309,6 +338,18 @@ mod counter {
     /// The generic timer runs at one rate by architecture.
     pub(super) fn is_invariant() -> bool {
         true
+    }
+
+    /// Ticks per second, as the system's firmware has set it; zero where it forgot to.
+    pub(super) fn frequency() -> Option<u64> {
+        let rate: u64;
+        // SAFETY:
+        // - CNTFRQ_EL0 is readable in user mode wherever CNTVCT_EL0 is: one bit allows both.
+        // - The instruction writes one register and touches no memory.
+        unsafe {
+            core::arch::asm!("mrs {}, cntfrq_el0", out(reg) rate, options(nomem, nostack));
+        }
+        Some(rate).filter(|rate| *rate != 0)
     }
 
     /// The virtual counter.
@@ -332,7 +373,37 @@ mod counter {
         false
     }
 
+    pub(super) fn frequency() -> Option<u64> {
+        None
+    }
+
     pub(super) fn read() -> u64 {
         super::monotonic_nanos()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_told_in_megahertz_if_that_is_no_more_than_drift() {
+        for rate in [24_000_000, 25_000_000, 1_000_000_000, 2_595_998_112, 2_449_500_000] {
+            assert!(is_whole_megahertz(rate), "{rate}");
+        }
+        for rate in [19_200_000, 62_500_000, 24_576_000, 800_500_000] {
+            assert!(!is_whole_megahertz(rate), "{rate}");
+        }
+    }
+
+    #[test]
+    fn a_rate_that_the_processor_tells_is_that_of_its_counter() {
+        let Some(rate) = counter::frequency() else { return };
+        let (ticks, nanos) = (counter::read(), monotonic_nanos());
+        std::thread::sleep(Duration::from_millis(100));
+        let (ticks, nanos) = (counter::read() - ticks, monotonic_nanos() - nanos);
+        let measured = u128::from(ticks) * 1_000_000_000 / u128::from(nanos);
+        // A thread may be put aside between the two readings, for milliseconds.
+        assert!(u128::from(rate).abs_diff(measured) < measured / 4, "{rate} {measured}");
     }
 }

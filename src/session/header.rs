@@ -56,7 +56,7 @@ impl Header {
         fields.start_buffers = 1.into();
         fields.pointer_size = 8.into();
         // Of the clock itself where records count its ticks; else of the processor, to be read.
-        fields.cpu_speed_mhz = mhz(match clock {
+        fields.cpu_speed_mhz = clock::megahertz(match clock {
             Source::Counter | Source::Tick | Source::Monotonic => rate,
             Source::SystemTime => clock::frequency(Source::of(Clock::PerformanceCounter)),
         })
@@ -178,7 +178,7 @@ impl Header {
     /// Sets the clock's rate.
     pub(crate) fn set_rate(&mut self, rate: u64) {
         self.fields.perf_freq = rate.into();
-        self.fields.cpu_speed_mhz = mhz(rate).into();
+        self.fields.cpu_speed_mhz = clock::megahertz(rate).into();
     }
 
     /// The clock of the file.
@@ -210,10 +210,6 @@ fn put_extra(space: &mut [u8], extra: &[u8]) -> usize {
         size = end;
     }
     size
-}
-
-fn mhz(rate: u64) -> u32 {
-    u32::try_from((rate + 500_000) / 1_000_000).unwrap_or(u32::MAX).max(1)
 }
 
 /// Coordinated universal time, under that name.
