@@ -93,7 +93,7 @@ mod writing;
 
 pub(crate) use collector::{Collector, Full, Hold, Published, Sealed, Stolen};
 pub(crate) use memory::Backing;
-pub(crate) use overwrite::{Course, GaveWay};
+pub(crate) use overwrite::{Course, GaveWay, events};
 pub use reservation::Reservation;
 use tally::Tally;
 pub(crate) use tally::{Loss, add};

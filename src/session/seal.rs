@@ -1,8 +1,8 @@
 //! From a buffer of the ring to a buffer of a log: completed, sealed, and counted if it is lost.
 
-use crate::codec::{RecordView, Records, checksum};
-use crate::format::{BufferFlags, BufferHeader, BufferState, LOST_EVENT_GUID};
-use crate::session::lane::HEADER_BYTES;
+use crate::codec::{RecordView, checksum};
+use crate::format::{BufferFlags, BufferHeader, BufferState};
+use crate::session::lane::{HEADER_BYTES, events};
 use crate::session::sync::Ordering;
 use std::sync::atomic::compiler_fence;
 use zerocopy::FromBytes;
@@ -69,19 +69,14 @@ pub(crate) fn complete(buffer: &mut [u8], filled: u32, ticks: u64, flags: Buffer
     }
 }
 
-/// Events in a sealed buffer behind its first `written` bytes, our own loss records left out.
+/// Events in a sealed buffer behind its first `written` bytes.
 pub(crate) fn events_behind(buffer: &[u8], written: u32) -> Missing {
     let filled = filled_of(buffer) as usize;
     let records = buffer.get(BufferHeader::SIZE..filled).unwrap_or_default();
     let mut missing = Missing::default();
-    for raw in Records::new(records).map_while(Result::ok) {
-        let record = RecordView::parse(raw).ok();
-        let ours = record.as_ref().is_some_and(|r| r.provider() == Some(LOST_EVENT_GUID));
-        if ours || raw.offset + HEADER_BYTES < written {
-            continue;
-        }
+    for raw in events(records).filter(|raw| raw.offset + HEADER_BYTES >= written) {
         missing.events += 1;
-        if let Some(ticks) = record.and_then(|record| record.ticks()) {
+        if let Some(ticks) = RecordView::parse(raw).ok().and_then(|record| record.ticks()) {
             if missing.last == 0 {
                 missing.first = ticks;
             }

@@ -42,6 +42,21 @@ fn a_full_sequential_file_takes_no_more_and_says_so() {
 }
 
 #[test]
+fn an_event_of_the_class_that_tells_of_losses_is_an_event() {
+    let directory = tempfile::tempdir().unwrap();
+    let session =
+        builder(&directory.path().join("own.etl")).maximum_file_size_kb(12).start().unwrap();
+    let event = etlring::session::ClassicEvent::new(etlring::format::LOST_EVENT_GUID, 99, 4);
+    for _ in 0..20 {
+        session.write_classic(&event, &[0; 2000]).unwrap();
+        session.flush().unwrap();
+    }
+    let stats = session.stop().unwrap();
+    assert_eq!(stats.attempted(), 20);
+    assert!(stats.lost.file_full > 0, "{stats:?}");
+}
+
+#[test]
 fn a_full_file_with_many_lanes_tells_each_cause_once() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("lanes.etl");

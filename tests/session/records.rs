@@ -274,6 +274,7 @@ fn a_flush_refines_the_clocks_rate() {
     // Parts per million: the guess comes from 10 ms, the others from a second.
     let off = |rate: u64| rate.abs_diff(ended) * 1_000_000 / ended;
     assert!(off(flushed) <= 20 && off(guessed) <= 20_000, "{guessed} {flushed} {ended}");
-    // Without a quick counter there is nothing to refine.
-    assert!(flushed != guessed || ended == guessed, "{guessed} {flushed} {ended}");
+    // Without a quick counter there is nothing to refine, and little where the rate is told.
+    let refined = flushed != guessed || ended == guessed || cfg!(target_arch = "aarch64");
+    assert!(refined, "{guessed} {flushed} {ended}");
 }

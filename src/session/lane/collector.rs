@@ -313,7 +313,7 @@ impl Collector {
         let filled = self.ring.memory.nth(buffer).load_filled(Ordering::Relaxed);
         // SAFETY: in no hand, no list and no set, so nobody begins it anew.
         let records = unsafe { self.ring.memory.nth(buffer).records(HEADER_BYTES..filled) };
-        overwriting.ended(buffer, hand.number, events(records));
+        overwriting.ended(buffer, hand.number, events(records).count() as u64);
         Stolen::Buffer(Sealed { buffer, number: Some(hand.number) })
     }
 

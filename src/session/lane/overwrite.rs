@@ -15,7 +15,7 @@
 //! ```
 
 use super::{Entered, HEADER_BYTES, Hand, Lane, Ring, add};
-use crate::codec::{LossRecord, RecordView, Records};
+use crate::codec::{LossRecord, RawRecord, RecordView, Records};
 use crate::session::backlog::{Backlog, Waiting};
 use crate::session::sync::{AtomicU32, AtomicU64, Ordering};
 
@@ -223,14 +223,14 @@ impl Entered<'_> {
             // Relaxed: this thread stored it last.
             let filled = buffer.load_filled(Ordering::Relaxed);
             // SAFETY: out of the hand, and not yet waiting: nobody begins it anew.
-            events(unsafe { buffer.records(HEADER_BYTES..filled) })
+            events(unsafe { buffer.records(HEADER_BYTES..filled) }).count() as u64
         };
         overwriting.give_up(index, hand.number, events, ticks);
     }
 }
 
-/// Events among the records of a buffer; those that tell of losses are none.
-pub(super) fn events(records: &[u8]) -> u64 {
+/// The records of a buffer that are events: all but those that tell of losses.
+pub(crate) fn events(records: &[u8]) -> impl Iterator<Item = RawRecord<'_>> {
     let tells = |raw| RecordView::parse(raw).is_ok_and(|record| LossRecord::of(&record).is_some());
-    Records::new(records).map_while(Result::ok).filter(|raw| !tells(*raw)).count() as u64
+    Records::new(records).map_while(Result::ok).filter(move |raw| !tells(*raw))
 }
