@@ -64,8 +64,8 @@ thread() {
     fi
     echo "ThreadSanitizer: 0 reports"
     copy=$(plant thread src/session/lane/writing.rs \
-        'buffer\.store_filled(end, Ordering::Release)' \
-        'buffer.store_filled(end, Ordering::Relaxed)')
+        'self\.start + self\.need, Ordering::Release' \
+        'self.start + self.need, Ordering::Relaxed')
     reports=$(thread_soak "$copy" live::)
     ((reports > 0)) || { echo "a relaxed commit was not noticed"; return 1; }
     echo "ThreadSanitizer: a relaxed commit gives $reports reports"

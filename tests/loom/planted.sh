@@ -10,7 +10,7 @@ mkdir -p "$copy"
 
 # bug | model | file | extended regular expression, which must match | replacement
 bugs=(
-  "commit is relaxed|peek_sees|lane/writing.rs|buffer\.store_filled\(end, Ordering::Release\)|buffer.store_filled(end, Ordering::Relaxed)"
+  "commit is relaxed|peek_sees|lane/writing.rs|self\.start \+ self\.need, Ordering::Release|self.start + self.need, Ordering::Relaxed"
   "peek is relaxed|peek_sees|lane/collector.rs|buffer\.load_filled\(Ordering::Acquire\)|buffer.load_filled(Ordering::Relaxed)"
   "commit publishes before the copy|peek_sees|lane/model.rs|self\.0\.bytes\(\)\.copy_from_slice|self.0.publish_early(); self.0.bytes().copy_from_slice"
   "a hand is shown before its header|peek_sees|lane/writing.rs|hand\.swap\(hand, Ordering::AcqRel\)|hand.swap(hand, Ordering::Relaxed)"
@@ -29,7 +29,7 @@ bugs=(
   "the hand is not looked at again|what_is_being|lane/collector.rs|if self\.ring\.overwrites_full\(\)|if false"
   "a buffer put back is counted by its lane|put_back_has|lane/overwrite.rs|let began_last = self\.lane\..*;|let began_last = true;"
   "a closed lane takes a buffer back|nothing_gives_way|lane/writing.rs|if empty\.is_none\(\) \{|if false {"
-  "commit ignores a closed lane|close_out|lane/writing.rs|if entered\.lane\.closed\.load\(Ordering::Relaxed\) != 0|if false"
+  "commit ignores a closed lane|close_out|lane/writing.rs|self\.entered\.lane\.closed\.load\(Ordering::Relaxed\) != 0|false"
 )
 
 # Runs one model of the copy.
