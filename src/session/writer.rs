@@ -1,8 +1,8 @@
 //! Recording: what a provider's thread does.
 //!
-//! Every way to write comes down to three steps: enter the lane and take space, read the clock, fill
-//! and commit. The clock is read when the lane is entered, so that the records of a lane are in the
-//! order of their stamps.
+//! Every way to write comes down to three steps: enter the lane and take space, read the clock,
+//! fill and commit. The clock is read when the lane is entered, so that the records of a lane are
+//! in the order of their stamps.
 
 mod body;
 mod calls;
