@@ -9,8 +9,8 @@
 //! A counter's rate is what the processor says, where it does (aarch64), or measured against the
 //! monotonic clock, once per process over 10 ms; and measured again at stop, over the session's
 //! whole life and against the wall clock. A pair (ticks, time) is taken by reading the counter
-//! before and after the clock, eight times, and keeping the tightest pair; it is good to some 20 ns,
-//! so the first measure is good to some parts per million and the last one to much less.
+//! before and after the clock, eight times, and keeping the tightest pair. It is good to some
+//! 20 ns, so the first measure is good to some parts per million and the last one to much less.
 
 use crate::format::{ClockType, FileTime};
 use std::sync::OnceLock;
