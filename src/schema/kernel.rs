@@ -1,7 +1,8 @@
 //! Classic events of the kernel and of the merge tools: a built-in table of their layouts.
 //!
 //! The table is text, `kernel.tsv`, so that it can be read, compared and added to; it is parsed
-//! once, when the first such event is decoded. Events are found by group and type, or by class
+//! once, when the first such event is decoded, but for the fields of its rows: those of a row when
+//! its own first event is decoded. A log has events of a few rows. Events are found by group and type, or by class
 //! and type; the row whose versions hold the event's is taken, and the newest one for versions
 //! that are newer: these usually only append fields, which are then handed back as what is left.
 
@@ -42,15 +43,29 @@ pub(super) fn find(
         (version > newest.high).then_some(newest)
     })?;
     let event = table.events.get(pick.event)?;
-    Some((event, table.layouts.get(event.layout)?))
+    Some((event, table.layouts.get(event.layout)?.get()?))
 }
 
 #[derive(Debug, Default)]
 struct Table {
     events: Vec<KernelEvent>,
-    layouts: Vec<Layout>,
+    layouts: Vec<Fields>,
     by_hook: HashMap<(u8, u8), Vec<Pick>, Seed>,
     by_class: HashMap<(Guid, u8), Vec<Pick>, Seed>,
+}
+
+/// The fields of a row, read when they are needed.
+#[derive(Debug)]
+struct Fields {
+    text: &'static str,
+    layout: OnceLock<Option<Layout>>,
+}
+
+impl Fields {
+    /// `None` if the text is not what it should be; a test reads every row.
+    fn get(&self) -> Option<&Layout> {
+        self.layout.get_or_init(|| layout_of(self.text)).as_ref()
+    }
 }
 
 /// A range of versions and its event.
@@ -85,7 +100,7 @@ impl Table {
         let low = low.parse().ok()?;
         let high = if high == "*" { u16::MAX } else { high.parse().ok()? };
         let layout = self.layouts.len();
-        self.layouts.push(layout_of(columns.next()?)?);
+        self.layouts.push(Fields { text: columns.next()?, layout: OnceLock::new() });
         for kind in types.split(',') {
             let (number, name) = kind.split_once('=')?;
             let number: u8 = number.parse().ok()?;
@@ -175,7 +190,8 @@ mod tests {
         assert_eq!(rows.len(), 188);
         let columns = rows.iter().map(|row| row.rsplit('\t').next().unwrap());
         let fields: usize = columns.map(|c| c.split(',').filter(|f| !f.is_empty()).count()).sum();
-        assert_eq!(table.layouts.iter().map(|layout| layout.fields().len()).sum::<usize>(), fields);
+        let layouts = table.layouts.iter().map(|fields| fields.get().unwrap());
+        assert_eq!(layouts.map(|layout| layout.fields().len()).sum::<usize>(), fields);
     }
 
     #[test]
