@@ -17,6 +17,7 @@ mod recover;
 mod ring;
 mod samples;
 mod seek;
+mod skip;
 mod sources;
 mod threads;
 mod zero_alloc;
