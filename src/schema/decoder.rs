@@ -136,6 +136,14 @@ impl Decoder {
         Self::default()
     }
 
+    /// Whether a record may say anything that [`learn`](Self::learn) takes in. It depends on those
+    /// words of the header alone that say what the record is: type of the header, provider, class or
+    /// group, id, opcode or type, and task. So who knows records by these can ask once.
+    #[must_use]
+    pub fn may_learn_from(record: RawRecord<'_>) -> bool {
+        may_teach(record)
+    }
+
     /// Takes in what a record says of other records: schemas, and names of processes and threads.
     /// All other records are passed over for the price of a look at their header.
     pub fn learn(&mut self, record: RawRecord<'_>) {
