@@ -325,7 +325,7 @@ impl<'i> Writer<'i> {
         let entry = Entry {
             view,
             event: &decoder.describe(view),
-            time: found.time,
+            time: found.time(),
             lane: found.record.lane(),
             buffer_index: found.record.buffer_index(),
             process_name: view.process_id().and_then(|pid| decoder.process_name(pid, ticks)),
@@ -351,7 +351,7 @@ impl<'i> Writer<'i> {
         json::optional(out, ticks);
         out.extend_from_slice(b",\"filetime\":");
         if ticks.is_some() {
-            self.times.push_both(out, found.time);
+            self.times.push_both(out, found.time());
             out.push(b'"');
         } else {
             out.extend_from_slice(b"null");
@@ -373,7 +373,7 @@ impl<'i> Writer<'i> {
         let input = &self.inputs[found.file];
         let decoder = if self.fields { input.decoder() } else { input.given() };
         let described = decoder.describe(view);
-        self.times.push(out, found.time);
+        self.times.push(out, found.time());
         let number = |n: Option<u32>| {
             n.map_or("-".to_owned(), |n| match n {
                 u32::MAX => "-".to_owned(),

@@ -2,14 +2,27 @@
 //!
 //! A log has millions of records and a few hundred kinds, so what is asked of a kind is asked once.
 //! Records come in runs of a few kinds: those are found without a hash table, by a place that is
-//! made of their numbers.
+//! made of words of their headers.
+//!
+//! ```text
+//!   record ──► label: four words, from one look at the header
+//!                │
+//!                ▼
+//!              lately[place]: this label? ── yes ──► number of the kind ──► its count
+//!                    ▲              └ no ──► kind ──► hash table ──► the same, or a new one
+//!                    └───────────────────────────────────────────────────┘
+//! ```
+
+mod heading;
+
+pub(crate) use heading::Heading;
 
 use crate::names::kind;
 use crate::walk::Found;
 use etlring::codec::{RawRecord, RecordHeader, RecordKind, RecordView};
 use etlring::format::{EventFlags, Guid, LOST_EVENT_GUID};
+use heading::Label;
 use std::collections::HashMap;
-use std::hash::Hash;
 
 /// Events and the bytes they take in the log, headers included.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,6 +52,11 @@ const HEADERS: [&str; 8] =
 const EVENT: u8 = 0;
 pub(crate) const CLASSIC: u8 = 1;
 pub(crate) const INSTANCE: u8 = 2;
+const SYSTEM: u8 = 3;
+const COMPACT: u8 = 4;
+const PERFINFO: u8 = 5;
+const MESSAGE: u8 = 6;
+const UNKNOWN: u8 = 7;
 
 /// What headers say that all records of one kind have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,20 +74,19 @@ pub(crate) struct Kind {
 }
 
 impl Kind {
-    fn of(found: &Found<'_>) -> Self {
-        let view = found.view;
+    fn of(file: usize, view: &RecordView<'_>) -> Self {
         let (header, flags) = match view.header() {
             RecordHeader::Event(header) => (EVENT, header.flags()),
             RecordHeader::Classic(_) => (CLASSIC, EventFlags(0)),
             RecordHeader::Instance(_) => (INSTANCE, EventFlags(0)),
-            RecordHeader::System(_) => (3, EventFlags(0)),
-            RecordHeader::Compact(_) => (4, EventFlags(0)),
-            RecordHeader::PerfInfo(_) => (5, EventFlags(0)),
-            RecordHeader::Message(_) => (6, EventFlags(0)),
-            _ => (7, EventFlags(0)),
+            RecordHeader::System(_) => (SYSTEM, EventFlags(0)),
+            RecordHeader::Compact(_) => (COMPACT, EventFlags(0)),
+            RecordHeader::PerfInfo(_) => (PERFINFO, EventFlags(0)),
+            RecordHeader::Message(_) => (MESSAGE, EventFlags(0)),
+            _ => (UNKNOWN, EventFlags(0)),
         };
         Self {
-            file: found.file,
+            file,
             header,
             provider: view.provider(),
             id: view.id(),
@@ -82,19 +99,6 @@ impl Kind {
 
     pub(crate) fn id(&self) -> Id {
         (self.provider, HEADERS[usize::from(self.header)], self.id, self.opcode)
-    }
-
-    /// Where the kinds seen last are looked for first.
-    fn place(&self) -> usize {
-        const MASK: u128 = u64::MAX as u128;
-        let guid = u128::from_le_bytes(self.provider.unwrap_or_default().0);
-        let [low, high] = [guid, guid >> 64].map(|half| u64::try_from(half & MASK).unwrap_or(0));
-        let numbers = u64::from(self.id.unwrap_or(0)) << 40
-            ^ u64::from(self.opcode.unwrap_or(0)) << 24
-            ^ u64::from(self.version.unwrap_or(0)) << 8
-            ^ u64::from(self.level.unwrap_or(0)) << 16;
-        let mixed = low ^ high.rotate_left(7) ^ numbers;
-        usize::try_from(mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56).unwrap_or(0)
     }
 }
 
@@ -138,90 +142,69 @@ impl Seen {
 pub(crate) struct Kinds {
     pub(crate) seen: Vec<Seen>,
     numbers: HashMap<Kind, usize>,
-    /// Where kinds that were seen lately are, by [`Kind::place`].
-    lately: [usize; 256],
+    /// Labels of `file` that were seen lately, by [`Label::place`].
+    lately: [Lately; 256],
+    file: usize,
+}
+
+/// A label and what is known of records that have it.
+#[derive(Clone, Copy, Debug)]
+struct Lately {
+    label: Label,
+    /// Of the kind, in [`Kinds::seen`].
+    number: usize,
+    /// Nothing is to be done with such a record but to count it.
+    is_plain: bool,
+}
+
+impl Lately {
+    const NONE: Self = Self { label: Label::NONE, number: usize::MAX, is_plain: false };
 }
 
 impl Default for Kinds {
     fn default() -> Self {
-        Self { seen: Vec::new(), numbers: HashMap::new(), lately: [0; 256] }
+        let lately = [Lately::NONE; 256];
+        Self { seen: Vec::new(), numbers: HashMap::new(), lately, file: 0 }
     }
 }
 
 impl Kinds {
-    pub(crate) fn of(&mut self, found: &Found<'_>) -> &mut Seen {
-        let kind = Kind::of(found);
-        let place = kind.place();
-        let lately = self.lately[place];
-        if self.seen.get(lately).is_none_or(|seen| seen.kind != kind) {
-            self.lately[place] = self.number(kind, found.view);
+    /// The count of the record's kind, if such records were seen lately and counting is all there
+    /// is to do with them.
+    #[inline(always)]
+    pub(crate) fn plain(&mut self, file: usize, heading: &Heading) -> Option<&mut Count> {
+        let known = self.lately[usize::from(heading.label.place())];
+        if known.label != heading.label || self.file != file || !known.is_plain {
+            return None;
         }
-        &mut self.seen[self.lately[place]]
+        Some(&mut self.seen[known.number].count)
+    }
+
+    /// The kind of a record. Whether it is plain, `is_plain` says for all of its label.
+    pub(crate) fn of(
+        &mut self,
+        found: &Found<'_>,
+        heading: &Heading,
+        is_plain: impl FnOnce() -> bool,
+    ) -> &mut Seen {
+        let place = usize::from(heading.label.place());
+        if self.file != found.file {
+            (self.lately, self.file) = ([Lately::NONE; 256], found.file);
+        }
+        if self.lately[place].label != heading.label {
+            let number = self.number(found);
+            let is_plain = is_plain() && !self.seen[number].may_be_loss;
+            self.lately[place] = Lately { label: heading.label, number, is_plain };
+        }
+        &mut self.seen[self.lately[place].number]
     }
 
     #[cold]
-    fn number(&mut self, kind: Kind, view: &RecordView<'_>) -> usize {
+    fn number(&mut self, found: &Found<'_>) -> usize {
+        let kind = Kind::of(found.file, found.view);
         *self.numbers.entry(kind).or_insert_with(|| {
-            self.seen.push(Seen::new(kind, view));
+            self.seen.push(Seen::new(kind, found.view));
             self.seen.len() - 1
         })
-    }
-}
-
-/// Something that there are few of at a time.
-pub(crate) trait Key: Copy + Eq + Hash {
-    /// Where those seen last are looked for first: any number, cheaply made.
-    fn place(self) -> u32;
-}
-
-impl Key for Option<u32> {
-    fn place(self) -> u32 {
-        // Windows' process ids are multiples of four.
-        self.map_or(0, |process| process / 4)
-    }
-}
-
-/// Process and thread.
-impl Key for (Option<u32>, Option<u32>) {
-    fn place(self) -> u32 {
-        self.0.place() ^ self.1.place()
-    }
-}
-
-impl Key for u16 {
-    fn place(self) -> u32 {
-        self.into()
-    }
-}
-
-/// Counts by a key. Records come in runs of one.
-#[derive(Debug)]
-pub(crate) struct Tally<K> {
-    counts: Vec<(K, Count)>,
-    numbers: HashMap<K, usize>,
-    lately: [usize; 16],
-}
-
-impl<K> Default for Tally<K> {
-    fn default() -> Self {
-        Self { counts: Vec::new(), numbers: HashMap::new(), lately: [0; 16] }
-    }
-}
-
-impl<K: Key> Tally<K> {
-    pub(crate) fn of(&mut self, key: K) -> &mut Count {
-        let place = (key.place() % 16) as usize;
-        let lately = self.lately[place];
-        if self.counts.get(lately).is_none_or(|(own, _)| *own != key) {
-            self.lately[place] = *self.numbers.entry(key).or_insert_with(|| {
-                self.counts.push((key, Count::default()));
-                self.counts.len() - 1
-            });
-        }
-        &mut self.counts[self.lately[place]].1
-    }
-
-    pub(crate) fn rows(&self) -> impl Iterator<Item = (K, Count)> + '_ {
-        self.counts.iter().copied()
     }
 }

@@ -28,10 +28,12 @@ impl Progress {
 
     /// `bytes` more are done.
     pub(crate) fn advance(&mut self, bytes: usize) {
-        self.done_bytes += bytes as u64;
-        self.calls += 1;
-        if self.wanted && self.calls % CALLS == 0 {
-            self.show();
+        if self.wanted {
+            self.done_bytes += bytes as u64;
+            self.calls += 1;
+            if self.calls % CALLS == 0 {
+                self.show();
+            }
         }
     }
 

@@ -318,6 +318,11 @@ impl Selection {
         }
     }
 
+    /// Whether every record is wanted, so that nobody needs to ask for each.
+    pub(crate) fn takes_all(&self) -> bool {
+        self.nothing_to_check
+    }
+
     /// Whether a record of a lane is wanted.
     pub(crate) fn takes(
         &self,

@@ -4,12 +4,14 @@
 //! once, when the schemas of the file are known, which may lie behind the events. Payloads are
 //! decoded only on request, to say how much of them becomes fields.
 
+mod extent;
 mod rate;
 mod tables;
+mod tally;
 
 use crate::input::{Input, open_with};
 use crate::json::report;
-use crate::kinds::{CLASSIC, Count, INSTANCE, Id, Kinds, Tally};
+use crate::kinds::{CLASSIC, Count, Heading, INSTANCE, Id, Kinds};
 use crate::loss::Losses;
 use crate::names::{Extras, Names, kind};
 use crate::outcome::{Failure, Outcome};
@@ -17,10 +19,12 @@ use crate::schemas::SchemaArgs;
 use crate::select::SelectArgs;
 use crate::text::{self, count, counted, size, span};
 use crate::threads::ThreadArgs;
-use crate::walk::{Flow, Found, Order, walk_again, walk_seeing};
+use crate::walk::{Flow, Found, Order, Watcher, walk_again, walk_watched};
 use etlring::codec::{RawRecord, RecordKind, RecordView};
 use etlring::format::{FileTime, Guid};
+use etlring::reader::{FileOrBytes, Record, Trace};
 use etlring::schema::{Coverage, Decoder, Source, Undecoded};
+use extent::Extent;
 use rate::Rate;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -29,6 +33,7 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use tables::{By, Sort, Thread};
+use tally::Tally;
 
 /// Arguments of `stats`.
 #[derive(Debug, clap::Args)]
@@ -68,33 +73,24 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let start = start.unwrap_or_default();
     let selection = args.select.resolve(start)?;
     let mut names = Names::default();
-    let mut stats = Stats { rate: Rate::from(start), ..Stats::default() };
     let by = By::tables(&args.by);
-    stats.sort = args.sort;
-    stats.more = (by.contains(&By::Thread) || by.contains(&By::Lane)).then(Box::default);
+    let more = by.contains(&By::Thread) || by.contains(&By::Lane);
+    let mut stats = Stats::new(inputs.len(), start, args.sort, more);
     for input in &inputs {
         stats.losses.add_log(input);
     }
-    let mut decoders: Vec<Decoder> = inputs.iter().map(|input| input.given().clone()).collect();
-    let outcome = walk_seeing(
-        &inputs,
-        Order::File,
-        &selection,
-        &mut names,
-        |file, record| {
-            if describes_events(record) {
-                decoders[file].learn(record);
-            }
-        },
-        |found, names| stats.add(found, &inputs, names),
-    )?;
+    let decoders = inputs.iter().map(|input| input.given().clone()).collect();
+    let mut counting = Counting { stats: &mut stats, inputs: &inputs, decoders };
+    let outcome = walk_watched(&inputs, Order::File, &selection, &mut names, &mut counting)?;
+    let decoders = counting.decoders;
+    stats.sum_up(&inputs);
     for (input, decoder) in inputs.iter().zip(&decoders) {
         input.complain_of(decoder.refused(), "schemas", "their events are shown as bytes");
     }
     let by_payload = stats.name_kinds(&decoders);
     if by_payload || args.decode {
         stats.decoded = args.decode.then(Coverage::default);
-        walk_again(&inputs, &selection, &mut names, |found| stats.look_into(found, &decoders))?;
+        walk_again(&inputs, &selection, &mut names, |found| stats.look_into(found, &decoders));
     }
     stats.name_processes(&decoders);
     selection.complain_of_unseen();
@@ -105,6 +101,37 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     };
     std::io::stdout().write_all(report.as_bytes())?;
     Ok(outcome)
+}
+
+/// The walk: counts records and learns what they say of each other.
+struct Counting<'s> {
+    stats: &'s mut Stats,
+    inputs: &'s [Input],
+    /// By file.
+    decoders: Vec<Decoder>,
+}
+
+impl Watcher for Counting<'_> {
+    #[inline(always)]
+    fn glance(&mut self, file: usize, input: &Input, record: &Record<'_>) -> bool {
+        let Ok(view) = RecordView::parse(record.raw()) else { return false };
+        let Some(heading) = Heading::at_a_glance(&view) else { return false };
+        let Some(count) = self.stats.kinds.plain(file, &heading) else { return false };
+        count.add(record.raw().bytes.len());
+        self.stats.add_heading(&heading, file, record, &input.trace);
+        true
+    }
+
+    fn learn(&mut self, file: usize, record: RawRecord<'_>) {
+        if describes_events(record) {
+            self.decoders[file].learn(record);
+        }
+    }
+
+    fn take(&mut self, found: &Found<'_>, names: &mut Names) -> Flow {
+        self.stats.add(found, &self.inputs[found.file], names);
+        Ok(ControlFlow::Continue(()))
+    }
 }
 
 /// Whether a record may describe others. Of the kernel's, which are most of many logs, those about
@@ -120,9 +147,10 @@ fn describes_events(record: RawRecord<'_>) -> bool {
     }
 }
 
-#[derive(Default)]
 struct Stats {
+    /// Of all events, and from when to when they are; known in the end.
     all: Count,
+    span: Option<(FileTime, FileTime)>,
     providers: HashMap<Option<Guid>, Count>,
     ids: HashMap<Id, (Count, String)>,
     named: HashMap<Guid, HashMap<Box<str>, Count>>,
@@ -138,7 +166,7 @@ struct Stats {
     /// Of the payloads, if they were asked for.
     decoded: Option<Coverage>,
     rate: Rate,
-    span: Option<(FileTime, FileTime)>,
+    extent: Extent,
     losses: Losses,
 }
 
@@ -150,46 +178,92 @@ struct More {
 }
 
 impl Stats {
-    fn add(&mut self, found: &Found<'_>, inputs: &[Input], names: &mut Names) -> Flow {
+    fn new(files: usize, start: FileTime, sort: Sort, more: bool) -> Self {
+        Self {
+            all: Count::default(),
+            span: None,
+            providers: HashMap::new(),
+            ids: HashMap::new(),
+            named: HashMap::new(),
+            levels: HashMap::new(),
+            processes: Tally::default(),
+            process_names: HashMap::new(),
+            sort,
+            more: more.then(Box::default),
+            kinds: Kinds::default(),
+            schemas: BTreeMap::new(),
+            decoded: None,
+            rate: Rate::from(start),
+            extent: Extent::of(files),
+            losses: Losses::default(),
+        }
+    }
+
+    /// Counts a record.
+    fn add(&mut self, found: &Found<'_>, input: &Input, names: &mut Names) {
+        let (view, raw) = (found.view, found.record.raw());
+        let heading = Heading::of(view);
+        self.add_heading(&heading, found.file, found.record, found.trace);
+        if view.has_items() && self.add_by_own_name(found, input, names) {
+            return;
+        }
+        let is_plain = || {
+            let teaches = describes_events(raw) && Decoder::may_learn_from(raw);
+            !view.has_items() && !teaches
+        };
+        let kind = self.kinds.of(found, &heading, is_plain);
+        kind.count.add(raw.bytes.len());
+        if kind.may_be_loss {
+            self.losses.add_record(view, found.trace.clock());
+        }
+    }
+
+    /// Counts a record by what is not asked of its kind in the end.
+    #[inline(always)]
+    fn add_heading(
+        &mut self,
+        heading: &Heading,
+        file: usize,
+        record: &Record<'_>,
+        trace: &Trace<FileOrBytes>,
+    ) {
+        let bytes = record.raw().bytes.len();
+        self.processes.of(heading.process).add(bytes);
+        if let Some(more) = &mut self.more {
+            more.threads.of((heading.process, heading.thread)).add(bytes);
+            more.lanes.of(record.lane()).add(bytes);
+        }
+        if let Some(ticks) = heading.ticks {
+            self.rate.add_at(file, ticks, || trace.clock());
+            self.extent.add(file, ticks);
+        }
+    }
+
+    /// Learns what a record with extended items tells. Events that carry their own names are
+    /// counted by these, one by one; whether this is one.
+    fn add_by_own_name(&mut self, found: &Found<'_>, input: &Input, names: &mut Names) -> bool {
         let view = found.view;
         let bytes = found.record.raw().bytes.len();
-        self.all.add(bytes);
-        self.processes.of(view.process_id()).add(bytes);
-        if let Some(more) = &mut self.more {
-            more.threads.of((view.process_id(), view.thread_id())).add(bytes);
-            more.lanes.of(found.record.lane()).add(bytes);
+        let extras = Extras::of(view);
+        names.learn(view, &extras);
+        if !extras.names {
+            return false;
         }
-        let mut event = None;
-        if view.has_items() {
-            let extras = Extras::of(view);
-            names.learn(view, &extras);
-            // Events that carry their own names are named one by one.
-            let own = extras.names.then(|| inputs[found.file].given().describe(view));
-            event = own.filter(|event| event.source() == Source::TraceLogging);
+        let event = input.given().describe(view);
+        if event.source() != Source::TraceLogging {
+            return false;
         }
-        let kind = match &event {
-            Some(event) => {
-                self.add_schema(event.source());
-                self.add_id(view, event.name(), bytes);
-                self.providers.entry(view.provider()).or_default().add(bytes);
-                self.levels.entry(view.level()).or_default().add(bytes);
-                None
-            }
-            None => Some(self.kinds.of(found)),
-        };
-        if let Some(ticks) = view.ticks() {
-            let clock = inputs[found.file].trace.clock();
-            self.rate.add_at(found.file, ticks, clock);
-            let (first, last) = self.span.get_or_insert((found.time, found.time));
-            (*first, *last) = ((*first).min(found.time), (*last).max(found.time));
-        }
-        if let Some(kind) = kind {
-            kind.count.add(bytes);
-            if kind.may_be_loss {
-                self.losses.add_record(view, inputs[found.file].trace.clock());
-            }
-        }
-        Ok(ControlFlow::Continue(()))
+        self.add_schema(event.source());
+        self.add_id(view, event.name(), bytes);
+        self.providers.entry(view.provider()).or_default().add(bytes);
+        self.levels.entry(view.level()).or_default().add(bytes);
+        true
+    }
+
+    /// Takes sums of what was counted, now that all is.
+    fn sum_up(&mut self, inputs: &[Input]) {
+        self.processes.rows().for_each(|(_, count)| self.all.join(count));
+        self.span = self.extent.times(inputs);
     }
 
     fn add_schema(&mut self, source: Source) {
@@ -261,7 +335,7 @@ impl Stats {
         if let Some(coverage) = &mut self.decoded {
             coverage.add(view, &event);
         }
-        if self.kinds.of(found).by_payload {
+        if self.kinds.of(found, &Heading::of(view), || false).by_payload {
             self.add_schema(event.source());
             self.add_id(view, event.name(), found.record.raw().bytes.len());
         }

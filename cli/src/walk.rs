@@ -9,7 +9,7 @@ use crate::text::counted;
 use clap::ValueEnum;
 use etlring::codec::{RawRecord, RecordView};
 use etlring::format::FileTime;
-use etlring::reader::{MergeMany, ReadError, Record, Source};
+use etlring::reader::{FileOrBytes, MergeMany, ReadError, Record, Source, Trace};
 use std::ops::ControlFlow;
 
 /// Which order records come in.
@@ -29,8 +29,21 @@ pub(crate) struct Found<'a> {
     pub(crate) file: usize,
     pub(crate) record: &'a Record<'a>,
     pub(crate) view: &'a RecordView<'a>,
+    pub(crate) trace: &'a Trace<FileOrBytes>,
+}
+
+impl Found<'_> {
     /// Of its own stamp, or of its buffer's.
-    pub(crate) time: FileTime,
+    pub(crate) fn time(&self) -> FileTime {
+        self.trace.time(self.record)
+    }
+
+    fn is_wanted(&self, selection: &Selection, names: &mut Names, input: &Input) -> bool {
+        if selection.takes_all() {
+            return true;
+        }
+        selection.takes(self.view, self.record.lane(), self.time(), names, input)
+    }
 }
 
 /// What to do with each record; `Break` ends the walk.
@@ -63,6 +76,30 @@ impl Complaints {
     }
 }
 
+/// What the records of a walk are shown to.
+pub(crate) trait Watcher {
+    /// Shown a record in file order when all are wanted: whether a look at it was enough. If not, it
+    /// is shown to the two others.
+    fn glance(&mut self, _file: usize, _input: &Input, _record: &Record<'_>) -> bool {
+        false
+    }
+
+    /// Shown every other whole record, wanted or not.
+    fn learn(&mut self, _file: usize, _record: RawRecord<'_>) {}
+
+    /// Shown those that are wanted.
+    fn take(&mut self, found: &Found<'_>, names: &mut Names) -> Flow;
+}
+
+/// Takes what is wanted and nothing else.
+struct Each<F>(F);
+
+impl<F: FnMut(&Found<'_>, &mut Names) -> Flow> Watcher for Each<F> {
+    fn take(&mut self, found: &Found<'_>, names: &mut Names) -> Flow {
+        self.0(found, names)
+    }
+}
+
 /// Calls `each` for every record of `inputs` that `selection` takes.
 pub(crate) fn walk(
     inputs: &[Input],
@@ -71,56 +108,30 @@ pub(crate) fn walk(
     names: &mut Names,
     each: impl FnMut(&Found<'_>, &mut Names) -> Flow,
 ) -> Result<Outcome, Failure> {
-    walk_seeing(inputs, order, selection, names, |_, _| {}, each)
+    walk_watched(inputs, order, selection, names, &mut Each(each))
 }
 
-/// The same; `any` sees every whole record before, wanted or not.
-pub(crate) fn walk_seeing(
+/// Shows the records of `inputs` to `watcher`.
+pub(crate) fn walk_watched(
     inputs: &[Input],
     order: Order,
     selection: &Selection,
     names: &mut Names,
-    mut any: impl FnMut(usize, RawRecord<'_>),
-    mut each: impl FnMut(&Found<'_>, &mut Names) -> Flow,
+    watcher: &mut impl Watcher,
 ) -> Result<Outcome, Failure> {
     let mut complaints = Complaints::default();
-    let mut progress = Progress::new(inputs.iter().map(|input| input.trace.source().size()).sum());
     for input in inputs {
         for error in input.trace.damage() {
             complaints.add(input, error);
         }
     }
-    let mut visit = |file: usize, record: Result<Record<'_>, ReadError>| -> Flow {
-        let input = &inputs[file];
-        // Nothing that is made here is moved: a value that two paths lead to lies in memory, and
-        // to move it waits for each of its words to be written.
-        let record = match &record {
-            Ok(record) => record,
-            Err(error) => {
-                complaints.add(input, error);
-                return Ok(ControlFlow::Continue(()));
-            }
-        };
-        any(file, record.raw());
-        let view = record.view();
-        let view = match &view {
-            Ok(view) => view,
-            Err(error) => {
-                complaints.add(input, error);
-                return Ok(ControlFlow::Continue(()));
-            }
-        };
-        progress.advance(record.raw().bytes.len());
-        let time = input.trace.time(record);
-        if !selection.takes(view, record.lane(), time, names, input) {
-            return Ok(ControlFlow::Continue(()));
-        }
-        each(&Found { file, record, view, time }, names)
-    };
+    let progress = Progress::new(inputs.iter().map(|input| input.trace.source().size()).sum());
+    let mut walk = Walk { inputs, selection, names, watcher, complaints, progress };
     match order {
-        Order::File => in_file_order(inputs, &mut visit)?,
-        Order::Time => in_time_order(inputs, selection.filter.from, &mut visit)?,
+        Order::File => walk.in_file_order()?,
+        Order::Time => walk.in_time_order()?,
     }
+    let Walk { complaints, progress, .. } = walk;
     drop(progress);
     Ok(complaints.outcome())
 }
@@ -132,68 +143,117 @@ pub(crate) fn walk_again(
     selection: &Selection,
     names: &mut Names,
     mut each: impl FnMut(&Found<'_>),
-) -> Result<(), Failure> {
-    in_file_order(inputs, &mut |file, record| {
-        let input = &inputs[file];
-        let Ok(record) = &record else { return Ok(ControlFlow::Continue(())) };
-        if let Ok(view) = &record.view() {
-            let time = input.trace.time(record);
-            if selection.takes(view, record.lane(), time, names, input) {
-                each(&Found { file, record, view, time });
-            }
-        }
-        Ok(ControlFlow::Continue(()))
-    })
-}
-
-fn in_file_order(
-    inputs: &[Input],
-    visit: &mut impl FnMut(usize, Result<Record<'_>, ReadError>) -> Flow,
-) -> Result<(), Failure> {
+) {
     for (file, input) in inputs.iter().enumerate() {
-        let flow: Flow = input.trace.read_ahead(input.threads(), |ahead| {
+        input.trace.read_ahead(input.threads(), |ahead| {
             let mut records = ahead.records();
             while let Some(record) = records.next() {
-                if visit(file, record)?.is_break() {
-                    return Ok(ControlFlow::Break(()));
+                let Ok(record) = &record else { continue };
+                let Ok(view) = &record.view() else { continue };
+                let found = Found { file, record, view, trace: &input.trace };
+                if found.is_wanted(selection, names, input) {
+                    each(&found);
                 }
             }
-            Ok(ControlFlow::Continue(()))
         });
-        if flow?.is_break() {
-            break;
-        }
     }
-    Ok(())
 }
 
-fn in_time_order(
-    inputs: &[Input],
-    from: Option<FileTime>,
-    visit: &mut impl FnMut(usize, Result<Record<'_>, ReadError>) -> Flow,
-) -> Result<(), Failure> {
-    if let [input] = inputs {
-        return input.trace.read_ahead(input.threads(), |ahead| {
-            let mut records = ahead.by_time();
-            if let Some(from) = from {
-                records = records.seek(from);
-            }
-            while let Some(record) = records.next() {
-                if visit(0, record)?.is_break() {
-                    break;
+struct Walk<'w, W> {
+    inputs: &'w [Input],
+    selection: &'w Selection,
+    names: &'w mut Names,
+    watcher: &'w mut W,
+    complaints: Complaints,
+    progress: Progress,
+}
+
+impl<W: Watcher> Walk<'_, W> {
+    fn in_file_order(&mut self) -> Result<(), Failure> {
+        let inputs = self.inputs;
+        for (file, input) in inputs.iter().enumerate() {
+            let flow: Flow = input.trace.read_ahead(input.threads(), |ahead| {
+                let mut records = ahead.records();
+                loop {
+                    if self.selection.takes_all() {
+                        records.skip_while(|record| self.glance(file, input, record));
+                    }
+                    let Some(record) = records.next() else { break };
+                    if self.visit(file, record)?.is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
                 }
+                Ok(ControlFlow::Continue(()))
+            });
+            if flow?.is_break() {
+                break;
             }
-            Ok(())
-        });
-    }
-    let mut records = MergeMany::new(inputs.iter().map(|input| &input.trace));
-    if let Some(from) = from {
-        records = records.seek(from);
-    }
-    while let Some((file, record)) = records.next() {
-        if visit(file, record)?.is_break() {
-            break;
         }
+        Ok(())
     }
-    Ok(())
+
+    fn in_time_order(&mut self) -> Result<(), Failure> {
+        let (inputs, from) = (self.inputs, self.selection.filter.from);
+        if let [input] = inputs {
+            return input.trace.read_ahead(input.threads(), |ahead| {
+                let mut records = ahead.by_time();
+                if let Some(from) = from {
+                    records = records.seek(from);
+                }
+                while let Some(record) = records.next() {
+                    if self.visit(0, record)?.is_break() {
+                        break;
+                    }
+                }
+                Ok(())
+            });
+        }
+        let mut records = MergeMany::new(inputs.iter().map(|input| &input.trace));
+        if let Some(from) = from {
+            records = records.seek(from);
+        }
+        while let Some((file, record)) = records.next() {
+            if self.visit(file, record)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn glance(&mut self, file: usize, input: &Input, record: &Record<'_>) -> bool {
+        let is_enough = self.watcher.glance(file, input, record);
+        if is_enough {
+            self.progress.advance(record.raw().bytes.len());
+        }
+        is_enough
+    }
+
+    fn visit(&mut self, file: usize, record: Result<Record<'_>, ReadError>) -> Flow {
+        let input = &self.inputs[file];
+        // Nothing that is made here is moved: a value that two paths lead to lies in memory, and
+        // to move it waits for each of its words to be written.
+        let record = match &record {
+            Ok(record) => record,
+            Err(error) => {
+                self.complaints.add(input, error);
+                return Ok(ControlFlow::Continue(()));
+            }
+        };
+        self.watcher.learn(file, record.raw());
+        let view = record.view();
+        let view = match &view {
+            Ok(view) => view,
+            Err(error) => {
+                self.complaints.add(input, error);
+                return Ok(ControlFlow::Continue(()));
+            }
+        };
+        self.progress.advance(record.raw().bytes.len());
+        let found = Found { file, record, view, trace: &input.trace };
+        if !found.is_wanted(self.selection, self.names, input) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        self.watcher.take(&found, self.names)
+    }
 }

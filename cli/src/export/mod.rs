@@ -124,7 +124,7 @@ fn with_entry<T>(input: &Input, found: &Found<'_>, write: impl FnOnce(&Entry<'_,
     write(&Entry {
         view,
         event,
-        time: found.time,
+        time: found.time(),
         lane: found.record.lane(),
         buffer_index: found.record.buffer_index(),
         process_name: view.process_id().and_then(|pid| decoder.process_name(pid, ticks)),
@@ -148,7 +148,7 @@ fn entries(
 fn nanos(input: &Input, found: &Found<'_>) -> i128 {
     match found.view.ticks() {
         Some(ticks) => input.trace.clock().unix_nanos(ticks),
-        None => found.time.to_unix_nanos(),
+        None => found.time().to_unix_nanos(),
     }
 }
 

@@ -34,12 +34,18 @@ impl Rate {
 
     /// Counts an event at so many ticks. Events come in runs of one step: those are counted without
     /// a conversion.
-    pub(super) fn add_at(&mut self, file: usize, ticks: u64, clock: TickClock) {
+    #[inline]
+    pub(super) fn add_at(&mut self, file: usize, ticks: u64, clock: impl FnOnce() -> TickClock) {
         let (own, first, behind, at) = self.lately;
         if own == file && first <= ticks && ticks < behind {
             self.events[at] += 1;
-            return;
+        } else {
+            self.add_elsewhere(file, ticks, clock());
         }
+    }
+
+    #[cold]
+    fn add_elsewhere(&mut self, file: usize, ticks: u64, clock: TickClock) {
         let time = clock.file_time(ticks);
         self.add(time);
         let at = time.0.saturating_sub(self.start.0).max(0) / self.step;

@@ -1,7 +1,9 @@
 //! The filters of the command line, and the tables of `stats`, against what `dump` says of every
 //! record.
 
-use super::{etlring, sample};
+use super::{etlring, names, sample, shared};
+use etlring::format::Guid;
+use etlring::session::{ClassicEvent, Session};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -183,4 +185,46 @@ fn stats_count_by_what_is_asked_for() {
     assert_eq!(titles(&text(&["--by", "lane,level,lane"])), ["LANE", "LEVEL"]);
     assert!(text(&["--by", "thread", "--rows", "3"]).contains("\nand "));
     assert_eq!(etlring(&["stats", "--by", "colour", &file]).status.code(), Some(2));
+}
+
+/// Goal: what is counted at a glance is what is counted record by record. Method: a filter that
+/// refuses nothing makes `stats` ask for each record; one file, and several whose kinds have the
+/// same labels, also in a log that describes its events and in one that tells of losses.
+#[test]
+fn stats_at_a_glance_are_those_of_every_record() {
+    let Some(shared) = shared() else { return };
+    let samples = shared.join("samples");
+    let names = names(&samples).into_iter().filter(|name| name.ends_with(".etl"));
+    let files: Vec<String> =
+        names.map(|name| samples.join(name).to_str().unwrap().to_owned()).collect();
+    let same = |files: &[&str]| {
+        let by = ["--by", "provider,id,level,process,thread,lane"];
+        for form in [&["--json"][..], &["--rows", "1000000"]] {
+            let run = |filter: &[&str]| {
+                let output = etlring(&[&["stats"], form, &by[..], filter, files].concat());
+                (output.status.code(), output.stdout, output.stderr)
+            };
+            let (glance, each) = (run(&[]), run(&["--not-pid", "4294967294"]));
+            assert_eq!(glance.0, each.0, "{files:?}");
+            assert!(glance == each, "{files:?} {form:?}");
+            assert!(glance.1.len() > 500, "{files:?}");
+        }
+    };
+    assert!(files.len() >= 20);
+    files.iter().for_each(|file| same(&[file]));
+    let named = |name: &str| files.iter().find(|file| file.ends_with(name)).unwrap().as_str();
+    let twice = named("airbus_ShutdownPerfDiagLogger.etl");
+    same(&[twice, named("perfview_gcevents.etl"), twice]);
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("lossy.etl");
+    let log = log.to_str().unwrap();
+    let session = Session::builder("lossy").log_file(log).start().unwrap();
+    let event = ClassicEvent::new(Guid::from_u128(0x1057), 10, 4);
+    for _ in 0..50 {
+        session.write_classic(&event, b"small").unwrap();
+        session.write_classic(&event, &[0; 1 << 17]).unwrap_err();
+    }
+    session.stop().unwrap();
+    assert_eq!(stats(log, &[])["losses"][0]["count"], 50);
+    same(&[log, twice, log]);
 }
