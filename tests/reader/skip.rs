@@ -60,7 +60,7 @@ fn skipped_records_are_those_that_next_would_give() {
         (all, passed) = (all + expected.len(), passed + skipped);
 
         let mut bytes = std::fs::read(&path).unwrap();
-        for _ in 0..4 {
+        for _ in 0..if bytes.len() > 1 << 20 { 1 } else { 4 } {
             for _ in 0..20 {
                 // Behind the start of the logfile header, without which nothing opens.
                 let at = 512 + random.below(bytes.len() - 512);
