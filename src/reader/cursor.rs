@@ -92,8 +92,8 @@ impl<'t, S: Source> Cursor<'t, S> {
     /// Passes over records as long as `is_known` says of each that it needs no more; the one that
     /// is refused comes from [`next`](Self::next).
     ///
-    /// For work that has little to do with most records: one that is looked at here costs a third of
-    /// one that is handed out. Ends before whatever takes more than a look to find, too: a message,
+    /// For work that has little to do with most records: to look at one here costs less than to be
+    /// handed it. Ends before whatever takes more than a look to find, too: a message,
     /// a record without a stamp, damage, the end of a buffer. What [`next`](Self::next) gives then
     /// says which it was.
     ///

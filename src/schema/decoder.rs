@@ -137,8 +137,8 @@ impl Decoder {
     }
 
     /// Whether a record may say anything that [`learn`](Self::learn) takes in. It depends on those
-    /// words of the header alone that say what the record is: type of the header, provider, class or
-    /// group, id, opcode or type, and task. So who knows records by these can ask once.
+    /// words of the header alone that say what the record is: type of the header, provider, class
+    /// or group, id, opcode or type, and task. So who knows records by these can ask once.
     #[must_use]
     pub fn may_learn_from(record: RawRecord<'_>) -> bool {
         may_teach(record)

@@ -2,9 +2,10 @@
 //!
 //! The table is text, `kernel.tsv`, so that it can be read, compared and added to; it is parsed
 //! once, when the first such event is decoded, but for the fields of its rows: those of a row when
-//! its own first event is decoded. A log has events of a few rows. Events are found by group and type, or by class
-//! and type; the row whose versions hold the event's is taken, and the newest one for versions
-//! that are newer: these usually only append fields, which are then handed back as what is left.
+//! its own first event is decoded, since a log has events of a few rows. Events are found by group
+//! and type, or by class and type; the row whose versions hold the event's is taken, and the newest
+//! one for versions that are newer: these usually only append fields, which are then handed back as
+//! what is left.
 
 use crate::format::{Group, Guid};
 use crate::schema::hash::Seed;
