@@ -15,6 +15,10 @@ const OUTLINE: ClassicEvent = ClassicEvent::new(OUTLINE_CLASS, OUTLINE_TYPE, 0);
 /// The most verbose level there is.
 const VERBOSE: u32 = 5;
 
+/// Bytes of items for which room is made before they are looked at. In the last part of a buffer
+/// that is less, events go the general way.
+const ROOM: usize = 1024;
+
 /// A keyword that no area has: who wants it wants the general area alone.
 const NO_AREA: u64 = 1 << 63;
 
@@ -261,6 +265,8 @@ impl HttpTraceContext<'_> {
         })
     }
 
+    /// Records an event that is wanted. Nearly every one takes the first of two paths: one session
+    /// wants it and knows its kind, and it is not large.
     #[inline(never)]
     fn raise(&self, known: &Known, level: u8, event: &HttpTraceEvent<'_>) -> HResult {
         let (Ok(class_type), Ok(version)) =
@@ -269,30 +275,77 @@ impl HttpTraceContext<'_> {
             return HResult::E_FAIL;
         };
         let Some(survey) = pack::survey(event.event_items) else { return HResult::E_FAIL };
-        let capacity = pack::with_slack(survey.capacity);
-        let activity = event.activity_guid.or(self.activity).unwrap_or_default();
+        let activity = event.activity_guid.as_ref().or(self.activity.as_ref());
+        let activity = activity.unwrap_or(&Guid::ZERO);
         // As IIS writes it: the level is in the tables and outlines, not in the record.
         let record = ClassicEvent { class: event.area_guid, class_type, level: 0, version };
         let kind = kinds::kind_of(event, survey.key);
-        let written = known.provider.write_with(level, u64::from(event.area), &|session| {
-            let told = match kind {
-                Kind::Known => true,
-                Kind::Static(number) => session.preamble().has_told(number),
-                Kind::Described => false,
-            };
-            let fill = |out: &mut [u8]| pack::pack(event.event_items, activity, out);
-            if told {
-                return session.write_classic_with(&record, capacity, fill);
+        let capacity = survey.capacity;
+        if capacity <= ROOM - pack::SLACK {
+            let written = known.provider.write_quickly(level, u64::from(event.area), |session| {
+                if !is_told(session, kind) {
+                    return None;
+                }
+                session.write_classic_within::<ROOM>(&record, |room| {
+                    pack::pack(event.event_items, activity, room)
+                })
+            });
+            match written {
+                Some(Ok(_)) => return HResult::S_OK,
+                Some(Err(discarded)) => return answer(discarded),
+                None => {}
             }
-            with_outline(session, known, event, kind, &|outline| {
-                session.write_explained(&record, Some((&OUTLINE, outline)), capacity, &fill)
-            })
-        });
-        match written {
-            Ok(_) => HResult::S_OK,
-            Err(Discarded::TooLarge) => HResult::E_FAIL,
-            Err(_) => HResult::E_OUTOFMEMORY,
         }
+        raise_generally(known, level, event, &Parts { record, activity, kind, capacity })
+    }
+}
+
+/// What is known of an event that is to be recorded.
+struct Parts<'a> {
+    record: ClassicEvent,
+    activity: &'a Guid,
+    kind: Kind,
+    /// Bytes that its items take at most.
+    capacity: usize,
+}
+
+/// Records an event in all sessions that want it, whatever they and the event are like.
+#[inline(never)]
+fn raise_generally(
+    known: &Known,
+    level: u8,
+    event: &HttpTraceEvent<'_>,
+    Parts { record, activity, kind, capacity }: &Parts<'_>,
+) -> HResult {
+    let capacity = pack::with_slack(*capacity);
+    let fill = |out: &mut [u8]| pack::pack(event.event_items, activity, out);
+    let written = known.provider.write_with(level, u64::from(event.area), &|session| {
+        if is_told(session, *kind) {
+            return session.write_classic_with(record, capacity, fill);
+        }
+        with_outline(session, known, event, *kind, &|outline| {
+            session.write_explained(record, Some((&OUTLINE, outline)), capacity, &fill)
+        })
+    });
+    written.map_or_else(answer, |_| HResult::S_OK)
+}
+
+/// Whether the log of a session says already what a reader has to know of these events.
+#[inline(always)]
+fn is_told(session: &SessionHandle, kind: Kind) -> bool {
+    match kind {
+        Kind::Known => true,
+        Kind::Static(number) => session.preamble().has_told(number),
+        Kind::Described => false,
+    }
+}
+
+/// What it means to the caller that no session has the event.
+#[cold]
+fn answer(discarded: Discarded) -> HResult {
+    match discarded {
+        Discarded::TooLarge => HResult::E_FAIL,
+        _ => HResult::E_OUTOFMEMORY,
     }
 }
 

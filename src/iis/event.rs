@@ -127,6 +127,8 @@ pub(super) enum Form {
     Guid,
     /// Zeros, or the request's id.
     NoGuid,
+    /// Not at all: it is not what its type says.
+    Wrong,
 }
 
 impl<'a> HttpTraceData<'a> {
@@ -147,7 +149,7 @@ impl<'a> HttpTraceData<'a> {
                 number[..bytes.len()].copy_from_slice(bytes);
                 return Self::number(data_type, u64::from_le_bytes(number), bytes.len());
             }
-            _ => (Form::Number, Self::WRONG),
+            _ => (Form::Wrong, Self::WRONG),
         };
         Self { number: 0, bytes, most, data_type, form }
     }
@@ -163,11 +165,12 @@ impl<'a> HttpTraceData<'a> {
             }
             fixed => match fixed.width() {
                 Some(width) => Self::number(fixed, 0, width),
-                None => Self { most: Self::WRONG, ..Self::number(fixed, 0, 0) },
+                None => Self { most: Self::WRONG, form: Form::Wrong, ..Self::number(fixed, 0, 0) },
             },
         }
     }
 
+    /// `width` is at most 8.
     #[inline]
     fn number(data_type: HttpTraceType, number: u64, width: usize) -> Self {
         let most = u32::try_from(width).unwrap_or(Self::WRONG);
@@ -184,7 +187,7 @@ impl<'a> HttpTraceData<'a> {
     /// The number, of whole numbers that are not negative.
     pub(super) fn to_number(self) -> Option<u64> {
         use HttpTraceType as T;
-        if self.form != Form::Number || self.most > 8 {
+        if self.form != Form::Number {
             return None;
         }
         let is_signed = matches!(self.data_type, T::CHAR | T::SHORT | T::LONG | T::LONGLONG);

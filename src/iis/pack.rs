@@ -2,7 +2,9 @@
 //!
 //! Two passes: the first adds up how many bytes the items take at most and makes the key of their
 //! names, the second writes them. What a value is was found out when it was made, so the passes
-//! have few branches and no jump by type. Text of ASCII characters is widened eight at a time.
+//! have few branches and no jump by type. A value is stored as 8 or 16 bytes, whatever its width
+//! is, and the next one overwrites what was too much. Text is looked at and widened eight
+//! characters at a time.
 
 use crate::format::Guid;
 use crate::iis::event::Form;
@@ -47,167 +49,227 @@ pub(super) fn mix(text: &str, other: u64) -> u64 {
 }
 
 /// Room behind the items that makes writing them cheaper: values are stored 16 bytes at a time,
-/// whatever their width is. Only where it does no harm: a record may be as large as a buffer.
-#[inline]
+/// whatever their width is.
+pub(super) const SLACK: usize = 16;
+
+/// A capacity with slack, where that does no harm: a record may be as large as a buffer.
 pub(super) fn with_slack(capacity: usize) -> usize {
-    if capacity < 2048 { capacity + 16 } else { capacity }
+    if capacity < 2048 { capacity + SLACK } else { capacity }
 }
 
-/// Writes the items to the start of `out`, which has room for their capacity, and says how many
-/// bytes they took. A GUID without a value that comes first becomes `activity`.
-#[inline]
-pub(super) fn pack(items: &[HttpTraceEventItem<'_>], activity: Guid, out: &mut [u8]) -> usize {
-    let mut out = Out { bytes: out, at: 0 };
-    let mut first = activity;
+/// Where items are written.
+pub(super) trait Room {
+    /// Stores the first `width` bytes of a value at a place. What lies behind them may be
+    /// overwritten. A value for which there is no room is left out.
+    fn put<const N: usize>(&mut self, at: usize, value: [u8; N], width: usize);
+}
+
+/// Room of a size that is known when the program is built, with slack for whole values: a store
+/// costs one compare.
+impl<const ROOM: usize> Room for [u8; ROOM] {
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, at: usize, value: [u8; N], _: usize) {
+        debug_assert!(at <= ROOM - N, "{at} of {ROOM}");
+        if at <= ROOM - N {
+            self[at..][..N].copy_from_slice(&value);
+        }
+    }
+}
+
+/// Room that may be just enough.
+impl Room for [u8] {
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, at: usize, value: [u8; N], width: usize) {
+        debug_assert!(at + width <= self.len(), "{at} and {width} of {}", self.len());
+        let behind = self.get_mut(at..).unwrap_or_default();
+        if let Some(place) = behind.first_chunk_mut() {
+            *place = value;
+        } else if let Some(place) = behind.get_mut(..width) {
+            place.copy_from_slice(&value[..width]);
+        }
+    }
+}
+
+/// Writes the items to the start of `room` and says how many bytes they take. It has to have room
+/// for their capacity. A GUID without a value that comes first becomes `activity`.
+#[inline(always)]
+pub(super) fn pack(
+    items: &[HttpTraceEventItem<'_>],
+    activity: &Guid,
+    room: &mut (impl Room + ?Sized),
+) -> usize {
+    let mut at = 0;
     for item in items {
         let data = &item.data;
-        if data.form == Form::Number {
-            out.put_fixed(data.number, data.most as usize);
-        } else if data.form == Form::Wide {
-            out.put_wide(data.bytes);
-        } else {
-            match data.form {
-                Form::Narrow => out.put_narrow(data.bytes),
-                Form::Units => out.put_units(data.bytes),
-                Form::NoGuid => out.put_long(first.0, 16),
-                _ => out.put(data.bytes),
+        match data.form {
+            Form::Number => {
+                room.put(at, data.number.to_le_bytes(), data.most as usize);
+                at += data.most as usize;
             }
+            Form::Wide => at = put_wide(room, at, data.bytes),
+            Form::NoGuid => {
+                // No item takes no bytes.
+                let is_first = at == 0;
+                room.put(at, if is_first { activity.0 } else { [0; 16] }, 16);
+                at += 16;
+            }
+            _ => at = put_other(room, at, data),
         }
-        first = Guid::ZERO;
     }
-    out.at
+    at
 }
 
-/// Bytes that are filled from front to back.
-struct Out<'o> {
-    bytes: &'o mut [u8],
-    at: usize,
+/// Writes a value of another form, and says where it ends. This and `put_wide` stand apart, so that
+/// the numbers in between find everything in registers.
+#[inline(never)]
+fn put_other(room: &mut (impl Room + ?Sized), at: usize, data: &HttpTraceData<'_>) -> usize {
+    match data.form {
+        Form::Narrow => put_until_zero(room, at, data.bytes, ONES),
+        Form::Units => put_until_zero(room, at, data.bytes, UNITS),
+        Form::Guid => {
+            room.put(at, data.bytes.first_chunk().copied().unwrap_or([0; 16]), 16);
+            at + 16
+        }
+        Form::Number | Form::Wide | Form::NoGuid | Form::Wrong => at,
+    }
 }
 
-impl Out<'_> {
-    /// The first `width` bytes of a value; those behind them are written again.
-    #[inline(always)]
-    fn put_fixed(&mut self, value: u64, width: usize) {
-        let bytes = value.to_le_bytes();
-        match self.bytes[self.at..].first_chunk_mut::<8>() {
-            Some(place) => *place = bytes,
-            None => self.bytes[self.at..][..width].copy_from_slice(&bytes[..width]),
+/// UTF-8 up to the first NUL and a NUL, as UTF-16.
+#[inline(never)]
+fn put_wide(room: &mut (impl Room + ?Sized), mut at: usize, text: &[u8]) -> usize {
+    let Some(last) = text.last_chunk::<8>() else {
+        if text.is_empty() {
+            room.put(at, [0; 2], 2);
+            return at + 2;
         }
-        self.at += width;
+        let word = short(text);
+        if word & HIGH != 0 {
+            return put_any(room, at, text);
+        }
+        room.put(at, spread(word), 2 * first_zero(word, ONES) + 2);
+        return at + 2 * first_zero(word, ONES) + 2;
+    };
+    let mut rest = text;
+    // Each is stored before it is looked at: loaded as a number first, it would be taken apart in
+    // registers to be widened.
+    while let Some((eight, behind)) = rest.split_first_chunk::<8>() {
+        room.put(at, widened(eight), 16);
+        let word = u64::from_le_bytes(*eight);
+        if word & HIGH != 0 {
+            return put_any(room, at, rest);
+        }
+        if zeros(word, ONES) != 0 {
+            return at + 2 * first_zero(word, ONES) + 2;
+        }
+        at += 16;
+        rest = behind;
     }
+    if !rest.is_empty() {
+        // Once more with some of those in front of them.
+        let back = 2 * (8 - rest.len());
+        room.put(at - back, widened(last), 16);
+        let word = u64::from_le_bytes(*last);
+        if word & HIGH != 0 {
+            return put_any(room, at, rest);
+        }
+        if zeros(word, ONES) != 0 {
+            return at - back + 2 * first_zero(word, ONES) + 2;
+        }
+        at += 2 * rest.len();
+    }
+    room.put(at, [0; 2], 2);
+    at + 2
+}
 
-    /// The first `width` bytes of 16, as above.
-    #[inline(always)]
-    fn put_long(&mut self, value: [u8; 16], width: usize) {
-        match self.bytes[self.at..].first_chunk_mut::<16>() {
-            Some(place) => *place = value,
-            None => self.bytes[self.at..][..width].copy_from_slice(&value[..width]),
-        }
-        self.at += width;
+/// The same of any characters.
+#[cold]
+fn put_any(room: &mut (impl Room + ?Sized), mut at: usize, text: &[u8]) -> usize {
+    // It was a `str`, and only whole ASCII characters were taken from its front.
+    let text = std::str::from_utf8(text).unwrap_or_default();
+    for unit in text.encode_utf16().take_while(|unit| *unit != 0).chain([0]) {
+        room.put(at, unit.to_le_bytes(), 2);
+        at += 2;
     }
+    at
+}
 
-    #[inline]
-    fn put(&mut self, bytes: &[u8]) {
-        match bytes.first_chunk::<16>() {
-            Some(guid) if bytes.len() == 16 => self.put_long(*guid, 16),
-            _ => {
-                self.bytes[self.at..][..bytes.len()].copy_from_slice(bytes);
-                self.at += bytes.len();
-            }
+/// Units up to the first one that is zero, and that.
+#[inline(always)]
+fn put_until_zero(room: &mut (impl Room + ?Sized), mut at: usize, text: &[u8], low: u64) -> usize {
+    let width = if low == UNITS { 2 } else { 1 };
+    let mut rest = text;
+    while let Some((eight, behind)) = rest.split_first_chunk::<8>() {
+        room.put(at, *eight, 8);
+        let word = u64::from_le_bytes(*eight);
+        if zeros(word, low) != 0 {
+            return at + first_zero(word, low) + width;
         }
+        at += 8;
+        rest = behind;
     }
-
-    /// UTF-16 up to the first NUL, and a NUL.
-    #[inline(never)]
-    fn put_units(&mut self, bytes: &[u8]) {
-        let mut units = bytes.chunks_exact(2);
-        let end = units.position(|unit| unit == [0, 0]).map_or(bytes.len(), |at| at * 2);
-        self.put(&bytes[..end]);
-        self.put_fixed(0, 2);
-    }
-
-    /// Text and its terminator as UTF-16.
-    #[inline]
-    fn put_wide(&mut self, text: &[u8]) {
-        let mut bytes = text;
-        while let Some((eight, behind)) = bytes.split_first_chunk::<8>() {
-            if !are_plain(u64::from_le_bytes(*eight)) {
-                break;
-            }
-            self.put_long(widened(*eight), 16);
-            bytes = behind;
-        }
-        // What is left of plain text in one piece: it lies in memory with what is in front of it.
-        if let (1..8, Some(eight)) = (bytes.len(), text.last_chunk::<8>()) {
-            let left = u64::from_le_bytes(*eight) >> (64 - 8 * bytes.len());
-            let filled = left | ONES << (8 * bytes.len());
-            if are_plain(filled) {
-                self.put_long(widened(left.to_le_bytes()), 2 * bytes.len());
-                bytes = &[];
-            }
-        }
-        while let Some((byte, behind)) = bytes.split_first() {
-            if !matches!(byte, 1..=0x7F) {
-                self.put_any(bytes);
-                break;
-            }
-            self.put_fixed((*byte).into(), 2);
-            bytes = behind;
-        }
-        self.put_fixed(0, 2);
-    }
-
-    /// Text of any characters up to the first NUL, without a terminator.
-    #[cold]
-    fn put_any(&mut self, text: &[u8]) {
-        // It was a `str`, and only whole ASCII characters were taken from its front.
-        let text = std::str::from_utf8(text).unwrap_or_default();
-        for unit in text.encode_utf16().take_while(|unit| *unit != 0) {
-            self.put_fixed(unit.into(), 2);
-        }
-    }
-
-    /// Bytes up to the first zero, and a zero.
-    #[inline]
-    fn put_narrow(&mut self, text: &[u8]) {
-        let mut bytes = text;
-        while let Some((eight, behind)) = bytes.split_first_chunk::<8>() {
-            let word = u64::from_le_bytes(*eight);
-            // As in `are_plain`, for bytes of any kind.
-            if word.wrapping_sub(ONES) & !word & HIGH != 0 {
-                break;
-            }
-            self.put_fixed(word, 8);
-            bytes = behind;
-        }
-        while let Some((byte, behind)) = bytes.split_first() {
-            if *byte == 0 {
-                break;
-            }
-            self.put_fixed((*byte).into(), 1);
-            bytes = behind;
-        }
-        self.put_fixed(0, 1);
-    }
+    // What is left, with zeros behind it.
+    let word = match text.last_chunk::<8>() {
+        Some(_) if rest.is_empty() => 0,
+        Some(last) => u64::from_le_bytes(*last) >> (64 - 8 * rest.len()),
+        None => short(rest),
+    };
+    let end = first_zero(word, low) + width;
+    room.put(at, word.to_le_bytes(), end);
+    at + end
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
+const UNITS: u64 = 0x0001_0001_0001_0001;
 
-/// Whether the eight bytes are ASCII characters other than NUL.
+/// Not 0 if one of the word's units is: of its bytes if `low` has their lowest bits, of its 16-bit
+/// units if it has theirs. The lowest bit that is set is the highest of the first such unit.
 #[inline(always)]
-fn are_plain(word: u64) -> bool {
-    // A byte below 0x80 has its high bit set after the subtraction only if it was 0, or if one
-    // below it was.
-    (word | word.wrapping_sub(ONES)) & HIGH == 0
+fn zeros(word: u64, low: u64) -> u64 {
+    // The subtraction sets the high bit of a unit that was 0. The borrow of one may do so in those
+    // above it.
+    word.wrapping_sub(low) & !word & low.rotate_right(1)
+}
+
+/// How many bytes are in front of the first such unit.
+#[inline(always)]
+fn first_zero(word: u64, low: u64) -> usize {
+    let bits = zeros(word, low).trailing_zeros() as usize;
+    if low == UNITS { bits / 16 * 2 } else { bits / 8 }
+}
+
+/// Up to seven bytes with zeros behind them, made of pieces that overlap.
+#[inline(always)]
+fn short(text: &[u8]) -> u64 {
+    let shift = |value: u64, bytes: usize| value << (8 * (bytes & 7));
+    if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        let [first, last] = [first, last].map(|four| u64::from(u32::from_le_bytes(*four)));
+        return first | shift(last, text.len() - 4);
+    }
+    let (Some(first), Some(last)) = (text.first(), text.last()) else { return 0 };
+    let middle = text.len() / 2;
+    u64::from(*first) | shift(text[middle].into(), middle) | shift((*last).into(), text.len() - 1)
 }
 
 /// Eight bytes as eight units of UTF-16.
 #[inline(always)]
-fn widened(bytes: [u8; 8]) -> [u8; 16] {
+fn widened(bytes: &[u8; 8]) -> [u8; 16] {
     let mut units = [0; 16];
-    units.copy_from_slice(bytes.map(u16::from).map(u16::to_le_bytes).as_flattened());
+    for (unit, byte) in units.chunks_exact_mut(2).zip(bytes) {
+        unit.copy_from_slice(&u16::from(*byte).to_le_bytes());
+    }
     units
+}
+
+/// The same of bytes that are in a register.
+#[inline(always)]
+fn spread(word: u64) -> [u8; 16] {
+    let four = |word: u64| {
+        let pairs = (word | word << 16) & 0x0000_FFFF_0000_FFFF;
+        (pairs | pairs << 8) & 0x00FF_00FF_00FF_00FF
+    };
+    let (low, high) = (four(word & 0xFFFF_FFFF), four(word >> 32));
+    (u128::from(low) | u128::from(high) << 64).to_le_bytes()
 }
 
 #[cfg(test)]
@@ -217,9 +279,12 @@ mod tests {
 
     fn packed(data: HttpTraceData<'_>) -> Vec<u8> {
         let items = [HttpTraceEventItem::new("", 1u8), HttpTraceEventItem::new("", data)];
-        let mut out = vec![0xEE; survey(&items).unwrap().capacity];
-        let len = pack(&items, Guid::from_u128(7), &mut out);
-        out[1..len].to_vec()
+        let mut just_enough = vec![0xEE; survey(&items).unwrap().capacity];
+        let len = pack(&items, &Guid::from_u128(7), &mut just_enough[..]);
+        let mut more = [0xDD; 256];
+        assert_eq!(pack(&items, &Guid::from_u128(7), &mut more), len);
+        assert_eq!(just_enough[..len], more[..len]);
+        just_enough[1..len].to_vec()
     }
 
     /// The naive twin.
@@ -244,6 +309,49 @@ mod tests {
             text.insert(at, '\u{80}');
             assert_eq!(packed(text.as_str().into()), wide(&text));
         }
+    }
+
+    #[test]
+    fn strings_of_any_length_end_at_their_first_zero() {
+        use HttpTraceType as T;
+        let bytes: Vec<u8> = (1..=30).map(|byte| (byte * 8) | 1).collect();
+        for len in 0..=bytes.len() {
+            let ascii: String = bytes[..len].iter().map(|byte| char::from(byte & 0x7F)).collect();
+            for zero in 0..=len {
+                let mut narrow = bytes[..len].to_vec();
+                narrow.extend_from_slice(b"\0behind it");
+                // One that does not belong to a unit, and one that does.
+                let mut units = vec![0x61, 0];
+                units.extend(narrow.iter().flat_map(|byte| [0, *byte]));
+                let mut text = ascii.clone();
+                for at in [len, zero] {
+                    narrow[at] = 0;
+                    text.insert(at, '\0');
+                    units[2 * at + 3] = 0;
+                }
+                let end = 2 * zero + 2;
+                assert_eq!(packed(narrow.as_slice().into()), [&narrow[..zero], &[0]].concat());
+                assert_eq!(packed(narrow[..zero].into()), [&narrow[..zero], &[0]].concat());
+                assert_eq!(packed(text.as_str().into()), wide(&text));
+                assert_eq!(packed(text[..zero].into()), wide(&text));
+                let expected = [&units[..end], &[0, 0]].concat();
+                assert_eq!(packed(HttpTraceData::bytes(T::LPCWSTR, &units)), expected);
+                assert_eq!(packed(HttpTraceData::bytes(T::LPCWSTR, &units[..end])), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_first_guid_without_a_value_is_that_of_the_request() {
+        let null = HttpTraceEventItem::new("", HttpTraceData::null(HttpTraceType::LPCGUID));
+        let own = Guid::from_u128(9);
+        let items = [null, HttpTraceEventItem::new("", &own), null];
+        let mut out = [0xEE; 64];
+        let activity = Guid::from_u128(7);
+        assert_eq!(pack(&items, &activity, &mut out), 48);
+        assert_eq!(out[..48], [activity.0, own.0, [0; 16]].concat());
+        assert_eq!(pack(&items, &activity, &mut out[..48]), 48);
+        assert_eq!(out[..48], [activity.0, own.0, [0; 16]].concat());
     }
 
     #[test]

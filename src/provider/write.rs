@@ -215,6 +215,20 @@ impl Provider {
         self.send(summary, &self.event(&descriptor), &|handle, _| write(handle))
     }
 
+    /// The same if one session wants events of this provider, and nothing but the events, and if
+    /// `write` does not say `None`; then it is for [`write_with`](Self::write_with) to do.
+    #[inline(always)]
+    pub(crate) fn write_quickly(
+        &self,
+        level: u8,
+        keyword: u64,
+        write: impl FnOnce(&SessionHandle) -> Option<Result<(), Discarded>>,
+    ) -> Option<Result<u32, Discarded>> {
+        let descriptor =
+            EventDescriptor { keyword: keyword.into(), ..EventDescriptor::new(0, level) };
+        self.write_to_only(self.shared.summary(), &descriptor, write)
+    }
+
     #[inline(always)]
     fn event(&self, descriptor: &EventDescriptor) -> Event<'static> {
         Event::new(self.shared.guid, *descriptor)
@@ -230,7 +244,7 @@ impl Provider {
         payload: &[u8],
     ) -> Result<u32, Discarded> {
         let sent = self.write_to_only(summary, descriptor, |handle| {
-            handle.write_event(&self.event(descriptor).activity(activity::current()), payload)
+            Some(handle.write_event(&self.event(descriptor).activity(activity::current()), payload))
         });
         match sent {
             Some(result) => result,
@@ -239,13 +253,13 @@ impl Provider {
     }
 
     /// Writes to the one session that wants events of this provider, and nothing but the events
-    /// themselves; `None` if there is more to it.
+    /// themselves; `None` if there is more to it, or `write` finds that there is.
     #[inline(always)]
     fn write_to_only(
         &self,
         summary: Summary,
         descriptor: &EventDescriptor,
-        write: impl FnOnce(&SessionHandle) -> Result<(), Discarded>,
+        write: impl FnOnce(&SessionHandle) -> Option<Result<(), Discarded>>,
     ) -> Option<Result<u32, Discarded>> {
         SEEN.with(|seen| {
             // Held while it is written: what interrupts this thread cannot exchange the list.
@@ -255,7 +269,7 @@ impl Provider {
             if !only.rule.passes(descriptor.level, descriptor.keyword.get()) {
                 return Some(Ok(0));
             }
-            Some(match write(&only.handle) {
+            Some(match write(&only.handle)? {
                 Ok(()) => Ok(1),
                 Err(discarded) => not_recorded(discarded),
             })
@@ -277,7 +291,7 @@ impl Provider {
         }
         if related.is_none() {
             let sent = self.write_to_only(summary, descriptor, |handle| {
-                handle.write_body_alone(&self.event(descriptor).activity(activity), body)
+                Some(handle.write_body_alone(&self.event(descriptor).activity(activity), body))
             });
             if let Some(result) = sent {
                 return result;

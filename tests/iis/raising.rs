@@ -162,6 +162,66 @@ fn answers_are_those_of_the_page() {
     assert_eq!(HResult::E_FAIL.to_string(), "E_FAIL (0x80004005)");
 }
 
+/// About the size for which room is made in advance, in all parts of buffers, and by what path an
+/// event goes: the first one of its kind is described, the later ones are not.
+#[test]
+fn records_are_the_same_by_every_path() {
+    let recording = record("iis paths");
+    let server = HttpServer::new();
+    let context = server.request_context(ACTIVITY, "m");
+    let text = "The text of an item. ".repeat(60);
+    let lens = (0..24).chain(320..340).chain([700, 1100]);
+    let mut expected = Vec::new();
+    for len in lens {
+        let text = &text[..len];
+        let mut payload = ACTIVITY.0.to_vec();
+        payload.extend(text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes));
+        payload.extend_from_slice(&7u32.to_le_bytes());
+        payload.extend_from_slice(text.as_bytes());
+        payload.extend_from_slice(&[0, 9]);
+        let items = [
+            HttpTraceEventItem::new("ContextId", HttpTraceData::null(HttpTraceType::LPCGUID)),
+            HttpTraceEventItem::new("Wide", text),
+            HttpTraceEventItem::new("Number", 7u32).described("seven"),
+            HttpTraceEventItem::new("Narrow", text.as_bytes()),
+            HttpTraceEventItem::new("Last", 9u8),
+        ];
+        for flags in [1, 0, 1, 1] {
+            let event = HttpTraceEvent { flags, ..event(0x200, 5, &items) };
+            assert_eq!(context.raise_trace_event(&event), HResult::S_OK);
+            expected.push(payload.clone());
+        }
+        recording.session.flush().unwrap();
+    }
+    let cut = [HttpTraceEventItem::new("Cut", b"a\0behind")];
+    for flags in [1, 0, 1] {
+        let event = HttpTraceEvent { flags, ..event(0x200, 5, &cut) };
+        assert_eq!(context.raise_trace_event(&event), HResult::S_OK);
+        expected.push(b"a\0".to_vec());
+    }
+    let (log, _) = recording.stop();
+    let mut found = Vec::new();
+    entries(&log, |entry| {
+        if matches!(entry.view.header(), RecordHeader::Classic(header) if header.class_type == 60) {
+            found.push(entry.view.payload().to_vec());
+        }
+    });
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(&expected) {
+        assert_eq!(found, expected);
+    }
+    // What is stored in whole words leaves nothing behind a record. The first buffer is a header.
+    for buffer in log.chunks_exact(16 << 10).skip(1) {
+        let number = |at: usize| usize::from(u16::from_le_bytes([buffer[at], buffer[at + 1]]));
+        let (mut at, filled) = (72, number(0x30));
+        while at < filled {
+            let (end, next) = (at + number(at), (at + number(at)).next_multiple_of(8));
+            assert!(buffer[end..next].iter().all(|byte| *byte == 0), "behind {end}");
+            at = next;
+        }
+    }
+}
+
 #[test]
 fn without_a_free_buffer_memory_is_out() {
     let _alone = alone();

@@ -71,20 +71,20 @@ impl Ring {
         Some(space.commit_all())
     }
 
-    /// Records what `fill` writes into space of `most` bytes, as many of them as it says; `None`,
-    /// and `fill` is not called, if that has to be done the general way. No record in it may be
-    /// larger than one may be, and the clock is a quick one.
+    /// Records what `fill` writes into space of `most` bytes, as many of them as it says; `None` if
+    /// that has to be done the general way, or if `fill` says so: then nothing is recorded. No
+    /// record in it may be larger than one may be, and the clock is a quick one.
     #[inline(always)]
     pub(crate) fn fill_up_to(
         &self,
         most: u32,
         clock: impl FnOnce() -> u64,
-        fill: impl FnOnce(&mut [u8], &Lane, u64) -> u32,
+        fill: impl FnOnce(&mut [u8], &Lane, u64) -> Option<u32>,
     ) -> Option<Result<(), Discarded>> {
         let Quick { entered, ticks } = self.enter_quickly(clock)?;
         let mut space = entered.reserve(most).ok()?;
         let lane = space.lane();
-        let len = fill(space.bytes(), lane, ticks);
+        let len = fill(space.bytes(), lane, ticks)?;
         Some(space.commit(len))
     }
 }

@@ -33,7 +33,7 @@ impl SessionHandle {
                     let stamp = Stamp { ticks, ids: lane.ids() };
                     #[expect(clippy::cast_possible_truncation, reason = "compared with SHORT")]
                     let end = put_record(bytes, event, stamp, &fill) as u32;
-                    end
+                    Some(end)
                 },
             );
             if let Some(result) = done {
@@ -41,6 +41,40 @@ impl SessionHandle {
             }
         }
         self.write_explained(event, None, capacity, &fill)
+    }
+
+    /// Records a classic event by the path of nearly every event; `None` if it cannot be taken. The
+    /// payload is what `fill` writes, which gives its length: at most that of the room but for the
+    /// last eight bytes. That the size of the room is known makes writing into it cheaper.
+    #[inline(always)]
+    pub(crate) fn write_classic_within<const ROOM: usize>(
+        &self,
+        event: &ClassicEvent,
+        fill: impl FnOnce(&mut [u8; ROOM]) -> usize,
+    ) -> Option<Result<(), Discarded>> {
+        const { assert!(ROOM <= SHORT) };
+        if !self.clock.is_quick() {
+            return None;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "compared with SHORT")]
+        let most = (HEADER + ROOM) as u32;
+        self.ring.fill_up_to(
+            most,
+            || self.quick_ticks(),
+            |bytes, lane, ticks| {
+                let stamp = Stamp { ticks, ids: lane.ids() };
+                let (header, payload) = bytes.split_at_mut(HEADER);
+                let payload = payload.first_chunk_mut()?;
+                let len = fill(payload);
+                if len > ROOM - 8 {
+                    return None;
+                }
+                // The padding, and what a writer of whole words left behind the payload.
+                payload[len..][..8].fill(0);
+                put_words(header, classic_header(HEADER + len, event, stamp));
+                u32::try_from(HEADER + len).ok()
+            },
+        )
     }
 
     /// As [`write_classic_with`](Self::write_classic_with), whatever the session is like. A record
