@@ -23,6 +23,56 @@ pub struct RecordView<'a> {
     header: RecordHeader<'a>,
     /// Where the payload starts in `raw.bytes`.
     payload: usize,
+    kind_of_event: KindOfEvent,
+}
+
+/// What kind of event a record is, as far as its header says.
+///
+/// Read together with the header, where that is known; asked for later, each question would branch
+/// on the header anew.
+#[derive(Clone, Copy, Debug)]
+struct KindOfEvent {
+    id: Option<u16>,
+    version: Option<u16>,
+    level: Option<u8>,
+    opcode: Option<u8>,
+}
+
+impl KindOfEvent {
+    #[inline(always)]
+    fn of(header: &RecordHeader<'_>) -> Self {
+        match header {
+            RecordHeader::Event(h) => {
+                let d = &h.descriptor;
+                Self::new(d.id.get(), d.version.into(), d.level, d.opcode)
+            }
+            RecordHeader::Classic(h) => {
+                Self::new(0, h.class_version.get(), h.class_level, h.class_type)
+            }
+            RecordHeader::Instance(h) => {
+                let h = &h.base;
+                Self::new(0, h.class_version.get(), h.class_level, h.class_type)
+            }
+            RecordHeader::System(h) => Self::kernel(h.hook_type, h.version),
+            RecordHeader::Compact(h) => Self::kernel(h.hook_type, h.version),
+            RecordHeader::PerfInfo(h) => Self::kernel(h.hook_type, h.version),
+            RecordHeader::Message(m) => {
+                Self { id: Some(m.number()), version: None, level: None, opcode: None }
+            }
+            RecordHeader::Unknown => Self { id: None, version: None, level: None, opcode: None },
+        }
+    }
+
+    #[inline(always)]
+    fn kernel(hook_type: u8, version: u8) -> Self {
+        Self::new(hook_type.into(), version.into(), 0, hook_type)
+    }
+
+    #[inline(always)]
+    fn new(id: u16, version: u16, level: u8, opcode: u8) -> Self {
+        let (id, version) = (Some(id), Some(version));
+        Self { id, version, level: Some(level), opcode: Some(opcode) }
+    }
 }
 
 /// The header of a record.
@@ -95,7 +145,7 @@ impl<'a> RecordView<'a> {
             }
             RecordKind::Typed(_) | RecordKind::Other(_) => (RecordHeader::Unknown, 8),
         };
-        Ok(Self { raw, header, payload })
+        Ok(Self { raw, header, payload, kind_of_event: KindOfEvent::of(&header) })
     }
 
     /// The record as bytes, with its kind and offset.
@@ -238,54 +288,28 @@ impl<'a> RecordView<'a> {
     #[inline]
     #[must_use]
     pub fn id(&self) -> Option<u16> {
-        match self.header {
-            RecordHeader::Event(h) => Some(h.descriptor.id.get()),
-            RecordHeader::Classic(_) | RecordHeader::Instance(_) => Some(0),
-            RecordHeader::Message(m) => Some(m.number()),
-            RecordHeader::Unknown => None,
-            _ => self.hook_type().map(u16::from),
-        }
+        self.kind_of_event.id
     }
 
     /// The version of the event's layout.
     #[inline]
     #[must_use]
     pub fn version(&self) -> Option<u16> {
-        match self.header {
-            RecordHeader::Event(h) => Some(u16::from(h.descriptor.version)),
-            RecordHeader::Classic(h) => Some(h.class_version.get()),
-            RecordHeader::Instance(h) => Some(h.base.class_version.get()),
-            RecordHeader::System(h) => Some(u16::from(h.version)),
-            RecordHeader::Compact(h) => Some(u16::from(h.version)),
-            RecordHeader::PerfInfo(h) => Some(u16::from(h.version)),
-            RecordHeader::Message(_) | RecordHeader::Unknown => None,
-        }
+        self.kind_of_event.version
     }
 
     /// The level; 0 for kernel records.
     #[inline]
     #[must_use]
     pub fn level(&self) -> Option<u8> {
-        match self.header {
-            RecordHeader::Event(h) => Some(h.descriptor.level),
-            RecordHeader::Classic(h) => Some(h.class_level),
-            RecordHeader::Instance(h) => Some(h.base.class_level),
-            RecordHeader::Message(_) | RecordHeader::Unknown => None,
-            _ => Some(0),
-        }
+        self.kind_of_event.level
     }
 
     /// The opcode; class type of a classic record; hook type of a kernel record.
     #[inline]
     #[must_use]
     pub fn opcode(&self) -> Option<u8> {
-        match self.header {
-            RecordHeader::Event(h) => Some(h.descriptor.opcode),
-            RecordHeader::Classic(h) => Some(h.class_type),
-            RecordHeader::Instance(h) => Some(h.base.class_type),
-            RecordHeader::Message(_) | RecordHeader::Unknown => None,
-            _ => self.hook_type(),
-        }
+        self.kind_of_event.opcode
     }
 
     /// The whole descriptor of an event.
@@ -302,15 +326,6 @@ impl<'a> RecordView<'a> {
     pub fn activity_id(&self) -> Option<Guid> {
         match self.header {
             RecordHeader::Event(h) => Some(h.activity_id),
-            _ => None,
-        }
-    }
-
-    fn hook_type(&self) -> Option<u8> {
-        match self.header {
-            RecordHeader::System(h) => Some(h.hook_type),
-            RecordHeader::Compact(h) => Some(h.hook_type),
-            RecordHeader::PerfInfo(h) => Some(h.hook_type),
             _ => None,
         }
     }
