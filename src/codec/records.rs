@@ -32,27 +32,52 @@ pub struct RawRecord<'a> {
     pub bytes: &'a [u8],
 }
 
-/// By header type: where the stamp of a typed record ends, less one; [`NO_STAMP`] if there is none.
-/// Above these bits, by how many bits of the first word the size lies behind its place in others:
-/// 32 where it is the word at +4.
+/// Where a typed record has its stamp.
 #[cfg(feature = "std")]
-const PLACES: [u32; 256] = {
-    const NEAR: u32 = 16 - 1;
-    const FAR: u32 = 24 - 1;
-    const FAR4: u32 = FAR | 32 << SHIFT_BITS;
-    const NEAR4: u32 = NEAR | 32 << SHIFT_BITS;
-    let mut places = [NO_STAMP; 256];
-    let [_, a, b, c, d, _, _, _, _, _, e, f, _, _, _, _, g, h, i, j, k, l, ..] = &mut places;
-    [*a, *b, *c, *d] = [FAR4; 4];
-    [*e, *f, *i, *j, *k, *l] = [FAR; 6];
-    [*g, *h] = [NEAR4; 2];
-    places
-};
+#[derive(Clone, Copy)]
+struct Place {
+    /// Which word the stamp is.
+    word: StampWord,
+    /// Where the stamp ends, less one; [`NO_STAMP`] if there is none.
+    below: u16,
+}
+
+#[cfg(feature = "std")]
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum StampWord {
+    Near = 1,
+    Far = 2,
+}
+
 /// No size is greater.
 #[cfg(feature = "std")]
-const NO_STAMP: u32 = u16::MAX as u32;
+const NO_STAMP: u16 = u16::MAX;
+
+/// By header type.
 #[cfg(feature = "std")]
-const SHIFT_BITS: u32 = 16;
+const PLACES: [Place; 256] = {
+    const FAR: Place = Place { word: StampWord::Far, below: 24 - 1 };
+    const NEAR: Place = Place { word: StampWord::Near, below: 16 - 1 };
+    let mut places = [Place { below: NO_STAMP, ..FAR }; 256];
+    let [_, a, b, c, d, _, _, _, _, _, e, f, _, _, _, _, g, h, i, j, k, l, ..] = &mut places;
+    [*a, *b, *c, *d, *e, *f, *i, *j, *k, *l] = [FAR; 10];
+    [*g, *h] = [NEAR; 2];
+    places
+};
+
+/// The header types whose size is at +4, as bits. All are below 32, and those that are not have no
+/// stamp.
+#[cfg(feature = "std")]
+const SIZE_AT_4: u32 = {
+    let mut bits = 0u32;
+    let mut number = 0u8;
+    while number < 32 {
+        bits |= (HeaderType(number).has_size_at_4() as u32) << number;
+        number += 1;
+    }
+    bits
+};
 
 /// What time order needs of a record.
 #[cfg(feature = "std")]
@@ -61,7 +86,7 @@ pub(crate) struct Stamped {
     /// Which header it has.
     pub(crate) header_type: HeaderType,
     /// Bytes of the record.
-    pub(crate) size: usize,
+    pub(crate) size: u16,
     /// Its time stamp.
     pub(crate) ticks: u64,
 }
@@ -83,20 +108,24 @@ pub(crate) fn stamped(bytes: &[u8], at: usize) -> Option<Stamped> {
 #[cfg(feature = "std")]
 #[inline]
 pub(crate) fn stamped_in(rest: &[u8], room: usize) -> Option<Stamped> {
-    const TYPED: u64 = (MARKER_TRACE | MARKER_EVENT_TRACE) as u64;
-    let ([word, near, far], _) = <[U64; 3]>::ref_from_prefix(rest).ok()?;
+    const TYPED: u32 = MARKER_TRACE | MARKER_EVENT_TRACE;
+    let (words, _) = <[U64; 3]>::ref_from_prefix(rest).ok()?;
+    let [word, ..] = words;
     let word = word.get();
-    let [_, _, header_type, ..] = word.to_le_bytes();
-    let place = *PLACES.get(usize::from(header_type))?;
-
-    let [s0, s1, ..] = word.wrapping_shr(place >> SHIFT_BITS).to_le_bytes();
+    let [m0, m1, header_type, m3, s0, s1, s2, s3] = word.to_le_bytes();
+    // The next record is found no sooner than its size is known, so no table is asked for that.
+    let is_at_4 = SIZE_AT_4.wrapping_shr(header_type.into()) & 1 != 0;
+    let marker = u32::from_le_bytes([m0, m1, header_type, m3]);
+    let sized = if is_at_4 { u32::from_le_bytes([s0, s1, s2, s3]) } else { marker };
+    let [s0, s1, ..] = sized.to_le_bytes();
     let size = u16::from_le_bytes([s0, s1]);
-    let below = place & NO_STAMP;
-    let ticks = if below < 16 { near } else { far };
-    let is_typed = word & TYPED == TYPED;
-    let is_whole = (u32::from(size) > below) & (usize::from(size) <= room);
+
+    let place = PLACES.get(usize::from(header_type))?;
+    let ticks = words.get(place.word as usize)?;
+    let is_typed = marker & TYPED == TYPED;
+    let is_whole = (size > place.below) & (usize::from(size) <= room);
     let header_type = HeaderType(header_type);
-    let found = Stamped { header_type, size: size.into(), ticks: ticks.get() };
+    let found = Stamped { header_type, size, ticks: ticks.get() };
     (is_typed & is_whole).then_some(found)
 }
 
@@ -189,8 +218,9 @@ mod tests {
         for number in 0..=u8::MAX {
             let header_type = HeaderType(number);
             let place = PLACES[usize::from(number)];
-            assert_eq!(place >> SHIFT_BITS == 32, header_type.has_size_at_4(), "{number}");
-            assert_eq!(place & NO_STAMP != NO_STAMP, header_type.bits().is_some(), "{number}");
+            let bit = number < 32 && SIZE_AT_4 >> number & 1 != 0;
+            assert_eq!(bit, header_type.has_size_at_4(), "{number}");
+            assert_eq!(place.below != NO_STAMP, header_type.bits().is_some(), "{number}");
         }
     }
 
@@ -208,7 +238,7 @@ mod tests {
                     let Some(seen) = stamped(&bytes[..end], 0) else { continue };
                     let record = Records::new(&bytes[..end]).next().unwrap().unwrap();
                     assert_eq!(record.kind, RecordKind::Typed(seen.header_type));
-                    assert_eq!(record.bytes.len(), seen.size);
+                    assert_eq!(record.bytes.len(), usize::from(seen.size));
                     let at = if matches!(number, 16 | 17) { 8 } else { 16 };
                     let stamp = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
                     assert_eq!(seen.ticks, stamp, "{number} {size}");

@@ -52,8 +52,7 @@ impl<'t> Asides<'t> {
         }
         let bytes = self.block.bytes();
         let Some(Ok((raw, behind))) = block::record_at(bytes, aside.offset) else { return };
-        let (start, size) = (block::offset(aside.offset), block::offset(raw.bytes.len()));
-        let head = Head { kind: raw.kind, start, size, ticks: aside.stamp };
+        let Some(head) = Head::of(&raw, aside.offset, aside.stamp) else { return };
         self.taken = Some((aside.buffer, head));
         if let Some(offset) = first_untimed(bytes, behind) {
             self.heap.push(Reverse(Aside { offset, ..aside }));
@@ -65,8 +64,7 @@ impl<'t> Asides<'t> {
         S: Source,
     {
         let (buffer, head) = self.taken?;
-        let raw = head.raw(self.block.bytes())?;
-        Some(Record::new(raw, trace.buffers().get(buffer)?, buffer))
+        head.record(self.block.bytes(), trace.buffers().get(buffer)?, buffer)
     }
 }
 

@@ -1,10 +1,11 @@
 //! File order: buffers as they lie in the file, records as they lie in their buffer.
 
-use crate::codec::{RawRecord, RecordKind, align8, stamped};
+use crate::codec::{align8, stamped};
 use crate::reader::{
     BufferEntry, ReadError, Record, Source, Trace,
     ahead::{Line, Loader},
     block::{Block, offset},
+    record::Kind,
 };
 use std::ops::Range;
 
@@ -77,16 +78,16 @@ impl<'t, S: Source> Cursor<'t, S> {
     #[inline]
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend")]
     pub fn next(&mut self) -> Option<Result<Record<'_>, ReadError>> {
-        self.block.warm(self.at);
         let found = self.block.stamped_at(self.at);
         let (Some(found), Some(entry)) = (found, self.entry) else { return self.next_slowly() };
         let start = self.at;
         // Neither can wrap: the record lies in the block.
-        self.at = start.wrapping_add(align8(found.size));
-        let bytes = self.block.bytes().get(start..start.wrapping_add(found.size))?;
-        let kind = RecordKind::Typed(found.header_type);
-        let raw = RawRecord { kind, offset: offset(start), bytes };
-        Some(Ok(Record::new(raw, entry, self.begun.wrapping_sub(1))))
+        let size = usize::from(found.size);
+        self.block.warm(start, size);
+        self.at = start.wrapping_add(align8(size));
+        let bytes = self.block.bytes().get(start..start.wrapping_add(size))?;
+        let kind = Kind::typed(found.header_type);
+        Some(Ok(Record::of(kind, offset(start), bytes, entry, self.begun.wrapping_sub(1))))
     }
 
     /// Passes over records as long as `is_known` says of each that it needs no more; the one that
@@ -118,17 +119,17 @@ impl<'t, S: Source> Cursor<'t, S> {
     pub fn skip_while(&mut self, mut is_known: impl FnMut(&Record<'_>) -> bool) {
         let Some(entry) = self.entry else { return };
         loop {
-            self.block.warm(self.at);
             let bytes = self.block.bytes();
             let Some(found) = stamped(bytes, self.at) else { return };
-            let bytes = bytes.get(self.at..self.at.wrapping_add(found.size));
-            let kind = RecordKind::Typed(found.header_type);
-            let raw = RawRecord { kind, offset: offset(self.at), bytes: bytes.unwrap_or_default() };
-            if !is_known(&Record::new(raw, entry, self.begun.wrapping_sub(1))) {
+            let size = usize::from(found.size);
+            self.block.warm(self.at, size);
+            let bytes = bytes.get(self.at..self.at.wrapping_add(size)).unwrap_or_default();
+            let (kind, start) = (Kind::typed(found.header_type), offset(self.at));
+            if !is_known(&Record::of(kind, start, bytes, entry, self.begun.wrapping_sub(1))) {
                 return;
             }
             // Cannot wrap: the record lies in the block.
-            self.at = self.at.wrapping_add(align8(found.size));
+            self.at = self.at.wrapping_add(align8(size));
         }
     }
 
@@ -140,7 +141,6 @@ impl<'t, S: Source> Cursor<'t, S> {
                 return Some(Err(error));
             }
         }
-        self.block.warm(self.at);
         let entry = self.entry?;
         match self.block.record_at(self.at)? {
             Ok((raw, behind)) => {

@@ -1,34 +1,30 @@
 //! One lane of a merge: its buffers in order, and its next records.
 
-use crate::codec::{RawRecord, RecordKind, align8, stamped};
+use crate::codec::{RawRecord, align8, stamped};
 use crate::reader::{
     BufferEntry, Record,
     block::{Block, offset},
-    record,
+    record::{self, Kind},
 };
-
-/// Records of a lane that are looked at in one go.
-///
-/// The size of a record says where the next one is, so a walk takes as long as the processor needs
-/// to get from size to size. A few in a row let it go on meanwhile with records that were found
-/// before. More than a few ask for so much memory at once that it waits for that.
-const MOST_HEADS: usize = 4;
 
 /// One lane: its buffers in order, and its next records.
 #[derive(Debug, Default)]
 pub(super) struct Lane<'t> {
     pub(super) block: Block<'t>,
-    /// Records of the block that follow each other; the first `count` are good.
-    heads: [Head; MOST_HEADS],
-    count: usize,
-    /// Which of them is the head; `count` or more if that has to be looked for.
-    next: usize,
-    /// Where the record behind the last of `heads` starts in the block.
+    /// The head and the record behind it, in turn. The size of a record says where the next one
+    /// is, so a walk takes as long as the processor needs to get from size to size; with one read
+    /// ahead, it does so while the program works with the other. More than one ask for so much
+    /// memory at once that it waits for that.
+    heads: [Head; 2],
+    /// The head is the second of these.
+    odd: bool,
+    /// The other one is good.
+    has_next: bool,
+    /// Where the record behind the last one read starts in the block.
     pub(super) at: usize,
-    /// One of `heads` is later than `stamp`.
-    pub(super) is_late: bool,
-    /// The buffer's stamp if the buffer has to be looked through when a record is later.
-    pub(super) stamp: Option<u64>,
+    /// The buffer has to be looked through when a record is later than this. Such a record is not
+    /// read ahead.
+    pub(super) late_after: u64,
     /// The buffer that the block holds.
     pub(super) buffer: usize,
     pub(super) entry: Option<&'t BufferEntry>,
@@ -44,91 +40,93 @@ pub(super) struct Lane<'t> {
 }
 
 impl Lane<'_> {
-    /// The next record, if it is at hand.
+    /// The next record.
     #[inline]
-    pub(super) fn head(&self) -> Option<&Head> {
-        self.heads.get(self.next).filter(|_| self.next < self.count)
+    pub(super) fn head(&self) -> &Head {
+        let [even, odd] = &self.heads;
+        if self.odd { odd } else { even }
     }
 
-    /// Makes the record behind the head the head, if it is at hand.
+    /// Makes the record behind the head the head, if it is at hand, and reads the next one.
     #[inline]
-    pub(super) fn step(&mut self) -> Option<&Head> {
-        self.next = self.next.wrapping_add(1);
-        self.head()
+    pub(super) fn step(&mut self) -> Option<u64> {
+        if !self.has_next {
+            return None;
+        }
+        self.odd = !self.odd;
+        self.read_next();
+        Some(self.head().ticks)
     }
 
-    /// Forgets the records that were looked at.
+    /// Reads the record behind the head, if that is whole, timed and not late.
+    #[inline]
+    fn read_next(&mut self) {
+        let bytes = self.block.bytes();
+        let found = stamped(bytes, self.at).filter(|found| found.ticks <= self.late_after);
+        self.has_next = found.is_some();
+        let Some(found) = found else { return };
+        let kind = Kind::typed(found.header_type);
+        let size = found.size;
+        let [even, odd] = &mut self.heads;
+        let next = if self.odd { even } else { odd };
+        *next = Head { ticks: found.ticks, start: offset(self.at), size, kind };
+        self.block.warm(self.at, size.into());
+        // Cannot wrap: the record lies in the block.
+        self.at = self.at.wrapping_add(align8(size.into()));
+    }
+
+    /// Forgets the record that was read ahead.
     pub(super) fn clear(&mut self) {
-        (self.count, self.next) = (0, 0);
+        self.has_next = false;
     }
 
     /// The head as a record.
     #[inline]
     pub(super) fn record(&self) -> Option<Record<'_>> {
-        let head = self.heads.get(self.next)?;
-        Some(Record::new(head.raw(self.block.bytes())?, self.entry?, self.buffer))
+        self.head().record(self.block.bytes(), self.entry?, self.buffer)
     }
 
-    /// Looks at the records behind the last head, as far as they are whole and timed, and makes the
-    /// first one the head; gives its stamp.
+    /// Looks for the next record where none is at hand and makes it the head, if it is whole and
+    /// timed; gives its stamp.
     pub(super) fn look(&mut self) -> Option<u64> {
-        let bytes = self.block.bytes();
-        let (mut at, mut count, mut latest) = (self.at, 0usize, 0);
-        for head in &mut self.heads {
-            let Some(found) = stamped(bytes, at) else { break };
-            let kind = RecordKind::Typed(found.header_type);
-            let (start, size) = (offset(at), offset(found.size));
-            *head = Head { kind, start, size, ticks: found.ticks };
-            latest = found.ticks.max(latest);
-            count = count.wrapping_add(1);
-            // Cannot wrap: the record lies in the block.
-            at = at.wrapping_add(align8(found.size));
-        }
-        if count == 0 {
-            let Some((head, behind)) = self.look_closely() else {
-                self.clear();
-                return None;
-            };
-            self.heads = [head; MOST_HEADS];
-            (at, count, latest) = (behind, 1, head.ticks);
-        }
-        (self.at, self.count, self.next) = (at, count, 0);
-        self.is_late = self.stamp.is_some_and(|stamp| latest > stamp);
-        self.block.warm(at);
-        self.heads.first().map(|head| head.ticks)
-    }
-
-    /// The same for one record of any kind.
-    #[inline(never)]
-    fn look_closely(&self) -> Option<(Head, usize)> {
         let Some(Ok((raw, behind))) = self.block.record_at(self.at) else { return None };
         let ticks = record::ticks(&raw)?;
-        let (start, size) = (offset(self.at), offset(raw.bytes.len()));
-        Some((Head { kind: raw.kind, start, size, ticks }, behind))
+        let head = Head::of(&raw, self.at, ticks)?;
+        let [even, odd] = &mut self.heads;
+        *(if self.odd { odd } else { even }) = head;
+        self.at = behind;
+        self.read_next();
+        Some(ticks)
     }
 }
 
 /// A record as places in the block of its lane.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Head {
-    pub(super) kind: RecordKind,
-    pub(super) start: u32,
-    pub(super) size: u32,
     pub(super) ticks: u64,
-}
-
-impl Default for Head {
-    fn default() -> Self {
-        Self { kind: RecordKind::Message, start: 0, size: 0, ticks: 0 }
-    }
+    pub(super) start: u32,
+    size: u16,
+    kind: Kind,
 }
 
 impl Head {
+    /// Of the record at `start`.
+    pub(super) fn of(raw: &RawRecord<'_>, start: usize, ticks: u64) -> Option<Self> {
+        let size = u16::try_from(raw.bytes.len()).ok()?;
+        Some(Self { ticks, start: offset(start), size, kind: Kind::of(raw.kind) })
+    }
+
+    /// The record, which lies in the block `bytes` of the buffer `entry`.
     #[inline]
-    pub(super) fn raw<'b>(&self, bytes: &'b [u8]) -> Option<RawRecord<'b>> {
+    pub(super) fn record<'a>(
+        &self,
+        bytes: &'a [u8],
+        entry: &'a BufferEntry,
+        buffer: usize,
+    ) -> Option<Record<'a>> {
         let start = self.start as usize;
-        let bytes = bytes.get(start..start.saturating_add(self.size as usize))?;
-        Some(RawRecord { kind: self.kind, offset: self.start, bytes })
+        let bytes = bytes.get(start..start.saturating_add(self.size.into()))?;
+        Some(Record::of(self.kind, self.start, bytes, entry, buffer))
     }
 }
 
@@ -144,7 +142,8 @@ pub(super) struct Turn {
 
 /// The buffers of each lane in order of sequence number, then place in the file; lanes by number,
 /// the header buffer before the lane that it names.
-pub(super) fn lanes_of<'t>(buffers: &[BufferEntry]) -> Vec<Lane<'t>> {
+#[expect(clippy::vec_box, reason = "as the merge has them")]
+pub(super) fn lanes_of<'t>(buffers: &[BufferEntry]) -> Vec<Box<Lane<'t>>> {
     let mut order: Vec<(u16, bool, i64, usize)> = buffers
         .iter()
         .enumerate()
@@ -156,7 +155,7 @@ pub(super) fn lanes_of<'t>(buffers: &[BufferEntry]) -> Vec<Lane<'t>> {
         .map(|lane| {
             let turns = lane.iter();
             let turns = turns.map(|o| Turn { buffer: o.3, first_ticks: None, aside: false });
-            Lane { turns: turns.collect(), ..Lane::default() }
+            Box::new(Lane { turns: turns.collect(), ..Lane::default() })
         })
         .collect()
 }

@@ -32,34 +32,28 @@ pub fn map(file: &File) -> io::Result<Bytes> {
     Ok(Bytes::from_owner(map))
 }
 
-/// Asks the processor for the cache lines of `bytes[from..to]`, as far as there are such, and does
-/// not wait for them.
-///
-/// To load a byte of each line would be safe code, but nothing behind a load is finished before it
-/// is: see "Time order" in `benches/README.md`. That is what happens on processors other than
-/// x86-64.
-#[inline]
-pub(crate) fn fetch(bytes: &[u8], from: usize, to: usize) {
-    const LINE_BYTES: usize = 64;
-    let bytes = bytes.get(from..to.min(bytes.len())).unwrap_or_default();
-    for line in bytes.chunks_exact(LINE_BYTES) {
-        fetch_line(line);
-    }
-}
+/// Bytes of a cache line, near enough.
+pub(crate) const LINE_BYTES: usize = 64;
 
+/// Asks the processor for the cache line of `bytes[at]`, if there is such, and does not wait for
+/// it.
+///
+/// To load the byte would be safe code, but nothing behind a load is finished before it is: see
+/// "Time order" in `benches/README.md`. That is what happens on processors other than x86-64.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 #[inline]
-fn fetch_line(line: &[u8]) {
+pub(crate) fn fetch_line(bytes: &[u8], at: usize) {
     use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    let line = bytes.as_ptr().wrapping_add(at).cast();
     // SAFETY:
-    // - The address is that of bytes which are there; and a prefetch changes nothing that a program
-    //   can see and faults at no address, not even in a map whose file was cut.
+    // - Any address will do: a prefetch changes nothing that a program can see and faults nowhere,
+    //   neither behind the bytes nor in a map whose file was cut.
     // - Every x86-64 processor has the instruction.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(line) };
 }
 
 #[cfg(not(all(target_arch = "x86_64", not(miri))))]
 #[inline]
-fn fetch_line(line: &[u8]) {
-    std::hint::black_box(line.first());
+pub(crate) fn fetch_line(bytes: &[u8], at: usize) {
+    std::hint::black_box(bytes.get(at));
 }

@@ -6,7 +6,7 @@
 //!   lane 2   [buf 4: t t t]
 //!
 //!   current = the lane whose head is least; waiting = all other heads, the least at hand
-//!   next:  yield the current lane's head, step the lane; a lane looks at four records in one go
+//!   next:  yield the current lane's head, step the lane, which reads one record ahead
 //!          head still in the run (not behind the least of waiting)?   go on: one comparison
 //!          else put it into waiting, take the least out
 //! ```
@@ -56,9 +56,12 @@ pub struct Merge<'t, S> {
     trace: &'t Trace<S>,
     line: Option<&'t Line>,
     loader: Loader<'t>,
-    lanes: Vec<Lane<'t>>,
+    #[expect(clippy::vec_box, reason = "a lane goes to the front and back, as a pointer")]
+    lanes: Vec<Box<Lane<'t>>>,
     /// The lane that was yielded from last; [`NO_LANE`] if that was none.
     current: usize,
+    /// That lane, taken out of `lanes`, where an empty one stands in its place; or that empty one.
+    front: Box<Lane<'t>>,
     /// Heads of all lanes but the current one.
     waiting: Waiting,
     /// Ticks that continue the run of the current lane: not before the time sought, and its key
@@ -146,6 +149,7 @@ impl<'t, S: Source> Merge<'t, S> {
             loader: Loader::default(),
             lanes: lanes_of(trace.buffers()),
             current: NO_LANE,
+            front: Box::default(),
             waiting: Waiting::new(std::iter::empty()),
             run: Run::NONE,
             asides: Asides::default(),
@@ -188,15 +192,10 @@ impl<'t, S: Source> Merge<'t, S> {
     #[inline]
     pub(crate) fn settled(&self, settled: Settled) -> Option<Result<Record<'_>, ReadError>> {
         match settled {
-            Settled::Lane => self.lane_record().map(Ok),
+            Settled::Lane => self.front.record().map(Ok),
             Settled::Aside => self.asides.record(self.trace).map(Ok),
             Settled::Damage => self.damage.map(Err),
         }
-    }
-
-    #[inline]
-    fn lane_record(&self) -> Option<Record<'_>> {
-        self.lanes.get(self.current)?.record()
     }
 
     /// Moves on to the next record in time; `None` behind the last one.
@@ -205,17 +204,18 @@ impl<'t, S: Source> Merge<'t, S> {
     /// lead to lies in memory, and its reader waits for each word of it to be written.
     #[inline]
     pub(crate) fn settle(&mut self) -> Option<Settled> {
-        let Some(lane) = self.lanes.get_mut(self.current) else { return self.change_lane(false) };
-        let Some(head) = lane.step() else { return self.settle_slowly() };
-        if self.run.holds(head.ticks) {
-            return Some(Settled::Lane);
+        match self.front.step() {
+            Some(ticks) if self.run.holds(ticks) => Some(Settled::Lane),
+            found => self.settle_slowly(found.is_some()),
         }
-        self.change_lane(true)
     }
 
-    /// The same if the current lane's next record is not at hand.
+    /// The same if the current lane's next record is not at hand, or behind the run.
     #[inline(never)]
-    fn settle_slowly(&mut self) -> Option<Settled> {
+    fn settle_slowly(&mut self, ready: bool) -> Option<Settled> {
+        if ready {
+            return self.change_lane(true);
+        }
         match self.look() {
             Some(ticks) if self.run.holds(ticks) => Some(Settled::Lane),
             found => self.change_lane(found.is_some()),
@@ -225,9 +225,8 @@ impl<'t, S: Source> Merge<'t, S> {
     /// Looks for the current lane's next record and gives its stamp.
     #[inline]
     fn look(&mut self) -> Option<u64> {
-        let lane = self.lanes.get_mut(self.current)?;
-        let found = lane.look();
-        if lane.is_late {
+        let found = self.front.look();
+        if found.is_some_and(|ticks| ticks > self.front.late_after) {
             self.look_through();
         }
         found
@@ -236,8 +235,8 @@ impl<'t, S: Source> Merge<'t, S> {
     /// Puts the untimed records of the current lane's buffer aside, before they are met.
     #[cold]
     fn look_through(&mut self) {
-        let Some(lane) = self.lanes.get_mut(self.current) else { return };
-        (lane.is_late, lane.stamp) = (false, None);
+        let lane = &mut self.front;
+        lane.late_after = u64::MAX;
         if !std::mem::replace(&mut lane.aside, true) {
             let buffer = lane.buffer;
             if let Some(offset) = first_untimed(lane.block.bytes(), lane.at) {
@@ -245,11 +244,6 @@ impl<'t, S: Source> Merge<'t, S> {
                 self.set_limit();
             }
         }
-    }
-
-    #[inline]
-    fn head_ticks(&self) -> Option<u64> {
-        Some(self.lanes.get(self.current)?.head()?.ticks)
     }
 
     /// The run of the current lane is over, or its next record is not at hand. `ready`: it has a
@@ -270,7 +264,7 @@ impl<'t, S: Source> Merge<'t, S> {
                 self.set_limit();
             }
             if ready {
-                let ticks = self.head_ticks()?;
+                let ticks = self.front.head().ticks;
                 if self.run.holds(ticks) {
                     return Some(Settled::Lane);
                 }
@@ -315,16 +309,30 @@ impl<'t, S: Source> Merge<'t, S> {
         self.current = NO_LANE;
     }
 
-    /// Readies the current lane for waiting.
+    /// Readies the current lane for waiting and puts it back among the others.
     #[inline]
     fn leave(&mut self) {
+        self.front.ready = true;
+        if self.owned_bytes > MOST_OWNED_BYTES {
+            self.give_back();
+            self.front.released = true;
+        }
+        self.exchange_front();
+    }
+
+    /// Gives the memory of the current lane's block back.
+    #[cold]
+    fn give_back(&mut self) {
+        let block = &mut self.front.block;
+        self.owned_bytes = self.owned_bytes.saturating_sub(block.owned_bytes());
+        block.release();
+    }
+
+    /// Takes the current lane to the front, or puts it back.
+    #[inline]
+    fn exchange_front(&mut self) {
         if let Some(lane) = self.lanes.get_mut(self.current) {
-            lane.ready = true;
-            if self.owned_bytes > MOST_OWNED_BYTES {
-                self.owned_bytes = self.owned_bytes.saturating_sub(lane.block.owned_bytes());
-                lane.block.release();
-                lane.released = true;
-            }
+            std::mem::swap(lane, &mut self.front);
         }
     }
 
@@ -337,23 +345,29 @@ impl<'t, S: Source> Merge<'t, S> {
     #[inline]
     fn enter(&mut self, least: Key) -> Option<bool> {
         self.current = lane_of(least);
+        self.exchange_front();
         self.set_limit();
-        let lane = self.lanes.get_mut(self.current)?;
-        if lane.released {
-            lane.released = false;
-            let entry = self.trace.buffers().get(lane.buffer)?;
-            // What is wrong with it was said when it was loaded first.
-            let _ = lane.block.load(self.trace, entry);
-            self.owned_bytes = self.owned_bytes.saturating_add(lane.block.owned_bytes());
+        if self.front.released {
+            self.take_back()?;
         }
-        Some(std::mem::take(&mut lane.ready))
+        Some(std::mem::take(&mut self.front.ready))
+    }
+
+    /// Loads the current lane's buffer anew.
+    #[cold]
+    fn take_back(&mut self) -> Option<()> {
+        let lane = &mut self.front;
+        lane.released = false;
+        let entry = self.trace.buffers().get(lane.buffer)?;
+        // What is wrong with it was said when it was loaded first.
+        let _ = lane.block.load(self.trace, entry);
+        self.owned_bytes = self.owned_bytes.saturating_add(lane.block.owned_bytes());
+        Some(())
     }
 
     fn end_lane(&mut self) {
-        if let Some(lane) = self.lanes.get_mut(self.current) {
-            self.owned_bytes = self.owned_bytes.saturating_sub(lane.block.owned_bytes());
-            lane.block.release();
-        }
+        self.give_back();
+        self.exchange_front();
         self.current = NO_LANE;
     }
 
@@ -377,18 +391,17 @@ impl<'t, S: Source> Merge<'t, S> {
             return false;
         };
         let sequence = self.trace.buffers().get(lane.buffer).map_or(0, |entry| entry.sequence);
-        let start = lane.head().map_or(0, |head| head.start as usize);
+        let start = lane.head().start as usize;
         (aside.sequence, aside.offset) < (sequence, start)
     }
 
     /// Walks the current lane to its next timed record. Untimed ones on the way are put aside.
     fn advance(&mut self) -> Advance {
         loop {
-            let Some(lane) = self.lanes.get_mut(self.current) else { return Advance::End };
-            if lane.step().is_some() || self.look().is_some() {
+            if self.front.step().is_some() || self.look().is_some() {
                 return Advance::Head;
             }
-            let Some(lane) = self.lanes.get_mut(self.current) else { return Advance::End };
+            let lane = &mut self.front;
             match lane.block.record_at(lane.at) {
                 Some(Ok((_, behind))) => {
                     let offset = std::mem::replace(&mut lane.at, behind);
@@ -414,7 +427,7 @@ impl<'t, S: Source> Merge<'t, S> {
 
     /// Loads the current lane's next buffer; `None` if there is none, else what is wrong with it.
     fn next_buffer(&mut self) -> Option<Option<ReadError>> {
-        let lane = self.lanes.get_mut(self.current)?;
+        let lane = &mut self.front;
         let turn = *lane.turns.get(lane.turn)?;
         lane.turn = lane.turn.saturating_add(1);
         let entry = self.trace.buffers().get(turn.buffer)?;
@@ -431,7 +444,7 @@ impl<'t, S: Source> Merge<'t, S> {
         let behind = lane.turns.get(lane.turn..).unwrap_or_default();
         let next = behind.iter().find_map(|turn| turn.first_ticks);
         let is_early = !turn.aside && next.is_none_or(|next| entry.time_stamp < next);
-        lane.stamp = is_early.then_some(entry.time_stamp);
+        lane.late_after = if is_early { entry.time_stamp } else { u64::MAX };
         Some(error)
     }
 

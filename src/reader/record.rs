@@ -11,15 +11,78 @@ use crate::reader::{BufferEntry, ReadError};
 /// more than bytes and time.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
-    raw: RawRecord<'a>,
+    bytes: &'a [u8],
+    kind: Kind,
+    offset: u32,
     buffer: &'a BufferEntry,
     buffer_index: usize,
+}
+
+/// A [`RecordKind`] as one number: the header type of a typed record, or one of those below.
+///
+/// A `RecordKind` is stored as two bytes and read as eight. Where a record is made in one function
+/// and read in another it lies in memory, and a processor that has just stored bytes hands them on
+/// to a read of the same width only; for a wider one it waits until they are in the cache, and
+/// every branch on the kind waits with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kind(u16);
+
+impl Kind {
+    const MESSAGE: Self = Self(0x100);
+    /// The marker is in the record.
+    const OTHER: Self = Self(0x200);
+
+    #[inline]
+    pub(super) fn typed(header_type: HeaderType) -> Self {
+        Self(u16::from(header_type.0))
+    }
+
+    #[inline]
+    pub(super) fn of(kind: RecordKind) -> Self {
+        match kind {
+            RecordKind::Typed(header_type) => Self::typed(header_type),
+            RecordKind::Message => Self::MESSAGE,
+            RecordKind::Other(_) => Self::OTHER,
+        }
+    }
+
+    /// Of a typed record.
+    #[inline]
+    fn header_type(self) -> Option<HeaderType> {
+        let [header_type, is_untyped] = self.0.to_le_bytes();
+        (is_untyped == 0).then_some(HeaderType(header_type))
+    }
+
+    /// Of the record `bytes`.
+    #[inline]
+    fn get(self, bytes: &[u8]) -> RecordKind {
+        match (self.header_type(), self) {
+            (Some(header_type), _) => RecordKind::Typed(header_type),
+            (None, Self::MESSAGE) => RecordKind::Message,
+            _ => {
+                let marker = bytes.first_chunk().copied().unwrap_or_default();
+                RecordKind::Other(u32::from_le_bytes(marker))
+            }
+        }
+    }
 }
 
 impl<'a> Record<'a> {
     #[inline]
     pub(crate) fn new(raw: RawRecord<'a>, buffer: &'a BufferEntry, buffer_index: usize) -> Self {
-        Self { raw, buffer, buffer_index }
+        let RawRecord { kind, offset, bytes } = raw;
+        Self { bytes, kind: Kind::of(kind), offset, buffer, buffer_index }
+    }
+
+    #[inline]
+    pub(super) fn of(
+        kind: Kind,
+        offset: u32,
+        bytes: &'a [u8],
+        buffer: &'a BufferEntry,
+        buffer_index: usize,
+    ) -> Self {
+        Self { bytes, kind, offset, buffer, buffer_index }
     }
 
     /// The record as bytes, from its marker to the end of its payload, with its kind; its offset
@@ -27,7 +90,12 @@ impl<'a> Record<'a> {
     #[inline]
     #[must_use]
     pub fn raw(&self) -> RawRecord<'a> {
-        self.raw
+        self.raw_of(self.kind.get(self.bytes))
+    }
+
+    #[inline]
+    fn raw_of(&self, kind: RecordKind) -> RawRecord<'a> {
+        RawRecord { kind, offset: self.offset, bytes: self.bytes }
     }
 
     /// The header taken apart, and the payload behind it.
@@ -38,7 +106,11 @@ impl<'a> Record<'a> {
     /// records behind it are not touched by that.
     #[inline(always)]
     pub fn view(&self) -> Result<RecordView<'a>, ReadError> {
-        RecordView::parse(self.raw).map_err(|error| self.damage(error))
+        let view = match self.kind.header_type() {
+            Some(header_type) => RecordView::parse(self.raw_of(RecordKind::Typed(header_type))),
+            None => RecordView::parse(self.raw()),
+        };
+        view.map_err(|error| self.damage(error))
     }
 
     #[cold]
@@ -51,7 +123,7 @@ impl<'a> Record<'a> {
     #[inline]
     #[must_use]
     pub fn ticks(&self) -> Option<u64> {
-        ticks(&self.raw)
+        ticks(&self.raw())
     }
 
     /// What places the record in time: its stamp, or that of its buffer if it has none.
@@ -96,7 +168,7 @@ impl<'a> Record<'a> {
         let offset = if self.buffer.is_compressed() {
             0
         } else {
-            u64::from(self.raw.offset).saturating_add(u64::from(HEADER_BYTES))
+            u64::from(self.offset).saturating_add(u64::from(HEADER_BYTES))
         };
         self.buffer.position.saturating_add(offset)
     }
