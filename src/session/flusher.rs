@@ -1,7 +1,7 @@
 //! The session's one thread: it takes full buffers to the sink and keeps some free.
 //!
 //! ```text
-//!   every turn      collect full buffers, claim, seal, write, free
+//!   every turn      collect full buffers, claim, seal, write some at once, free
 //!                   few free? take the buffers of quiet lanes back
 //!   every interval  write the filled part of buffers in use to the place they own; header counts
 //!   stop            wait for writers, take everything, tell the last losses, complete the header
@@ -12,6 +12,7 @@
 
 mod arrivals;
 mod gaps;
+mod gather;
 mod losses;
 
 use crate::format::{BufferFlags, BufferHeader};
@@ -60,6 +61,8 @@ pub(crate) struct Flusher {
     lookout: Lookout,
     /// Where a buffer that is still being filled is put together.
     scratch: Vec<u8>,
+    /// Full buffers that are written together; none between two turns.
+    gathered: Vec<Sealed>,
     /// Full buffers that wait until those with a place in the file are written.
     waiting: Vec<Full>,
     /// Where consumers get their share.
@@ -95,6 +98,7 @@ impl Flusher {
             shared,
             lookout: Lookout::new(),
             scratch: vec![0; config.buffer_size as usize],
+            gathered: Vec::new(),
             waiting: Vec::new(),
             outlet,
             inlet,
@@ -306,7 +310,7 @@ impl Flusher {
                 self.log.meets(full.index() as usize, sequence);
             }
             if in_order || self.log.has_place(full.index() as usize) {
-                self.write_claimed(full);
+                self.gather(full);
             } else {
                 self.waiting.push(full);
             }
@@ -314,18 +318,12 @@ impl Flusher {
         // A new file may have to be begun for these.
         let mut waiting = std::mem::take(&mut self.waiting);
         for full in waiting.drain(..) {
-            self.write_claimed(full);
+            self.gather(full);
         }
         self.waiting = waiting;
+        self.write_gathered();
         self.outlet.publish();
         worked
-    }
-
-    /// Writes a collected buffer, unless a writer has taken it back meanwhile.
-    fn write_claimed(&mut self, full: Full) {
-        if let Some(sealed) = self.collector.claim(full) {
-            self.write_sealed(sealed, BufferFlags::default());
-        }
     }
 
     /// Writes what was in hand when the turn began and given up before its lane was looked at.
@@ -434,11 +432,7 @@ impl Flusher {
 
     /// Seals a buffer that a writer filled, writes it and frees it.
     fn write_sealed(&mut self, mut sealed: Sealed, flags: BufferFlags) {
-        self.log.meets(sealed.index() as usize, self.collector.sequence(&sealed));
-        let course = self.collector.course(&sealed);
-        let bytes = self.collector.bytes_mut(&mut sealed);
-        self.gaps.mark(bytes, course);
-        self.gaps.settle(bytes, course, course.map_or(0, |course| course.events));
+        self.mark(&mut sealed);
         self.write_marked(sealed, flags);
     }
 

@@ -13,6 +13,8 @@
 //! and is still being filled then is written there for the last time; if its writer cannot be
 //! interrupted, the records behind go into the new file, as a buffer of the same lane and number.
 
+mod gathered;
+
 use crate::format::BufferFlags;
 use crate::session::{
     append::Existing,

@@ -50,10 +50,14 @@ pub(crate) fn set_lost_field(buffer: &mut [u8], lost: u32) {
     }
 }
 
-/// Makes a buffer what a file has: header final, filler behind the records, checksum.
+/// Makes a buffer what a file has: header final, filler behind the records, checksum. One that was
+/// completed and could not be written may be so again.
 pub(crate) fn complete(buffer: &mut [u8], filled: u32, ticks: u64, flags: BufferFlags) {
     let lost = lost_field(buffer);
     buffer[filled as usize..].fill(0xFF);
+    // In a ring file a process that is killed behind this leaves no checksum that is false.
+    buffer[0x38..0x40].fill(0);
+    compiler_fence(Ordering::SeqCst);
     if let Ok((header, _)) = BufferHeader::mut_from_prefix(buffer) {
         header.saved_offset = filled.into();
         header.current_offset = filled.into();

@@ -13,9 +13,13 @@ use crate::format::BufferHeader;
 use crate::sink::Sink;
 use crate::sink::ring::{free_name, ring_of};
 use crate::sink::series::Series;
-use crate::sink::storage::{Disk, Found, Storage, StoredFile, read_full, uninterrupted, write_all};
+use crate::sink::storage::{
+    Disk, Found, MOST_GATHERED, Storage, StoredFile, read_full, uninterrupted, write_all,
+    write_all_gathered,
+};
 use std::fmt;
-use std::io;
+use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// A log file that grows by a buffer at a time.
@@ -140,6 +144,21 @@ impl FileSink {
         }
     }
 
+    /// Writes buffers of one size to places behind each other, the first of which is `position`, as
+    /// [`LogFile::write_gathered`] does.
+    pub(crate) fn write_gathered(
+        &mut self,
+        position: u64,
+        buffers: &[&mut [u8]],
+    ) -> (usize, io::Result<()>) {
+        let size = buffers.first().map_or(0, |buffer| buffer.len());
+        match (&mut self.current, offset_of(position, size)) {
+            (Some(file), Ok(offset)) => file.write_gathered(offset, buffers),
+            (None, _) => (0, Err(io::ErrorKind::NotFound.into())),
+            (_, Err(error)) => (0, Err(error)),
+        }
+    }
+
     /// The current file.
     pub(crate) fn current(&mut self) -> Option<&mut LogFile> {
         self.current.as_mut()
@@ -232,10 +251,41 @@ impl LogFile {
                 Ok(())
             }
             Err(error) => {
-                self.undo(offset);
+                self.undo(offset..end, buffer.len());
                 Err(error)
             }
         }
+    }
+
+    /// Writes buffers of one size, one behind the other, in as few calls as it takes. Gives how
+    /// many of them stand there as [`write`](Self::write) would have left them, and why the next
+    /// one does not; those behind that one are yet to be written.
+    pub(crate) fn write_gathered(
+        &mut self,
+        offset: u64,
+        buffers: &[&mut [u8]],
+    ) -> (usize, io::Result<()>) {
+        let size = buffers.first().map_or(0, |buffer| buffer.len());
+        if buffers.len() < 2 || offset < self.written {
+            return match buffers.first().map(|first| self.write(offset, first)) {
+                None => (0, Ok(())),
+                Some(Ok(())) => (1, Ok(())),
+                Some(Err(error)) => (0, Err(error)),
+            };
+        }
+        let count = buffers.len().min(MOST_GATHERED);
+        let mut slices = [IoSlice::new(&[]); MOST_GATHERED];
+        for (slice, buffer) in slices.iter_mut().zip(buffers) {
+            *slice = IoSlice::new(buffer);
+        }
+        let (written, result) = write_all_gathered(&mut *self.file, &mut slices[..count], offset);
+        let whole = usize::try_from(written).map_or(count, |written| written / size.max(1));
+        let end = offset + (whole * size) as u64;
+        self.written = self.written.max(end);
+        if result.is_err() {
+            self.undo(end..offset + (count * size) as u64, size);
+        }
+        (whole, result)
     }
 
     /// Writes the header buffer again: nothing has changed but the record in its first bytes.
@@ -252,12 +302,14 @@ impl LogFile {
 
     /// Takes back what a failed write left behind the last buffer, so that its records, which count
     /// as lost, are not read. If that fails too, the next write to this place does it.
-    fn undo(&mut self, offset: u64) {
-        let _ = if self.allocated > offset {
-            write_all(&mut *self.file, &[0; BufferHeader::SIZE], offset)
-        } else {
-            uninterrupted(|| self.file.truncate(offset))
-        };
+    fn undo(&mut self, failed: Range<u64>, size: usize) {
+        if self.allocated <= failed.start {
+            let _ = uninterrupted(|| self.file.truncate(failed.start));
+            return;
+        }
+        for place in failed.step_by(size.max(1)) {
+            let _ = write_all(&mut *self.file, &[0; BufferHeader::SIZE], place);
+        }
     }
 
     /// Reads a buffer back; gives how many of its bytes there were.

@@ -5,9 +5,10 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::io;
+use std::io::{self, IoSlice};
 use std::path::Path;
 
+mod ahead;
 mod disk;
 
 pub use disk::Disk;
@@ -88,6 +89,22 @@ pub trait StoredFile: Send {
     /// Whatever the system says. What lay there may then be gone, but nothing beside it.
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<usize>;
 
+    /// Writes some of the bytes of `buffers`, which stand one behind the other from `offset` on,
+    /// and says how many. At most [`MOST_GATHERED`] buffers, none of them empty.
+    ///
+    /// What is not overridden writes the first one with [`write_at`](Self::write_at).
+    ///
+    /// # Errors
+    ///
+    /// Whatever the system says. What lay there may then be gone, but nothing beside it. Nothing
+    /// is lost by that: the first buffer is tried again by itself.
+    fn write_gathered_at(&mut self, buffers: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+        match buffers.first() {
+            Some(first) => self.write_at(first, offset),
+            None => Ok(0),
+        }
+    }
+
     /// Makes sure that the first `size` bytes have their room, and the file at least that length.
     /// What is there stays; what is new is zero.
     ///
@@ -129,6 +146,10 @@ pub enum Found {
     Other,
 }
 
+/// Buffers of one [`write_gathered_at`](StoredFile::write_gathered_at) at most: what is gained by
+/// more is nothing that can be measured.
+pub const MOST_GATHERED: usize = 16;
+
 /// Times that a call without progress is made again when a signal interrupted it.
 const INTERRUPTIONS: u32 = 1000;
 
@@ -158,6 +179,35 @@ pub(crate) fn write_all(
         offset += written as u64;
     }
     Ok(())
+}
+
+/// Writes all of `buffers`, in as many calls as it takes. Gives how many bytes of them are there
+/// for certain, and why not all.
+pub(crate) fn write_all_gathered(
+    file: &mut dyn StoredFile,
+    mut buffers: &mut [IoSlice<'_>],
+    mut offset: u64,
+) -> (u64, io::Result<()>) {
+    let start = offset;
+    while let Some(first) = buffers.first() {
+        let gathered = match &*buffers {
+            [_] => None,
+            all => uninterrupted(|| file.write_gathered_at(all, offset)).ok(),
+        };
+        // What several of them are refused for need not hold for each: there may be room for some,
+        // and a sandbox may know the simpler call only.
+        let written = gathered.map_or_else(|| uninterrupted(|| file.write_at(first, offset)), Ok);
+        let left = buffers.iter().map(|bytes| bytes.len()).sum();
+        match written.map(|written| written.min(left)) {
+            Ok(0) => return (offset - start, Err(io::ErrorKind::WriteZero.into())),
+            Ok(written) => {
+                IoSlice::advance_slices(&mut buffers, written);
+                offset += written as u64;
+            }
+            Err(error) => return (offset - start, Err(error)),
+        }
+    }
+    (offset - start, Ok(()))
 }
 
 /// Fills `bytes` from `offset` on; gives how many there were.

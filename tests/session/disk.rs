@@ -45,6 +45,53 @@ fn a_log_that_was_removed_is_begun_again() {
     assert_eq!((u64::from(log.events_lost), log.buffers_lost), (stats.lost.io, 3));
 }
 
+/// On ext4 a large file has blocks behind its end while it grows. Nobody sees them but in `du`, and
+/// what is finished has none.
+#[cfg(target_os = "linux")]
+#[test]
+fn room_ahead_is_seen_by_nobody_and_given_back() {
+    use etlring::sink::storage::{Disk, Storage};
+    use std::os::unix::fs::MetadataExt;
+    const MIB: u64 = 1 << 20;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("grows");
+    let mut file = Disk.create(&path).unwrap();
+    let room = || fs::metadata(&path).unwrap().blocks() * 512;
+    let bytes: Vec<u8> = (0..MIB).map(|at| (at % 251) as u8).collect();
+    let mut most = 0;
+    for at in 0..20 {
+        let written = match at % 2 {
+            0 => file.write_at(&bytes, at * MIB).unwrap(),
+            _ => {
+                let halves = bytes.split_at(bytes.len() / 2);
+                let slices = [halves.0, halves.1].map(std::io::IoSlice::new);
+                file.write_gathered_at(&slices, at * MIB).unwrap()
+            }
+        };
+        assert_eq!(written as u64, MIB);
+        let end = (at + 1) * MIB;
+        assert_eq!(fs::metadata(&path).unwrap().len(), end);
+        most = most.max(room().saturating_sub(end));
+        // No more than the file is long, nor than 8 MiB; a few are the file system's own.
+        assert!(room() <= end + end.min(8 * MIB) + MIB / 4, "{} of {end}", room());
+    }
+    if most < MIB {
+        eprintln!("not ext4: no room ahead");
+    }
+    // To its length, to less, and not to more.
+    file.truncate(20 * MIB).unwrap();
+    file.sync().unwrap();
+    assert!(room() <= 20 * MIB + MIB / 4, "{}", room());
+    file.truncate(30 * MIB).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().len(), 20 * MIB);
+    assert!(fs::read(&path).unwrap().chunks(MIB as usize).all(|chunk| chunk == bytes));
+    file.truncate(MIB).unwrap();
+    assert_eq!(file.write_at(&bytes, MIB).unwrap() as u64, MIB);
+    file.truncate(2 * MIB).unwrap();
+    file.sync().unwrap();
+    assert!(room() <= 2 * MIB + MIB / 4, "{}", room());
+}
+
 /// The directory that a test runs in which was started by another one.
 pub(crate) const DIRECTORY: &str = "ETLRING_TEST_DIRECTORY";
 

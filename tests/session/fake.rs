@@ -1,10 +1,10 @@
 //! A storage in memory whose calls can be made to fail, and that remembers what was done to it.
 
 use crate::overwrite::Gate;
-use etlring::sink::storage::{Found, Storage, StoredFile};
+use etlring::sink::storage::{Found, MOST_GATHERED, Storage, StoredFile};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -34,6 +34,10 @@ pub(crate) enum Wrong {
     Short,
     /// Half of the bytes are written, and the next call says that the disk is full.
     Torn,
+    /// So many bytes are written at most, and so many calls from the next on say that it is full.
+    Cut(usize, u64),
+    /// All bytes are written, and the call says that the disk is full.
+    Spoiled,
 }
 
 /// Calls that go wrong: of one kind, the `nth` from 1 on, so many.
@@ -64,7 +68,12 @@ pub(crate) struct World {
     fault: Option<Fault>,
     /// Calls that went wrong so far.
     pub(crate) wrong: u64,
-    torn: bool,
+    /// Writes from now on that fail.
+    failures: u64,
+    /// Whether each buffer is written by itself, as a storage does that can do no better.
+    pub(crate) alone: bool,
+    /// How many buffers were in each gathered write.
+    pub(crate) gathered: Vec<usize>,
     pub(crate) ops: Vec<Op>,
     /// Where writes wait.
     pub(crate) gate: Option<Arc<Gate>>,
@@ -84,6 +93,7 @@ impl Fake {
         let mut world = self.world();
         world.calls.clear();
         world.wrong = 0;
+        world.failures = 0;
         world.fault = fault;
     }
 
@@ -99,7 +109,8 @@ impl World {
     fn count(&mut self, call: Call) -> io::Result<Option<Wrong>> {
         let count = self.calls.entry(call).or_default();
         *count += 1;
-        if call == Call::Write && std::mem::take(&mut self.torn) {
+        if call == Call::Write && self.failures > 0 {
+            self.failures -= 1;
             return Err(io::ErrorKind::StorageFull.into());
         }
         let Some(fault) = self.fault.filter(|fault| fault.call == call) else { return Ok(None) };
@@ -107,7 +118,11 @@ impl World {
             return Ok(None);
         }
         self.wrong += 1;
-        self.torn = fault.wrong == Wrong::Torn;
+        self.failures = match fault.wrong {
+            Wrong::Torn => 1,
+            Wrong::Cut(_, failures) => failures,
+            _ => 0,
+        };
         match fault.wrong {
             Wrong::Error(kind) => Err(kind.into()),
             wrong => Ok(Some(wrong)),
@@ -181,6 +196,33 @@ struct FakeFile {
     file: usize,
 }
 
+impl FakeFile {
+    /// Writes what came in so many buffers, if they were gathered.
+    fn put(&mut self, bytes: &[u8], offset: u64, gathered: Option<usize>) -> io::Result<usize> {
+        let gate = self.fake.world().gate.clone();
+        if let Some(gate) = gate {
+            gate.pass();
+        }
+        let mut world = self.fake.world();
+        world.gathered.extend(gathered);
+        let wrong = world.count(Call::Write)?;
+        let len = match wrong {
+            None | Some(Wrong::Spoiled) => bytes.len(),
+            Some(Wrong::Cut(at, _)) => bytes.len().min(at),
+            Some(_) => bytes.len().div_ceil(2),
+        };
+        let all = &mut world.files[self.file];
+        let (start, end) = (offset as usize, offset as usize + len);
+        all.resize(all.len().max(end), 0);
+        all[start..end].copy_from_slice(&bytes[..len]);
+        world.ops.push(Op::Write(self.file, offset, bytes[..len].to_vec()));
+        if wrong == Some(Wrong::Spoiled) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(len)
+    }
+}
+
 impl StoredFile for FakeFile {
     fn size(&mut self) -> io::Result<u64> {
         let mut world = self.fake.world();
@@ -202,19 +244,16 @@ impl StoredFile for FakeFile {
     }
 
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        let gate = self.fake.world().gate.clone();
-        if let Some(gate) = gate {
-            gate.pass();
+        self.put(bytes, offset, None)
+    }
+
+    fn write_gathered_at(&mut self, buffers: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+        assert!(buffers.len() <= MOST_GATHERED && buffers.iter().all(|bytes| !bytes.is_empty()));
+        if self.fake.world().alone {
+            return self.write_at(&buffers[0], offset);
         }
-        let mut world = self.fake.world();
-        let wrong = world.count(Call::Write)?;
-        let len = if wrong.is_some() { bytes.len().div_ceil(2) } else { bytes.len() };
-        let all = &mut world.files[self.file];
-        let (start, end) = (offset as usize, offset as usize + len);
-        all.resize(all.len().max(end), 0);
-        all[start..end].copy_from_slice(&bytes[..len]);
-        world.ops.push(Op::Write(self.file, offset, bytes[..len].to_vec()));
-        Ok(len)
+        let bytes: Vec<u8> = buffers.iter().flat_map(|bytes| bytes.iter().copied()).collect();
+        self.put(&bytes, offset, Some(buffers.len()))
     }
 
     fn allocate(&mut self, size: u64) -> io::Result<()> {

@@ -11,6 +11,7 @@ mod disk;
 mod fake;
 mod faults;
 mod files;
+mod gathered;
 mod live;
 mod log;
 mod modes;

@@ -33,13 +33,13 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    fn set_closed(&self, closed: bool) {
+    pub(crate) fn set_closed(&self, closed: bool) {
         self.state.lock().unwrap().0 = closed;
         self.changed.notify_all();
     }
 
     /// Waits until a write waits.
-    fn wait_for_one(&self, before: u64) {
+    pub(crate) fn wait_for_one(&self, before: u64) {
         let state = self.state.lock().unwrap();
         drop(self.changed.wait_while(state, |(_, asked)| *asked <= before).unwrap());
     }

@@ -88,7 +88,7 @@ fn matrix(calls: &[&str], errors: &[&str], times: u32) -> Option<usize> {
 }
 
 const CALLS: &[&str] =
-    &["openat", "pwrite64", "fdatasync", "fsync", "fallocate", "mmap", "ftruncate"];
+    &["openat", "pwrite64", "pwritev", "fdatasync", "fsync", "fallocate", "mmap", "ftruncate"];
 
 #[test]
 fn a_system_call_may_fail() {

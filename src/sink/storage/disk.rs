@@ -6,10 +6,10 @@
 //! which ends it unless the program handles or ignores it. A log must not be what ends its host:
 //! the limit is asked for before a file grows, and a write beyond it fails with `EFBIG` instead.
 
-use super::{Found, Storage, StoredFile, uninterrupted};
+use super::{Found, Storage, StoredFile, ahead::Ahead, uninterrupted};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, IoSlice};
 use std::path::Path;
 
 /// The file system of the machine, through the standard library.
@@ -20,7 +20,7 @@ impl Disk {
     /// Makes a file of `size` bytes to be mapped: as [`create`](Storage::create), all of its blocks
     /// allocated, since a store into a hole ends the process when the disk is full.
     pub(crate) fn create_mapped(path: &Path, size: u64) -> io::Result<File> {
-        let mut file = DiskFile { file: create_new(path)?, size: 0 };
+        let mut file = DiskFile::new(create_new(path)?, 0);
         match uninterrupted(|| file.allocate(size)) {
             Ok(()) => Ok(file.file),
             Err(error) => {
@@ -35,7 +35,7 @@ impl Disk {
     pub(crate) fn extend_mapped(path: &Path, size: u64) -> io::Result<()> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         let have = file.metadata()?.len();
-        let mut file = DiskFile { file, size: have };
+        let mut file = DiskFile::new(file, have);
         let done = uninterrupted(|| file.allocate(size));
         if done.is_err() {
             // What was allocated of it nobody uses.
@@ -60,7 +60,7 @@ fn create_new(path: &Path) -> io::Result<File> {
 
 impl Storage for Disk {
     fn create(&mut self, path: &Path) -> io::Result<Box<dyn StoredFile>> {
-        Ok(Box::new(DiskFile { file: create_new(path)?, size: 0 }))
+        Ok(Box::new(DiskFile::new(create_new(path)?, 0)))
     }
 
     fn open(&mut self, path: &Path) -> io::Result<Box<dyn StoredFile>> {
@@ -76,7 +76,7 @@ impl Storage for Disk {
         }
         let file = options.open(path)?;
         let size = file.metadata()?.len();
-        Ok(Box::new(DiskFile { file, size }))
+        Ok(Box::new(DiskFile::new(file, size)))
     }
 
     fn find(&mut self, path: &Path) -> io::Result<Found> {
@@ -129,9 +129,14 @@ struct DiskFile {
     file: File,
     /// Length, as far as this handle made it.
     size: u64,
+    ahead: Ahead,
 }
 
 impl DiskFile {
+    fn new(file: File, size: u64) -> Self {
+        Self { file, size, ahead: Ahead::default() }
+    }
+
     /// Refuses to grow the file beyond the process's limit.
     fn may_grow_to(&self, size: u64) -> io::Result<()> {
         #[cfg(unix)]
@@ -158,7 +163,19 @@ impl StoredFile for DiskFile {
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         let end = |len: usize| offset.saturating_add(len as u64);
         self.may_grow_to(end(bytes.len()))?;
+        self.ahead.make(&self.file, self.size, end(bytes.len()));
         let written = write_at(&self.file, bytes, offset)?;
+        self.size = self.size.max(end(written));
+        Ok(written)
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    fn write_gathered_at(&mut self, buffers: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+        let end = |len: usize| offset.saturating_add(len as u64);
+        let len = buffers.iter().map(|bytes| bytes.len()).sum();
+        self.may_grow_to(end(len))?;
+        self.ahead.make(&self.file, self.size, end(len));
+        let written = rustix::io::pwritev(&self.file, buffers, offset)?;
         self.size = self.size.max(end(written));
         Ok(written)
     }
@@ -171,9 +188,12 @@ impl StoredFile for DiskFile {
     }
 
     fn truncate(&mut self, size: u64) -> io::Result<()> {
-        if self.size()? > size {
+        let have = self.size()?;
+        if have > size || self.ahead.is_behind(have) {
+            let size = have.min(size);
             self.file.set_len(size)?;
             self.size = size;
+            self.ahead.cut(size);
         }
         Ok(())
     }
