@@ -7,7 +7,7 @@ use crate::provider::{
     registration::Provider,
     registry::{Listener, Summary},
 };
-use crate::session::{Body, Discarded, Event, SessionHandle};
+use crate::session::{Body, Discarded, Event, Head, SessionHandle};
 use bytes::BufMut;
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
@@ -98,6 +98,17 @@ impl Seen {
     }
 }
 
+/// How long what stands behind an event's header is.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    /// Bytes of the items, a multiple of 8. They are chained; the last one has no successor.
+    pub(crate) items: usize,
+    /// Where the last item starts.
+    pub(crate) last_item: usize,
+    /// Bytes of items and payload.
+    pub(crate) len: usize,
+}
+
 impl Provider {
     /// Writes an event (`EventWrite`). It belongs to the thread's [`activity`].
     ///
@@ -113,7 +124,7 @@ impl Provider {
         if !summary.may_pass(descriptor.level) {
             return Ok(0);
         }
-        self.write_to_sessions(summary, descriptor, payload)
+        self.write_to_sessions(summary, descriptor, activity::current, payload)
     }
 
     /// Writes an event with its activity, the thread's own if `None`, the activity that this one
@@ -236,15 +247,20 @@ impl Provider {
 
     /// Apart, so that an event that nobody wants is small where it is inlined. The usual case, one
     /// session that wants just this, has a path without loops; all else goes the general way.
+    ///
+    /// Generic, so that it is compiled in the caller's crate: in a program thread-locals are a load
+    /// away, in a library a call. `activity` gives the thread's.
     #[inline(never)]
     fn write_to_sessions(
         &self,
         summary: Summary,
         descriptor: &EventDescriptor,
+        activity: impl Fn() -> Guid,
         payload: &[u8],
     ) -> Result<u32, Discarded> {
-        let sent = self.write_to_only(summary, descriptor, |handle| {
-            Some(handle.write_event(&self.event(descriptor).activity(activity::current()), payload))
+        let guid = &self.shared.guid;
+        let sent = self.write_to_only(summary, descriptor, move |handle| {
+            Some(handle.write_plain(guid, descriptor, activity, payload))
         });
         match sent {
             Some(result) => result,
@@ -261,7 +277,8 @@ impl Provider {
         descriptor: &EventDescriptor,
         write: impl FnOnce(&SessionHandle) -> Option<Result<(), Discarded>>,
     ) -> Option<Result<u32, Discarded>> {
-        SEEN.with(|seen| {
+        // Not `with`, which is not inlined: it would get all of this by reference.
+        let sent = SEEN.try_with(move |seen| {
             // Held while it is written: what interrupts this thread cannot exchange the list.
             let seen = seen.try_borrow().ok()?;
             let seen = seen.near.get(self.shared.index)?;
@@ -273,33 +290,52 @@ impl Provider {
                 Ok(()) => Ok(1),
                 Err(discarded) => not_recorded(discarded),
             })
-        })
+        });
+        sent.ok().flatten()
     }
 
-    /// Writes an event that brings its extended items as bytes.
-    #[inline(never)]
-    pub(crate) fn write_body(
+    /// Writes an event that brings its extended items as bytes: `fill` writes them and the payload,
+    /// [`Shape::len`] bytes, once for each session.
+    #[inline(always)]
+    pub(crate) fn write_shaped(
         &self,
         descriptor: &EventDescriptor,
-        activity: Guid,
-        related: Option<&Guid>,
-        body: &Body<'_>,
+        (activity, related): (impl Fn() -> Guid, Option<&Guid>),
+        shape: Shape,
+        fill: impl Fn(&mut [u8]) + Copy,
     ) -> Result<u32, Discarded> {
         let summary = self.shared.summary();
         if !summary.may_pass(descriptor.level) {
             return Ok(0);
         }
+        let provider = &self.shared.guid;
         if related.is_none() {
-            let sent = self.write_to_only(summary, descriptor, |handle| {
-                Some(handle.write_body_alone(&self.event(descriptor).activity(activity), body))
+            let activity = &activity;
+            let sent = self.write_to_only(summary, descriptor, move |handle| {
+                let head = Head { provider, descriptor, activity: activity() };
+                Some(handle.write_filled(head, shape.len, fill))
             });
             if let Some(result) = sent {
                 return result;
             }
         }
+        self.write_body(summary, descriptor, (activity(), related), shape, fill)
+    }
+
+    /// The same to whoever wants it.
+    #[inline(never)]
+    fn write_body(
+        &self,
+        summary: Summary,
+        descriptor: &EventDescriptor,
+        (activity, related): (Guid, Option<&Guid>),
+        Shape { items, last_item, len }: Shape,
+        fill: impl Fn(&mut [u8]),
+    ) -> Result<u32, Discarded> {
         let mut event = self.event(descriptor).activity(activity);
         event.related_activity_id = related.copied();
-        self.send(summary, &event, &|handle, event| handle.write_body(event, body))
+        let body = Body { items, last_item, len, fill: &fill };
+        self.send(summary, &event, &|handle, event| handle.write_body(event, &body))
     }
 
     #[inline(never)]

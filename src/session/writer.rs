@@ -105,6 +105,12 @@ impl<'a> Event<'a> {
         Self { items, ..self }
     }
 
+    #[inline(always)]
+    fn head(&self) -> Head<'_> {
+        let Self { provider, descriptor, activity_id, .. } = self;
+        Head { provider, descriptor, activity: *activity_id }
+    }
+
     /// Whether the record has extended items.
     #[inline(always)]
     fn is_extended(&self) -> bool {
@@ -128,6 +134,14 @@ impl<'a> Event<'a> {
             encode::items_size(self.items).saturating_add(related)
         }
     }
+}
+
+/// Whose event it is, what it is and what it belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head<'a> {
+    pub(crate) provider: &'a Guid,
+    pub(crate) descriptor: &'a EventDescriptor,
+    pub(crate) activity: Guid,
 }
 
 /// What a record's header takes from its surroundings.
@@ -214,15 +228,16 @@ impl SessionHandle {
     /// # Errors
     ///
     /// Why it was [`Discarded`].
+    #[inline]
     pub fn reserve_classic(
         &self,
         event: &ClassicEvent,
         capacity: usize,
     ) -> Result<Reservation<'_>, Discarded> {
-        let mut space = self.space(EventTraceHeader::SIZE.saturating_add(capacity))?;
-        let stamp = self.stamp(space.lane());
-        put_words(space.bytes(), classic_header(EventTraceHeader::SIZE, event, stamp));
-        Ok(Reservation::new(space, EventTraceHeader::SIZE, capacity))
+        const HEADER: usize = EventTraceHeader::SIZE;
+        let (mut space, stamp) = self.stamped(HEADER.saturating_add(capacity))?;
+        put_words(space.bytes(), classic_header(HEADER, event, stamp));
+        Ok(Reservation::new(space, HEADER, capacity))
     }
 
     /// Records an event.
@@ -235,7 +250,23 @@ impl SessionHandle {
         if event.is_extended() {
             return self.write_event_parts(event, &[payload]);
         }
-        self.record(payload, |len, stamp| event_header(len, event, event.flags(), stamp))
+        self.record(payload, |len, stamp| event_header(len, event.head(), event.flags(), stamp))
+    }
+
+    /// Records an event that has nothing besides head and payload. What it belongs to is asked for
+    /// when its header is written: nothing is put together in memory before.
+    #[inline(always)]
+    pub(crate) fn write_plain(
+        &self,
+        provider: &Guid,
+        descriptor: &EventDescriptor,
+        activity: impl Fn() -> Guid,
+        payload: &[u8],
+    ) -> Result<(), Discarded> {
+        self.record(payload, |len, stamp| {
+            let head = Head { provider, descriptor, activity: activity() };
+            event_header(len, head, EventFlags(0).0, stamp)
+        })
     }
 
     /// Records an event whose payload lies in several places.
@@ -258,14 +289,14 @@ impl SessionHandle {
     /// # Errors
     ///
     /// Why it was [`Discarded`].
+    #[inline]
     pub fn reserve_event(
         &self,
         event: &Event<'_>,
         capacity: usize,
     ) -> Result<Reservation<'_>, Discarded> {
         let header = event.items_size().saturating_add(EventHeader::SIZE);
-        let mut space = self.space(header.saturating_add(capacity))?;
-        let stamp = self.stamp(space.lane());
+        let (mut space, stamp) = self.stamped(header.saturating_add(capacity))?;
         put_event(space.bytes(), header, event, stamp);
         Ok(Reservation::new(space, header, capacity))
     }
@@ -381,15 +412,33 @@ impl SessionHandle {
         len: usize,
         fill: impl FnOnce(&mut [u8], Stamp),
     ) -> Result<(), Discarded> {
-        let mut space = self.space(len)?;
-        let stamp = self.stamp(space.lane());
-        let bytes = space.bytes();
-        // Clears the padding; what of these eight bytes is payload is written next.
-        if let Some(last) = bytes.last_chunk_mut::<8>() {
-            *last = [0; 8];
-        }
-        fill(bytes, stamp);
+        let (mut space, stamp) = self.stamped(len)?;
+        fill(space.padded(), stamp);
         space.commit_all()
+    }
+
+    /// Space for a record, and its stamp: by the path of nearly every event, if it can be.
+    #[inline(always)]
+    fn stamped(&self, len: usize) -> Result<(Space<'_>, Stamp), Discarded> {
+        if self.clock.is_quick() && len <= self.most as usize {
+            #[expect(clippy::cast_possible_truncation, reason = "compared with a 32-bit number")]
+            let quick = self.ring.space_quickly(len as u32, || self.quick_ticks());
+            if let Some((space, ticks)) = quick {
+                let stamp = Stamp { ticks, ids: space.lane().ids() };
+                return Ok((space, stamp));
+            }
+        }
+        // Taken apart and put together again: else the space would be one in memory at every event,
+        // since here it comes by reference.
+        let (space, stamp) = self.stamped_generally(len)?;
+        Ok((space, stamp))
+    }
+
+    #[inline(never)]
+    fn stamped_generally(&self, len: usize) -> Result<(Space<'_>, Stamp), Discarded> {
+        let space = self.space(len)?;
+        let stamp = self.stamp(space.lane());
+        Ok((space, stamp))
     }
 
     #[inline(always)]

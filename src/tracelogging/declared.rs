@@ -2,8 +2,8 @@
 
 use crate::format::{EventDescriptor, Guid};
 use crate::outside;
-use crate::provider::{Provider, Watch, activity};
-use crate::session::{Body, Discarded};
+use crate::provider::{Provider, Shape, Watch, activity};
+use crate::session::Discarded;
 use crate::tracelogging::{CHANNEL, Fields, Level, ProviderMeta};
 use std::sync::OnceLock;
 use zerocopy::little_endian::{U16, U64};
@@ -116,9 +116,22 @@ pub fn write<P: Declared, const N: usize>(
         front.copy_from_slice(items);
         fields.put(&mut rest);
     };
-    let len = fields.size().saturating_add(N);
-    let body = Body { items: N, last_item, len, fill: &fill };
-    registered::<P>().write_body(descriptor, activity::current(), None, &body)
+    let shape = Shape { items: N, last_item, len: fields.size().saturating_add(N) };
+    write_filled::<P>(descriptor, activity::current, shape, &fill)
+}
+
+/// Apart and without the types of the fields: one for each provider and not for each event.
+///
+/// It is compiled in the caller's crate: in a program thread-locals are a load away, in a library a
+/// call.
+#[inline(never)]
+fn write_filled<P: Declared>(
+    descriptor: &EventDescriptor,
+    activity: impl Fn() -> Guid,
+    shape: Shape,
+    fill: &dyn Fn(&mut [u8]),
+) -> Result<u32, Discarded> {
+    registered::<P>().write_shaped(descriptor, (activity, None), shape, fill)
 }
 
 /// Gives a value the type that its field was declared with.

@@ -2,8 +2,8 @@
 
 use crate::format::{EventDescriptor, ExtType, Guid};
 use crate::outside;
-use crate::provider::{Change, Provider, activity};
-use crate::session::{Body, Discarded};
+use crate::provider::{Change, Provider, Shape, activity};
+use crate::session::Discarded;
 use crate::tracelogging::{
     CHANNEL, Field, FieldMeta, Level, ProviderMeta,
     field::types,
@@ -106,8 +106,8 @@ impl DynamicProvider {
             rest.copy_from_slice(payload);
         };
         let len = items.saturating_add(payload.len());
-        let body = Body { items, last_item: self.item.len(), len, fill: &fill };
-        self.provider.write_body(descriptor, activity::current(), None, &body)
+        let shape = Shape { items, last_item: self.item.len(), len };
+        self.provider.write_shaped(descriptor, (activity::current, None), shape, fill)
     }
 
     /// The provider's item, which the event's follows.
@@ -116,31 +116,64 @@ impl DynamicProvider {
         &self.item
     }
 
-    /// Writes an event whose `items` begin with the provider's.
+    /// Writes an event whose items begin with the provider's; `activity` is asked by each session.
+    ///
+    /// Apart and with no more arguments than there are registers for them; generic, so that it is
+    /// compiled in the caller's crate, where thread-locals are a load away.
     #[cfg(feature = "tracing")]
-    pub(crate) fn send(&self, event: &Described<'_>) -> Result<u32, Discarded> {
-        let Described { descriptor, activity, related, items, payload } = *event;
-        let fill = |out: &mut [u8]| {
-            let (front, rest) = out.split_at_mut(items.len());
-            front.copy_from_slice(items);
-            rest.copy_from_slice(payload);
-        };
+    #[inline(never)]
+    pub(crate) fn send(
+        &self,
+        described: &Described,
+        payload: &[u8],
+        activity: impl Fn() -> Guid,
+    ) -> Result<u32, Discarded> {
+        let Described { descriptor, items } = described;
+        let shape = self.shape(items, payload);
+        self.provider.write_shaped(descriptor, (activity, None), shape, join(items, payload))
+    }
+
+    /// The same of an event whose activity came from another one.
+    #[cfg(feature = "tracing")]
+    #[inline(never)]
+    pub(crate) fn send_related(
+        &self,
+        described: &Described,
+        payload: &[u8],
+        activity: Guid,
+        related: Guid,
+    ) -> Result<u32, Discarded> {
+        let Described { descriptor, items } = described;
+        let (shape, activities) = (self.shape(items, payload), (|| activity, Some(&related)));
+        self.provider.write_shaped(descriptor, activities, shape, join(items, payload))
+    }
+
+    #[cfg(feature = "tracing")]
+    #[inline(always)]
+    fn shape(&self, items: &[u8], payload: &[u8]) -> Shape {
         let len = items.len().saturating_add(payload.len());
-        let body = Body { items: items.len(), last_item: self.item.len(), len, fill: &fill };
-        self.provider.write_body(descriptor, activity, related, &body)
+        Shape { items: items.len(), last_item: self.item.len(), len }
     }
 }
 
-/// An event with its extended items.
+/// Writes items and payload into as many bytes.
 #[cfg(feature = "tracing")]
-#[derive(Clone, Copy)]
-pub(crate) struct Described<'a> {
-    pub(crate) descriptor: &'a EventDescriptor,
-    pub(crate) activity: Guid,
-    pub(crate) related: Option<&'a Guid>,
-    /// The provider's item and the schema's.
-    pub(crate) items: &'a [u8],
-    pub(crate) payload: &'a [u8],
+#[inline(always)]
+fn join<'a>(items: &'a [u8], payload: &'a [u8]) -> impl Fn(&mut [u8]) + Copy + 'a {
+    move |out| {
+        let (front, rest) = out.split_at_mut(items.len());
+        front.copy_from_slice(items);
+        rest.copy_from_slice(payload);
+    }
+}
+
+/// An event as it is but for its values.
+#[cfg(feature = "tracing")]
+#[derive(Clone)]
+pub(crate) struct Described {
+    pub(crate) descriptor: EventDescriptor,
+    /// The extended items: the provider's and the schema's.
+    pub(crate) items: Vec<u8>,
 }
 
 /// An event in the making. It keeps its memory from one event to the next.

@@ -6,11 +6,12 @@
 
 use crate::format::EventDescriptor;
 use crate::tracelogging::{
-    FieldMeta, begin_schema, end_schema, push_field, put_text, types, without_raw,
+    Described, FieldMeta, begin_schema, end_schema, push_field, put_text, types, without_raw,
 };
 use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
+use std::mem::ManuallyDrop;
 use tracing_core::Metadata;
 use tracing_core::field::{Field, Visit};
 
@@ -21,19 +22,42 @@ const NEIGHBOURS: usize = 4;
 const KEPT: usize = 1 << 16;
 
 thread_local! {
-    static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch::new()) };
+    /// Emptied by [`FORGET`]: a thread-local with a destructor may be gone, and an event would need
+    /// a second path for that.
+    static SCRATCH: RefCell<ManuallyDrop<Scratch>> =
+        const { RefCell::new(ManuallyDrop::new(Scratch::new())) };
+    /// Touched before anything is left in [`SCRATCH`].
+    static FORGET: Forget = const { Forget };
+}
+
+/// Empties the thread's scratch when the thread ends.
+struct Forget;
+
+impl Drop for Forget {
+    fn drop(&mut self) {
+        SCRATCH.with(|scratch| {
+            if let Ok(mut scratch) = scratch.try_borrow_mut() {
+                **scratch = Scratch::new();
+            }
+        });
+    }
 }
 
 /// What a thread keeps from event to event.
 pub(super) struct Scratch {
-    pub(super) values: Values,
+    payload: Vec<u8>,
     sites: Vec<Site>,
+    /// Whether somebody will empty it when the thread ends.
+    is_kept: bool,
 }
 
-/// The values of one event.
-pub(super) struct Values {
-    pub(super) payload: Vec<u8>,
-    signature: Vec<u16>,
+/// The values of one event, as they come.
+pub(super) struct Values<'a> {
+    payload: &'a mut Vec<u8>,
+    /// Its signature is that of the last event from there: each field is compared as it comes.
+    site: &'a mut Site,
+    /// Fields that came.
+    count: usize,
 }
 
 /// Which schema: the call site's address, what it is written for, and by which layer.
@@ -44,99 +68,133 @@ pub(super) struct Key {
     pub(super) layer: u32,
 }
 
-/// A schema that was made.
+/// A call site, and the schema that was made for its last event.
 #[derive(Clone)]
 pub(super) struct Site {
-    /// Address, opcode and layer; 0 for none.
-    key: (usize, u8, u32),
+    /// Address, layer and opcode; 0 for none.
+    key: (usize, u64),
     signature: Vec<u16>,
-    pub(super) descriptor: EventDescriptor,
-    /// The extended items: the provider's and the schema.
-    pub(super) items: Vec<u8>,
+    /// The descriptor, and the extended items: the provider's and the schema. Those are empty until
+    /// the schema is made, or when it is another one by now.
+    described: Described,
+}
+
+impl Key {
+    fn words(self) -> (usize, u64) {
+        let address = std::ptr::from_ref(self.metadata).addr();
+        (address, u64::from(self.layer) << 8 | u64::from(self.opcode))
+    }
 }
 
 impl Scratch {
     const fn new() -> Self {
-        Self { values: Values { payload: Vec::new(), signature: Vec::new() }, sites: Vec::new() }
+        Self { payload: Vec::new(), sites: Vec::new(), is_kept: false }
     }
 
-    /// Lends the thread's own, or a new one if that is in use or gone.
-    pub(super) fn with<T>(run: impl FnOnce(&mut Self) -> T) -> T {
-        let mut run = Some(run);
-        let done = SCRATCH.try_with(|scratch| {
-            let mut scratch = scratch.try_borrow_mut().ok()?;
-            let result = run.take().map(|run| run(&mut scratch));
-            scratch.values.shrink();
-            result
+    /// Lends the thread's own, or a new one if that is in use.
+    #[inline(always)]
+    pub(super) fn with(run: impl FnOnce(&mut Self)) {
+        // Never fails: it has no destructor. Not `with`, which is not inlined.
+        let _ = SCRATCH.try_with(|scratch| {
+            // One call of `run` for both, or it would be a function apart.
+            let (mut own, mut new);
+            let lent = match scratch.try_borrow_mut() {
+                Ok(scratch) => {
+                    own = scratch;
+                    &mut **own
+                }
+                Err(_) => {
+                    new = Self::new();
+                    &mut new
+                }
+            };
+            run(lent);
+            if !lent.is_kept || lent.payload.capacity() > 2 * KEPT {
+                lent.tidy();
+            }
         });
-        match (done, run) {
-            (Ok(Some(result)), _) => result,
-            (_, Some(run)) => run(&mut Self::new()),
-            (_, None) => unreachable!("what ran gave its result"),
-        }
     }
 
-    /// The schema of the values, and the values. `provider` is the provider's item; `describe`
-    /// makes the descriptor, if the call site is new here.
-    pub(super) fn site(
+    /// Begins an event of a call site. `describe` makes the descriptor, if the call site is new
+    /// here.
+    #[inline(always)]
+    pub(super) fn begin(
         &mut self,
         key: Key,
-        provider: &[u8],
         describe: impl FnOnce() -> EventDescriptor,
-    ) -> (&Site, &Values) {
-        if self.sites.is_empty() {
-            self.sites.resize(SITES, Site::NONE);
-        }
-        let Self { values, sites } = self;
-        let address = std::ptr::from_ref(key.metadata).addr();
-        let wanted = (address, key.opcode, key.layer);
+    ) -> Values<'_> {
+        self.payload.clear();
+        let (address, rest) = key.words();
         // Metadata are larger than 64 bytes, so that the lower bits say little.
         let hash = (address >> 6) ^ (address >> 14) ^ usize::from(key.opcode) << 6;
         let first = (hash ^ key.layer as usize) % (SITES / NEIGHBOURS) * NEIGHBOURS;
-        let neighbours = &mut sites[first..first + NEIGHBOURS];
-        let place = neighbours
+        let place = match self.sites.get(first) {
+            Some(site) if site.key == (address, rest) => first,
+            _ => first + self.neighbour(first, (address, rest)),
+        };
+        let Self { payload, sites, .. } = self;
+        let site = &mut sites[place];
+        if site.key != (address, rest) {
+            // In this order: what describes is foreign code.
+            site.described.descriptor = describe();
+            site.described.items.clear();
+            site.key = (address, rest);
+        }
+        Values { payload, site, count: 0 }
+    }
+
+    /// Which of the places from `first` on is that of a call site, or is to be.
+    #[inline(never)]
+    fn neighbour(&mut self, first: usize, wanted: (usize, u64)) -> usize {
+        if self.sites.is_empty() {
+            self.is_kept = FORGET.try_with(|_| ()).is_ok();
+            self.sites.resize(SITES, Site::NONE);
+        }
+        let neighbours = &self.sites[first..first + NEIGHBOURS];
+        neighbours
             .iter()
             .position(|site| site.key == wanted)
             .or_else(|| neighbours.iter().position(|site| site.key.0 == 0))
-            .unwrap_or((address >> 4) % NEIGHBOURS);
-        let site = &mut neighbours[place];
-        if site.key != wanted {
-            site.key = wanted;
-            site.descriptor = describe();
-            site.items.clear();
+            .unwrap_or((wanted.0 >> 4) % NEIGHBOURS)
+    }
+
+    /// Gives memory back that an unusually long event has taken, and all of it if the thread is
+    /// ending.
+    #[cold]
+    #[inline(never)]
+    fn tidy(&mut self) {
+        if self.is_kept {
+            self.payload.clear();
+            self.payload.shrink_to(KEPT);
+        } else {
+            *self = Self::new();
         }
-        if site.items.is_empty() || site.signature != values.signature {
-            site.make(key.metadata, provider, &values.signature);
-        }
-        (site, values)
     }
 }
 
 impl Site {
     const NONE: Self = Self {
-        key: (0, 0, 0),
+        key: (0, 0),
         signature: Vec::new(),
-        descriptor: EventDescriptor::new(0, 0),
-        items: Vec::new(),
+        described: Described { descriptor: EventDescriptor::new(0, 0), items: Vec::new() },
     };
 
     /// Makes the schema anew.
     #[cold]
-    fn make(&mut self, metadata: &'static Metadata<'static>, provider: &[u8], signature: &[u16]) {
-        self.signature.clear();
-        self.signature.extend_from_slice(signature);
-        self.items.clear();
-        self.items.extend_from_slice(provider);
-        let schema = self.items.len();
-        begin_schema(&mut self.items, metadata.name());
-        for code in signature {
+    fn make(&mut self, metadata: &'static Metadata<'static>, provider: &[u8]) {
+        let items = &mut self.described.items;
+        items.clear();
+        items.extend_from_slice(provider);
+        let schema = items.len();
+        begin_schema(items, metadata.name());
+        for code in &self.signature {
             let index = usize::from(code >> KIND_BITS);
             let name = metadata.fields().iter().nth(index).map_or("", |field| field.name());
             let (in_type, out_type) = KINDS[usize::from(code & KIND_MASK)];
             let field = FieldMeta { name: without_raw(name), in_type, out_type };
-            push_field(&mut self.items, &field);
+            push_field(items, &field);
         }
-        end_schema(&mut self.items, schema);
+        end_schema(items, schema);
     }
 }
 
@@ -162,26 +220,43 @@ const BYTES: u16 = 5;
 const KIND_BITS: u16 = 3;
 const KIND_MASK: u16 = (1 << KIND_BITS) - 1;
 
-impl Values {
-    /// Makes room for the next event.
-    pub(super) fn clear(&mut self) {
-        self.payload.clear();
-        self.signature.clear();
-    }
-
-    /// Gives memory back that an unusually long event has taken.
-    fn shrink(&mut self) {
-        if self.payload.capacity() > 2 * KEPT {
-            self.payload.clear();
-            self.payload.shrink_to(KEPT);
+impl<'a> Values<'a> {
+    /// The schema of the values that came, and the values. `provider` is the provider's item.
+    #[inline(always)]
+    pub(super) fn end(
+        self,
+        metadata: &'static Metadata<'static>,
+        provider: &[u8],
+    ) -> (&'a Described, &'a [u8]) {
+        let Self { payload, site, count } = self;
+        if site.described.items.is_empty() || site.signature.len() != count {
+            site.signature.truncate(count);
+            site.make(metadata, provider);
         }
+        (&site.described, payload)
     }
 
     /// Notes that a field comes; `None` if it has no number that a code could hold.
     #[inline(always)]
     fn begin(&mut self, field: &Field, kind: u16) -> Option<()> {
-        let index = u16::try_from(field.index()).ok().filter(|index| index >> 13 == 0)?;
-        self.signature.push(index << KIND_BITS | kind);
+        let code = field.index() << KIND_BITS | usize::from(kind);
+        match self.site.signature.get(self.count) {
+            Some(known) if usize::from(*known) == code => self.count += 1,
+            _ => self.differ(code)?,
+        }
+        Some(())
+    }
+
+    /// Notes a field that the last event from here had not.
+    #[cold]
+    #[inline(never)]
+    fn differ(&mut self, code: usize) -> Option<()> {
+        let code = u16::try_from(code).ok()?;
+        // Emptied first, and made when all fields are known: one in between may panic.
+        self.site.described.items.clear();
+        self.site.signature.truncate(self.count);
+        self.site.signature.push(code);
+        self.count += 1;
         Some(())
     }
 
@@ -214,12 +289,12 @@ impl Values {
                 self.payload.extend_from_slice(&count.to_le_bytes());
                 self.payload.extend_from_slice(text.as_bytes());
             }
-            _ => put_text(&mut self.payload, text),
+            _ => put_text(self.payload, text),
         }
     }
 }
 
-impl Visit for Values {
+impl Visit for Values<'_> {
     fn record_u64(&mut self, field: &Field, value: u64) {
         self.put(field, U64, value.to_le_bytes());
     }

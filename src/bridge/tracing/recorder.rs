@@ -4,7 +4,7 @@ use super::fields::{Key, Scratch};
 use crate::bridge::TRACE;
 use crate::format::{EventDescriptor, Guid};
 use crate::provider::activity;
-use crate::tracelogging::{CHANNEL, Described, DynamicProvider, Level};
+use crate::tracelogging::{CHANNEL, DynamicProvider, Level};
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -182,6 +182,18 @@ impl fmt::Debug for Recorder {
 }
 
 impl Recorder {
+    /// As [`write`](Self::write), once for all that becomes of spans.
+    fn write_of_span(
+        &self,
+        metadata: &'static Metadata<'static>,
+        opcode: u8,
+        activities: (Guid, Option<Guid>),
+        record: &dyn Fn(&mut dyn Visit),
+    ) {
+        self.write(metadata, opcode, activities, record);
+    }
+
+    #[inline(always)]
     fn write(
         &self,
         metadata: &'static Metadata<'static>,
@@ -195,23 +207,20 @@ impl Recorder {
             return;
         }
         Scratch::with(|scratch| {
-            scratch.values.clear();
-            record(&mut scratch.values);
             let key = Key { metadata, opcode, layer: *number };
-            let (site, values) = scratch.site(key, provider.item(), || EventDescriptor {
+            let mut values = scratch.begin(key, || EventDescriptor {
                 channel: CHANNEL,
                 opcode,
                 keyword: keyword(metadata).into(),
                 ..EventDescriptor::new(0, level.0)
             });
+            record(&mut values);
+            let (described, payload) = values.end(metadata, provider.item());
             // Who discarded it has counted it; there is nobody here to be told.
-            let _ = provider.send(&Described {
-                descriptor: &site.descriptor,
-                activity,
-                related: related.as_ref(),
-                items: &site.items,
-                payload: &values.payload,
-            });
+            let _ = match related {
+                None => provider.send(described, payload, move || activity),
+                Some(related) => provider.send_related(described, payload, activity, related),
+            };
         });
     }
 }
@@ -287,7 +296,7 @@ where
             activity_of(attributes.parent().and_then(|parent| context.span(parent)))
         };
         let related = (!parent.is_zero()).then_some(parent);
-        self.write(attributes.metadata(), START, (own, related), |visitor| {
+        self.write_of_span(attributes.metadata(), START, (own, related), &|visitor| {
             attributes.record(visitor);
         });
     }
@@ -296,7 +305,7 @@ where
         let Some(span) = context.span(id) else { return };
         let metadata = span.metadata();
         let own = activity_of(Some(span));
-        self.write(metadata, INFO, (own, None), |visitor| values.record(visitor));
+        self.write_of_span(metadata, INFO, (own, None), &|visitor| values.record(visitor));
     }
 
     fn on_follows_from(&self, id: &Id, follows: &Id, context: Context<'_, S>) {
@@ -304,7 +313,7 @@ where
         let metadata = span.metadata();
         let (own, cause) = (activity_of(Some(span)), activity_of(context.span(follows)));
         let related = (!cause.is_zero()).then_some(cause);
-        self.write(metadata, INFO, (own, related), |_| ());
+        self.write_of_span(metadata, INFO, (own, related), &|_| ());
     }
 
     fn on_enter(&self, id: &Id, context: Context<'_, S>) {
@@ -313,7 +322,7 @@ where
         let own = activity_of(Some(span));
         enter(id, own);
         if self.0.enter_and_exit {
-            self.write(metadata, RESUME, (own, None), |_| ());
+            self.write_of_span(metadata, RESUME, (own, None), &|_| ());
         }
     }
 
@@ -321,7 +330,8 @@ where
         if self.0.enter_and_exit {
             if let Some(span) = context.span(id) {
                 let metadata = span.metadata();
-                self.write(metadata, SUSPEND, (activity_of(Some(span)), None), |_| ());
+                let own = activity_of(Some(span));
+                self.write_of_span(metadata, SUSPEND, (own, None), &|_| ());
             }
         }
         exit(id);
@@ -331,6 +341,6 @@ where
         let Some(span) = context.span(&id) else { return };
         let metadata = span.metadata();
         let own = activity_of(Some(span));
-        self.write(metadata, STOP, (own, None), |_| ());
+        self.write_of_span(metadata, STOP, (own, None), &|_| ());
     }
 }

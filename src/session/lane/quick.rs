@@ -4,7 +4,7 @@
 //! payload is short or written in place, and the session runs. Whatever else is the case, it leaves
 //! no trace and the event goes the general way, which can do all of it.
 
-use super::{Entered, Lane, Ring, memory::SMALL};
+use super::{Entered, Lane, Ring, Space, memory::SMALL};
 use crate::session::{stats::Discarded, sync::Barrier};
 
 /// The lane that an event goes to, its owner inside, and the time since then.
@@ -50,25 +50,16 @@ impl Ring {
         Some(space.commit_all())
     }
 
-    /// Records `len` bytes that `fill` writes; `None` if that has to be done the general way. `len`
-    /// is at most what a record can have, and the clock is a quick one.
+    /// Space for `len` bytes, and the time since the lane was entered; `None` if that has to be
+    /// done the general way. `len` is at most what a record can have, and the clock is a quick one.
     #[inline(always)]
-    pub(crate) fn fill_quickly(
+    pub(crate) fn space_quickly(
         &self,
         len: u32,
         clock: impl FnOnce() -> u64,
-        fill: impl FnOnce(&mut [u8], &Lane, u64),
-    ) -> Option<Result<(), Discarded>> {
+    ) -> Option<(Space<'_>, u64)> {
         let Quick { entered, ticks } = self.enter_quickly(clock)?;
-        let mut space = entered.reserve(len).ok()?;
-        let lane = space.lane();
-        let bytes = space.bytes();
-        // Clears the padding; what of these eight bytes is payload is written next.
-        if let Some(last) = bytes.last_chunk_mut::<8>() {
-            *last = [0; 8];
-        }
-        fill(bytes, lane, ticks);
-        Some(space.commit_all())
+        Some((entered.reserve(len).ok()?, ticks))
     }
 
     /// Records what `fill` writes into space of `most` bytes, as many of them as it says; `None` if

@@ -46,23 +46,27 @@ pub struct Reservation<'a> {
 
 impl<'a> Reservation<'a> {
     /// Of `space`, whose first `header` bytes are written, for a payload of up to `capacity`.
+    #[inline(always)]
     pub(crate) fn new(space: Space<'a>, header: usize, capacity: usize) -> Self {
         Self { space, payload: header, end: header + capacity, at: header }
     }
 
     /// Bytes of payload written so far.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.at - self.payload
     }
 
     /// Whether nothing has been written yet.
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Bytes of payload asked for.
+    #[inline]
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.end - self.payload
@@ -75,6 +79,7 @@ impl<'a> Reservation<'a> {
     /// [`Discarded::Stopped`] if the session was stopped while this reservation was open, and
     /// closed its log before the commit. [`Discarded::Forked`] in a child of the process that made
     /// it: the parent may have gone on in the buffer since.
+    #[inline]
     pub fn commit(mut self) -> Result<(), Discarded> {
         if self.space.is_of_parent() {
             return Err(Discarded::Forked);
@@ -93,22 +98,44 @@ impl<'a> Reservation<'a> {
     }
 }
 
+#[cold]
+#[inline(never)]
+fn beyond_the_end() -> ! {
+    panic!("advanced beyond the capacity of a reservation");
+}
+
 // SAFETY:
 // - `chunk_mut` gives the bytes from `at` to `end`, all of them initialised, always the same ones
 //   until `advance_mut` moves `at`.
 // - `remaining_mut` is their number.
 unsafe impl BufMut for Reservation<'_> {
+    #[inline]
     fn remaining_mut(&self) -> usize {
         self.end - self.at
     }
 
+    #[inline]
     unsafe fn advance_mut(&mut self, count: usize) {
-        assert!(count <= self.remaining_mut(), "advanced beyond the capacity of a reservation");
+        if count > self.remaining_mut() {
+            beyond_the_end();
+        }
         self.at += count;
     }
 
+    #[inline]
     fn chunk_mut(&mut self) -> &mut UninitSlice {
         let (at, end) = (self.at, self.end);
         UninitSlice::new(&mut self.space.bytes()[at..end])
+    }
+
+    /// In one go: there is but one chunk.
+    #[inline]
+    fn put_slice(&mut self, bytes: &[u8]) {
+        if bytes.len() > self.remaining_mut() {
+            beyond_the_end();
+        }
+        let end = self.at + bytes.len();
+        self.space.bytes()[self.at..end].copy_from_slice(bytes);
+        self.at = end;
     }
 }

@@ -203,6 +203,7 @@ impl Ring {
     }
 
     /// Whether the process that made the ring is one that this one was forked from.
+    #[inline]
     pub(crate) fn is_of_parent(&self) -> bool {
         self.generation != FORKS.load(Relaxed)
     }

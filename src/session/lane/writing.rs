@@ -197,6 +197,17 @@ impl<'a> Space<'a> {
         unsafe { self.buffer.bytes_mut(range) }
     }
 
+    /// The same for a record that takes all of them: its padding is clear. What of the last eight
+    /// bytes is payload is yet to be written.
+    #[inline(always)]
+    pub(crate) fn padded(&mut self) -> &mut [u8] {
+        let bytes = self.bytes();
+        if let Some(last) = bytes.last_chunk_mut::<8>() {
+            *last = [0; 8];
+        }
+        bytes
+    }
+
     /// The lane's counters and owner.
     #[inline(always)]
     pub(crate) fn lane(&self) -> &'a Lane {
@@ -204,6 +215,7 @@ impl<'a> Space<'a> {
     }
 
     /// Whether it was taken by a process that this one was forked from.
+    #[inline(always)]
     pub(crate) fn is_of_parent(&self) -> bool {
         self.entered.ring.is_of_parent()
     }

@@ -9,7 +9,7 @@
 //! an item of its own the payload moves behind it.
 
 use super::{
-    Event, SessionHandle, Stamp,
+    Event, Head, SessionHandle, Stamp,
     headers::{event_header, put_words},
 };
 use crate::codec::encode::{self, Item};
@@ -34,30 +34,18 @@ pub(crate) struct Body<'a> {
 }
 
 impl SessionHandle {
-    /// Records an event that nothing is added to, by the path of nearly every event if it can.
+    /// Records an event that nothing is added to: `fill` writes `len` bytes of items and payload.
     #[inline(always)]
-    pub(crate) fn write_body_alone(
+    pub(crate) fn write_filled(
         &self,
-        event: &Event<'_>,
-        body: &Body<'_>,
+        head: Head<'_>,
+        len: usize,
+        fill: impl FnOnce(&mut [u8]),
     ) -> Result<(), Discarded> {
-        let len = body.len.saturating_add(EventHeader::SIZE);
-        if self.clock.is_quick() && len <= self.most as usize {
-            #[expect(clippy::cast_possible_truncation, reason = "compared with a 32-bit number")]
-            let done = self.ring.fill_quickly(
-                len as u32,
-                || self.quick_ticks(),
-                |bytes, lane, ticks| {
-                    let stamp = Stamp { ticks, ids: lane.ids() };
-                    put_words(bytes, event_header(len, event, EventFlags::EXTENDED_INFO.0, stamp));
-                    (body.fill)(&mut bytes[EventHeader::SIZE..len]);
-                },
-            );
-            if let Some(result) = done {
-                return result;
-            }
-        }
-        self.write_body(event, body)
+        let len = len.saturating_add(EventHeader::SIZE);
+        let (mut space, stamp) = self.stamped(len)?;
+        put_filled(space.padded(), len, (head, EventFlags::EXTENDED_INFO.0, stamp), fill);
+        space.commit_all()
     }
 
     /// Records an event whose items and payload are in `body`. The related activity goes before
@@ -67,11 +55,7 @@ impl SessionHandle {
         if event.is_extended() {
             return self.write_extended_body(event, body);
         }
-        let len = body.len.saturating_add(EventHeader::SIZE);
-        self.record_in_place(len, |bytes, stamp| {
-            put_words(bytes, event_header(len, event, EventFlags::EXTENDED_INFO.0, stamp));
-            (body.fill)(&mut bytes[EventHeader::SIZE..len]);
-        })
+        self.write_filled(event.head(), body.len, body.fill)
     }
 
     #[cold]
@@ -81,7 +65,7 @@ impl SessionHandle {
         let len =
             [EventHeader::SIZE, before, behind].into_iter().fold(body.len, usize::saturating_add);
         self.record_in_place(len, |bytes, stamp| {
-            put_words(bytes, event_header(len, event, event.flags(), stamp));
+            put_words(bytes, event_header(len, event.head(), event.flags(), stamp));
             let (related, rest) = bytes[EventHeader::SIZE..len].split_at_mut(before);
             if let Some(guid) = &event.related_activity_id {
                 let item = Item { ext_type: ExtType::RELATED_ACTIVITYID, data: guid.as_bytes() };
@@ -102,6 +86,18 @@ impl SessionHandle {
             }
         })
     }
+}
+
+/// Writes header, items and payload of a record of `len` bytes.
+#[inline(always)]
+fn put_filled(
+    bytes: &mut [u8],
+    len: usize,
+    (head, flags, stamp): (Head<'_>, u16, Stamp),
+    fill: impl FnOnce(&mut [u8]),
+) {
+    put_words(bytes, event_header(len, head, flags, stamp));
+    fill(&mut bytes[EventHeader::SIZE..len]);
 }
 
 /// Writes an item for which there is room, and whose size was compared with that of a record.

@@ -1,6 +1,6 @@
 //! The headers of records, as whole words.
 
-use super::{ClassicEvent, Event, Stamp};
+use super::{ClassicEvent, Event, Head, Stamp};
 use crate::codec::encode::{self, Item, MAX_RECORD, TYPED_MARKER_FLAGS};
 use crate::format::{EventDescriptor, EventHeader, ExtType, Guid, HeaderType};
 use zerocopy::IntoBytes;
@@ -23,11 +23,11 @@ pub(super) fn classic_header(len: usize, event: &ClassicEvent, stamp: Stamp) -> 
 
 /// The header of an event record of `len` bytes.
 #[inline(always)]
-pub(super) fn event_header(len: usize, event: &Event<'_>, flags: u16, stamp: Stamp) -> [u64; 10] {
+pub(super) fn event_header(len: usize, head: Head<'_>, flags: u16, stamp: Stamp) -> [u64; 10] {
     let marker = [HeaderType::EVENT_HEADER64.0, TYPED_MARKER_FLAGS];
-    let [provider_low, provider_high] = halves(event.provider);
-    let [activity_low, activity_high] = halves(event.activity_id);
-    let EventDescriptor { id, version, channel, level, opcode, task, keyword } = event.descriptor;
+    let [provider_low, provider_high] = halves(*head.provider);
+    let [activity_low, activity_high] = halves(head.activity);
+    let EventDescriptor { id, version, channel, level, opcode, task, keyword } = *head.descriptor;
     [
         word(size16(len), marker, flags.to_le_bytes(), 0),
         stamp.ids,
@@ -44,7 +44,7 @@ pub(super) fn event_header(len: usize, event: &Event<'_>, flags: u16, stamp: Sta
 
 /// Writes the header and the extended items of an event record of `len` bytes.
 pub(super) fn put_event(bytes: &mut [u8], len: usize, event: &Event<'_>, stamp: Stamp) {
-    put_words(bytes, event_header(len, event, event.flags(), stamp));
+    put_words(bytes, event_header(len, event.head(), event.flags(), stamp));
     if event.is_extended() {
         put_items(&mut bytes[EventHeader::SIZE..], event);
     }
