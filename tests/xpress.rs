@@ -152,6 +152,21 @@ fn short_matches_at_the_edges() {
     }
 }
 
+/// The fast way reads matches together with the literals behind them.
+#[test]
+fn what_stands_behind_a_match_is_no_part_of_it() {
+    let mut random = Random(0x0BAD_CAFE_0000_0003);
+    for behind in [0, 0x55, 0xFF] {
+        let mut writer = Writer::default();
+        (0..8192).for_each(|_| writer.literal(random.next() as u8));
+        for _ in 0..1_000 {
+            writer.repeat(1 + random.below(8192) as usize, 3 + random.below(7) as usize, false);
+            (0..2).for_each(|_| writer.literal(behind));
+        }
+        agree(&writer.stream, writer.out_len).unwrap();
+    }
+}
+
 /// Goal: no damage gives anything but a typed error or, by chance, the right number of bytes.
 /// Method: valid streams cut at each length, with each byte changed, and asked for other sizes.
 #[test]
