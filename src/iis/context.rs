@@ -363,7 +363,7 @@ fn with_outline(
     write: Write<'_>,
 ) -> Result<(), Discarded> {
     // Taken, so that a signal handler that comes in between finds an empty one.
-    let mut payload = SCRATCH.take();
+    let mut payload = SCRATCH.try_with(Cell::take).unwrap_or_default();
     payload.clear();
     put_outline(known, event, &mut payload);
     let kept = match kind {
@@ -376,7 +376,8 @@ fn with_outline(
     if let (Some(number), Ok(())) = (kept, result) {
         session.preamble().told(number);
     }
-    SCRATCH.set(payload);
+    // At the end of a thread there is none to give it back to.
+    let _ = SCRATCH.try_with(|scratch| scratch.set(payload));
     result
 }
 

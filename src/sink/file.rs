@@ -303,12 +303,12 @@ impl LogFile {
     /// Takes back what a failed write left behind the last buffer, so that its records, which count
     /// as lost, are not read. If that fails too, the next write to this place does it.
     fn undo(&mut self, failed: Range<u64>, size: usize) {
-        if self.allocated <= failed.start {
-            let _ = uninterrupted(|| self.file.truncate(failed.start));
-            return;
-        }
-        for place in failed.step_by(size.max(1)) {
+        for place in (failed.start..failed.end.min(self.allocated)).step_by(size.max(1)) {
             let _ = write_all(&mut *self.file, &[0; BufferHeader::SIZE], place);
+        }
+        if self.allocated < failed.end {
+            let end = self.allocated.max(failed.start);
+            let _ = uninterrupted(|| self.file.truncate(end));
         }
     }
 

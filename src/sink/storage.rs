@@ -192,7 +192,10 @@ pub(crate) fn write_all_gathered(
     while let Some(first) = buffers.first() {
         let gathered = match &*buffers {
             [_] => None,
-            all => uninterrupted(|| file.write_gathered_at(all, offset)).ok(),
+            all => {
+                let gathered = uninterrupted(|| file.write_gathered_at(all, offset));
+                gathered.ok().filter(|written| *written != 0)
+            }
         };
         // What several of them are refused for need not hold for each: there may be room for some,
         // and a sandbox may know the simpler call only.

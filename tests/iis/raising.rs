@@ -8,6 +8,7 @@ use etlring::provider::Enable;
 use etlring::schema::iis::{OUTLINE_CLASS, Outline};
 use etlring::session::{FileMode, Session};
 use etlring::sink::MemorySink;
+use std::cell::Cell;
 
 #[test]
 fn the_record_is_the_one_that_iis_writes() {
@@ -272,6 +273,42 @@ impl etlring::sink::Sink for Waiting {
     fn finish(&mut self, buffers: u64, buffer_size: u32) -> std::io::Result<()> {
         self.to.finish(buffers, buffer_size)
     }
+}
+
+/// What a thread leaves to be done when it ends.
+struct AtEnd(Cell<Option<Box<dyn FnOnce()>>>);
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        if let Some(work) = self.0.take() {
+            work();
+        }
+    }
+}
+
+/// Goal: an event is raised also when the library's own thread-locals are gone. Method: the test
+/// has two of its own, one older than those and one younger, so that whichever go first, one of the
+/// two finds them gone.
+#[test]
+fn a_thread_that_ends_may_raise() {
+    thread_local! {
+        static OLDER: AtEnd = const { AtEnd(Cell::new(None)) };
+        static YOUNGER: AtEnd = const { AtEnd(Cell::new(None)) };
+    }
+    let recording = record("iis end");
+    let raise = || {
+        let server = HttpServer::new();
+        // Described by a record of its own.
+        let answer = server.global_context("m").raise_trace_event(&event(0, 0, &[]));
+        assert_eq!(answer, HResult::S_OK);
+    };
+    let thread = std::thread::spawn(move || {
+        OLDER.with(|end| end.0.set(Some(Box::new(raise))));
+        raise();
+        YOUNGER.with(|end| end.0.set(Some(Box::new(raise))));
+    });
+    thread.join().unwrap();
+    assert_eq!(handle(&recording).query().events_accepted, 6);
 }
 
 #[test]
