@@ -9,7 +9,7 @@
 use super::{Found, Storage, StoredFile, ahead::Ahead, uninterrupted};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{self, IoSlice};
+use std::io;
 use std::path::Path;
 
 /// The file system of the machine, through the standard library.
@@ -170,7 +170,7 @@ impl StoredFile for DiskFile {
     }
 
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-    fn write_gathered_at(&mut self, buffers: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+    fn write_gathered_at(&mut self, buffers: &[io::IoSlice<'_>], offset: u64) -> io::Result<usize> {
         let end = |len: usize| offset.saturating_add(len as u64);
         let len = buffers.iter().map(|bytes| bytes.len()).sum();
         self.may_grow_to(end(len))?;
