@@ -83,4 +83,3 @@ pub use name::{guid_of_ascii_name, guid_of_name};
 pub use registration::{Change, Control, Provider};
 pub(crate) use registry::Watch;
 pub use registry::{ProviderInfo, all};
-pub(crate) use write::Shape;

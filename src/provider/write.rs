@@ -7,7 +7,7 @@ use crate::provider::{
     registration::Provider,
     registry::{Listener, Summary},
 };
-use crate::session::{Body, Discarded, Event, Head, SessionHandle};
+use crate::session::{Body, Discarded, Event, Head, SessionHandle, Shape};
 use bytes::BufMut;
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
@@ -96,17 +96,6 @@ impl Seen {
         let mut all = self.all.as_deref().unwrap_or_default().iter();
         all.any(|listener| !listener.handle.is_enabled())
     }
-}
-
-/// How long what stands behind an event's header is.
-#[derive(Clone, Copy)]
-pub(crate) struct Shape {
-    /// Bytes of the items, a multiple of 8. They are chained; the last one has no successor.
-    pub(crate) items: usize,
-    /// Where the last item starts.
-    pub(crate) last_item: usize,
-    /// Bytes of items and payload.
-    pub(crate) len: usize,
 }
 
 impl Provider {
@@ -329,12 +318,12 @@ impl Provider {
         summary: Summary,
         descriptor: &EventDescriptor,
         (activity, related): (Guid, Option<&Guid>),
-        Shape { items, last_item, len }: Shape,
+        shape: Shape,
         fill: impl Fn(&mut [u8]),
     ) -> Result<u32, Discarded> {
         let mut event = self.event(descriptor).activity(activity);
         event.related_activity_id = related.copied();
-        let body = Body { items, last_item, len, fill: &fill };
+        let body = Body { shape, fill: &fill };
         self.send(summary, &event, &|handle, event| handle.write_body(event, &body))
     }
 

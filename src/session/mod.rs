@@ -107,5 +107,5 @@ pub(crate) use setting::Setting;
 pub use snapshot::SnapshotStats;
 pub(crate) use snapshot::Snapshots;
 pub use stats::{AttachDamage, AttachStats, Discarded, EventsLost, LossCause, SessionStats};
-pub(crate) use writer::{Body, Head, Stamp};
+pub(crate) use writer::{Body, Head, Shape, Stamp};
 pub use writer::{ClassicEvent, Event, SessionHandle};

@@ -10,7 +10,7 @@ mod explained;
 mod headers;
 mod losses;
 
-pub(crate) use body::Body;
+pub(crate) use body::{Body, Shape};
 pub(crate) use losses::{LOSS_RECORD, LostEvents, put_loss};
 
 use crate::codec::encode::{self, Item};

@@ -2,8 +2,8 @@
 
 use crate::format::{EventDescriptor, Guid};
 use crate::outside;
-use crate::provider::{Provider, Shape, Watch, activity};
-use crate::session::Discarded;
+use crate::provider::{Provider, Watch, activity};
+use crate::session::{Discarded, Shape};
 use crate::tracelogging::{CHANNEL, Fields, Level, ProviderMeta};
 use std::sync::OnceLock;
 use zerocopy::little_endian::{U16, U64};

@@ -2,8 +2,8 @@
 
 use crate::format::{EventDescriptor, ExtType, Guid};
 use crate::outside;
-use crate::provider::{Change, Provider, Shape, activity};
-use crate::session::Discarded;
+use crate::provider::{Change, Provider, activity};
+use crate::session::{Discarded, Shape};
 use crate::tracelogging::{
     CHANNEL, Field, FieldMeta, Level, ProviderMeta,
     field::types,
@@ -105,8 +105,7 @@ impl DynamicProvider {
             middle.copy_from_slice(schema);
             rest.copy_from_slice(payload);
         };
-        let len = items.saturating_add(payload.len());
-        let shape = Shape { items, last_item: self.item.len(), len };
+        let shape = self.shape(items, payload);
         self.provider.write_shaped(descriptor, (activity::current, None), shape, fill)
     }
 
@@ -129,7 +128,7 @@ impl DynamicProvider {
         activity: impl Fn() -> Guid,
     ) -> Result<u32, Discarded> {
         let Described { descriptor, items } = described;
-        let shape = self.shape(items, payload);
+        let shape = self.shape(items.len(), payload);
         self.provider.write_shaped(descriptor, (activity, None), shape, join(items, payload))
     }
 
@@ -144,15 +143,14 @@ impl DynamicProvider {
         related: Guid,
     ) -> Result<u32, Discarded> {
         let Described { descriptor, items } = described;
-        let (shape, activities) = (self.shape(items, payload), (|| activity, Some(&related)));
+        let (shape, activities) = (self.shape(items.len(), payload), (|| activity, Some(&related)));
         self.provider.write_shaped(descriptor, activities, shape, join(items, payload))
     }
 
-    #[cfg(feature = "tracing")]
+    /// Of so many bytes of items, the last of which is the event's, and a payload.
     #[inline(always)]
-    fn shape(&self, items: &[u8], payload: &[u8]) -> Shape {
-        let len = items.len().saturating_add(payload.len());
-        Shape { items: items.len(), last_item: self.item.len(), len }
+    fn shape(&self, items: usize, payload: &[u8]) -> Shape {
+        Shape { items, last_item: self.item.len(), len: items.saturating_add(payload.len()) }
     }
 }
 

@@ -9,7 +9,7 @@
 //! an item of its own the payload moves behind it.
 
 use super::{
-    Event, Head, SessionHandle, Stamp,
+    Event, Head, SessionHandle,
     headers::{event_header, put_words},
 };
 use crate::codec::encode::{self, Item};
@@ -20,15 +20,21 @@ use zerocopy::IntoBytes;
 /// Bytes of the item that names the related activity.
 const RELATED: usize = 24;
 
-/// What stands behind the header of an event: its extended items and its payload.
+/// How long what stands behind an event's header is.
 #[derive(Clone, Copy)]
-pub(crate) struct Body<'a> {
+pub(crate) struct Shape {
     /// Bytes of the items, a multiple of 8. They are chained; the last one has no successor.
     pub(crate) items: usize,
     /// Where the last item starts.
     pub(crate) last_item: usize,
     /// Bytes of items and payload.
     pub(crate) len: usize,
+}
+
+/// What stands behind the header of an event: its extended items and its payload.
+#[derive(Clone, Copy)]
+pub(crate) struct Body<'a> {
+    pub(crate) shape: Shape,
     /// Writes both into so many bytes, once for each session.
     pub(crate) fill: &'a dyn Fn(&mut [u8]),
 }
@@ -44,7 +50,9 @@ impl SessionHandle {
     ) -> Result<(), Discarded> {
         let len = len.saturating_add(EventHeader::SIZE);
         let (mut space, stamp) = self.stamped(len)?;
-        put_filled(space.padded(), len, (head, EventFlags::EXTENDED_INFO.0, stamp), fill);
+        let bytes = space.padded();
+        put_words(bytes, event_header(len, head, EventFlags::EXTENDED_INFO.0, stamp));
+        fill(&mut bytes[EventHeader::SIZE..len]);
         space.commit_all()
     }
 
@@ -55,15 +63,15 @@ impl SessionHandle {
         if event.is_extended() {
             return self.write_extended_body(event, body);
         }
-        self.write_filled(event.head(), body.len, body.fill)
+        self.write_filled(event.head(), body.shape.len, body.fill)
     }
 
     #[cold]
     fn write_extended_body(&self, event: &Event<'_>, body: &Body<'_>) -> Result<(), Discarded> {
+        let Shape { items, last_item, len: own } = body.shape;
         let before = if event.related_activity_id.is_some() { RELATED } else { 0 };
         let behind = encode::items_size(event.items);
-        let len =
-            [EventHeader::SIZE, before, behind].into_iter().fold(body.len, usize::saturating_add);
+        let len = [EventHeader::SIZE, before, behind].into_iter().fold(own, usize::saturating_add);
         self.record_in_place(len, |bytes, stamp| {
             put_words(bytes, event_header(len, event.head(), event.flags(), stamp));
             let (related, rest) = bytes[EventHeader::SIZE..len].split_at_mut(before);
@@ -71,12 +79,12 @@ impl SessionHandle {
                 let item = Item { ext_type: ExtType::RELATED_ACTIVITYID, data: guid.as_bytes() };
                 put_item(related, &item, true);
             }
-            (body.fill)(&mut rest[..body.len]);
+            (body.fill)(&mut rest[..own]);
             if behind != 0 {
-                rest.copy_within(body.items..body.len, body.items + behind);
+                rest.copy_within(items..own, items + behind);
                 // The word that links the last item to the next.
-                rest[body.last_item + 4] |= 1;
-                let mut rest = &mut rest[body.items..];
+                rest[last_item + 4] |= 1;
+                let mut rest = &mut rest[items..];
                 let mut left = event.items.len();
                 for item in event.items {
                     left -= 1;
@@ -86,18 +94,6 @@ impl SessionHandle {
             }
         })
     }
-}
-
-/// Writes header, items and payload of a record of `len` bytes.
-#[inline(always)]
-fn put_filled(
-    bytes: &mut [u8],
-    len: usize,
-    (head, flags, stamp): (Head<'_>, u16, Stamp),
-    fill: impl FnOnce(&mut [u8]),
-) {
-    put_words(bytes, event_header(len, head, flags, stamp));
-    fill(&mut bytes[EventHeader::SIZE..len]);
 }
 
 /// Writes an item for which there is room, and whose size was compared with that of a record.
