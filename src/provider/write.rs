@@ -108,7 +108,11 @@ impl Provider {
     /// Why the first session that wanted it [`Discarded`] it, if none recorded it. Each session
     /// that discarded it has counted it.
     #[inline]
-    pub fn write(&self, descriptor: &EventDescriptor, payload: &[u8]) -> Result<u32, Discarded> {
+    pub fn write<P: AsRef<[u8]> + ?Sized>(
+        &self,
+        descriptor: &EventDescriptor,
+        payload: &P,
+    ) -> Result<u32, Discarded> {
         let summary = self.shared.summary();
         if !summary.may_pass(descriptor.level) {
             return Ok(0);
@@ -240,12 +244,12 @@ impl Provider {
     /// Generic, so that it is compiled in the caller's crate: in a program thread-locals are a load
     /// away, in a library a call. `activity` gives the thread's.
     #[inline(never)]
-    fn write_to_sessions(
+    fn write_to_sessions<P: AsRef<[u8]> + ?Sized>(
         &self,
         summary: Summary,
         descriptor: &EventDescriptor,
         activity: impl Fn() -> Guid,
-        payload: &[u8],
+        payload: &P,
     ) -> Result<u32, Discarded> {
         let guid = &self.shared.guid;
         let sent = self.write_to_only(summary, descriptor, move |handle| {
@@ -253,7 +257,7 @@ impl Provider {
         });
         match sent {
             Some(result) => result,
-            None => self.write_generally(summary, descriptor, payload),
+            None => self.write_generally(summary, descriptor, payload.as_ref()),
         }
     }
 

@@ -92,7 +92,7 @@ mod thread;
 mod writing;
 
 pub(crate) use collector::{Collector, Full, Hold, Published, Sealed, Stolen};
-pub(crate) use memory::Backing;
+pub(crate) use memory::{Backing, SMALL};
 pub(crate) use overwrite::{Course, GaveWay, events};
 pub use reservation::Reservation;
 use tally::Tally;
@@ -104,13 +104,14 @@ use crate::format::{BufferFlags, BufferHeader, BufferState, MAX_LANES};
 use crate::session::{
     clock,
     pool::{IndexList, IndexSet},
-    sync::{AtomicU32, AtomicU64, Barrier, Ordering},
+    sync::{AtomicPtr, AtomicU32, AtomicU64, Barrier, Ordering},
 };
 use memory::Memory;
 use overwrite::Overwriting;
 use pin::Claim;
 use std::marker::PhantomData;
 use std::ops::Range;
+use std::ptr;
 use std::sync::Arc;
 use thread::Lanes;
 
@@ -130,27 +131,13 @@ pub(crate) const STOPPED: u32 = 2;
 const FENCED: u32 = 4;
 
 /// `hand` of a lane that holds no buffer.
-const EMPTY_HAND: u64 = u64::MAX;
+const EMPTY_HAND: *mut u8 = ptr::null_mut();
 
-/// What a lane holds: the buffer and, with it, its number among the lanes of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a lane holds: a buffer and, with it, a number among the lanes of the log.
+#[derive(Clone, Copy, Debug)]
 struct Hand {
-    /// Where the buffer starts in the ring's memory.
-    offset: u64,
+    buffer: u32,
     number: u32,
-}
-
-impl Hand {
-    /// Number in the low 16 bits, offset above: one shift is all that the hot path needs.
-    const fn pack(self) -> u64 {
-        self.offset << 16 | self.number as u64
-    }
-
-    #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "takes the two parts apart")]
-    const fn unpack(word: u64) -> Self {
-        Self { offset: word >> 16, number: word as u16 as u32 }
-    }
 }
 
 /// One writer's place. Fields of one line are written by the owner alone, but for `hand` and
@@ -163,8 +150,8 @@ pub(crate) struct Lane {
     busy: AtomicU32,
     /// 0 while open; 1 while the collector closes it; then the `FilledBytes` it closed at.
     closed: AtomicU32,
-    /// [`Hand`], or [`EMPTY_HAND`].
-    hand: AtomicU64,
+    /// Where the buffer in hand starts, or [`EMPTY_HAND`]: all that an event needs to know of it.
+    hand: AtomicPtr<u8>,
     /// The owner as records have it: thread, and process in the upper half.
     ids: AtomicU64,
     /// What the owner counts; see `writer`.
@@ -184,7 +171,7 @@ impl Lane {
         Self {
             busy: AtomicU32::new(0),
             closed: AtomicU32::new(0),
-            hand: AtomicU64::new(EMPTY_HAND),
+            hand: AtomicPtr::new(EMPTY_HAND),
             ids: AtomicU64::new(0),
             tally: Tally::default(),
             owned: AtomicU32::new(0),
@@ -205,6 +192,13 @@ impl Lane {
         self.ids.store(ids, Ordering::Relaxed);
         clock::after_loads();
         true
+    }
+
+    /// Ends what `enter` began.
+    #[inline(always)]
+    fn leave(&self) {
+        // Release pairs with the acquire loads of `busy` in the collector.
+        self.busy.store(0, Ordering::Release);
     }
 
     /// Whether the thread with these `ids` is in it, a lane that nobody owns.
@@ -269,6 +263,8 @@ struct Exchange {
     full: IndexList,
     /// Numbers that lanes with a buffer carry.
     numbers: IndexSet,
+    /// By buffer: the number that it was begun under, for whoever has it from a hand.
+    numbers_of: Arc<[AtomicU32]>,
     /// One more than the highest number handed out.
     numbers_used: AtomicU32,
     next_sequence: AtomicU64,
@@ -331,8 +327,9 @@ impl Ring {
             Policy::Collect | Policy::CollectOrOverwrite => (size.in_turns(), 0, 0),
             Policy::Overwrite => (size.buffers, size.buffers, numbers),
         };
-        let overwriting =
-            (policy == Policy::CollectOrOverwrite).then(|| Overwriting::new(most, numbers));
+        let numbers_of: Arc<[_]> = (0..most).map(|_| AtomicU32::new(0)).collect();
+        let overwriting = (policy == Policy::CollectOrOverwrite)
+            .then(|| Overwriting::new(most, numbers, Arc::clone(&numbers_of)));
         let barrier = Barrier::new();
         let ring = Arc::new(Self {
             id,
@@ -351,6 +348,7 @@ impl Ring {
                 latest_of: (0..latest).map(|_| AtomicU64::new(0)).collect(),
                 full: IndexList::new(most),
                 numbers: IndexSet::full(numbers),
+                numbers_of,
                 latest: AtomicU64::new(0),
                 numbers_used: AtomicU32::new(0),
                 next_sequence: AtomicU64::new(size.first_sequence),
@@ -430,6 +428,15 @@ impl Ring {
     /// Sets the time for writers that read [`tick`](Self::tick).
     pub(crate) fn set_tick(&self, ticks: u64) {
         self.tick.store(ticks, Ordering::Relaxed);
+    }
+
+    /// What the word of a hand says. The caller has seen it by an acquire load or swap, or is the
+    /// lane's owner.
+    fn in_hand(&self, word: *mut u8) -> Option<Hand> {
+        let buffer = self.memory.at(word)?.index();
+        // Relaxed: stored before the buffer was put into the hand.
+        let number = self.exchange.numbers_of.get(buffer as usize)?.load(Ordering::Relaxed);
+        Some(Hand { buffer, number })
     }
 
     /// Passes on a buffer that its writer is done with.

@@ -18,7 +18,7 @@ use crate::format::{EventDescriptor, EventFlags, EventHeader, EventTraceHeader, 
 use crate::session::{
     clock::Source,
     config::{Config, SequenceMode},
-    lane::{HEADER_BYTES, Lane, RUNNING, Reservation, Ring, Space},
+    lane::{HEADER_BYTES, Lane, RUNNING, Reservation, Ring, SMALL, Space},
     shared::Shared,
     stats::{Discarded, SessionStats},
     sync::{AtomicU64, Ordering},
@@ -195,13 +195,18 @@ impl SessionHandle {
         }
     }
 
-    /// Records a classic event.
+    /// Records a classic event. A payload whose length its type says, an array, costs a little less
+    /// than a slice.
     ///
     /// # Errors
     ///
     /// Why it was [`Discarded`].
     #[inline]
-    pub fn write_classic(&self, event: &ClassicEvent, payload: &[u8]) -> Result<(), Discarded> {
+    pub fn write_classic<P: AsRef<[u8]> + ?Sized>(
+        &self,
+        event: &ClassicEvent,
+        payload: &P,
+    ) -> Result<(), Discarded> {
         self.record(payload, |len, stamp| classic_header(len, event, stamp))
     }
 
@@ -246,9 +251,13 @@ impl SessionHandle {
     ///
     /// Why it was [`Discarded`].
     #[inline]
-    pub fn write_event(&self, event: &Event<'_>, payload: &[u8]) -> Result<(), Discarded> {
+    pub fn write_event<P: AsRef<[u8]> + ?Sized>(
+        &self,
+        event: &Event<'_>,
+        payload: &P,
+    ) -> Result<(), Discarded> {
         if event.is_extended() {
-            return self.write_event_parts(event, &[payload]);
+            return self.write_event_parts(event, &[payload.as_ref()]);
         }
         self.record(payload, |len, stamp| event_header(len, event.head(), event.flags(), stamp))
     }
@@ -256,12 +265,12 @@ impl SessionHandle {
     /// Records an event that has nothing besides head and payload. What it belongs to is asked for
     /// when its header is written: nothing is put together in memory before.
     #[inline(always)]
-    pub(crate) fn write_plain(
+    pub(crate) fn write_plain<P: AsRef<[u8]> + ?Sized>(
         &self,
         provider: &Guid,
         descriptor: &EventDescriptor,
         activity: impl Fn() -> Guid,
-        payload: &[u8],
+        payload: &P,
     ) -> Result<(), Discarded> {
         self.record(payload, |len, stamp| {
             let head = Head { provider, descriptor, activity: activity() };
@@ -371,27 +380,31 @@ impl SessionHandle {
     /// what it puts by at every event costs more than the call. And a generic one, so that it is
     /// compiled in the caller's crate: where that is a program its thread-locals are a load away; a
     /// library asks for their address by a call that the linker takes out, but all registers are
-    /// saved for it.
+    /// saved for it. Where the payload is an array its length is known here too: that is six
+    /// instructions and the choice of a way to copy.
     #[inline(never)]
-    fn record<const N: usize>(
+    fn record<const N: usize, P: AsRef<[u8]> + ?Sized>(
         &self,
-        payload: &[u8],
+        payload: &P,
         header: impl Fn(usize, Stamp) -> [u64; N],
     ) -> Result<(), Discarded> {
-        if self.clock.is_quick() {
-            let done = self.ring.record_quickly(
-                payload,
-                || self.quick_ticks(),
-                |lane, ticks| header(8 * N + payload.len(), Stamp { ticks, ids: lane.ids() }),
-            );
-            if let Some(result) = done {
-                return result;
-            }
+        let payload = payload.as_ref();
+        let done = self.ring.record_quickly(
+            payload,
+            || self.quick_ticks(),
+            |lane, ticks| header(8 * N + payload.len(), Stamp { ticks, ids: lane.ids() }),
+        );
+        if let Some(result) = done {
+            return result;
         }
         self.record_generally(payload, header)
     }
 
     /// As [`record`](Self::record), whatever the clock, the payload and the lane are like.
+    ///
+    /// Cold, although long payloads come this way too: so the path of nearly every event lies in
+    /// one piece.
+    #[cold]
     #[inline(never)]
     fn record_generally<const N: usize>(
         &self,
@@ -399,10 +412,17 @@ impl SessionHandle {
         header: impl Fn(usize, Stamp) -> [u64; N],
     ) -> Result<(), Discarded> {
         let len = payload.len().saturating_add(8 * N);
-        self.record_in_place(len, |bytes, stamp| {
+        let fill = |bytes: &mut [u8], stamp| {
             put_words(bytes, header(len, stamp));
             bytes[8 * N..len].copy_from_slice(payload);
-        })
+        };
+        if payload.len() > SMALL {
+            return self.record_in_place(len, fill);
+        }
+        // The short way was tried.
+        let (mut space, stamp) = self.stamped_generally(len)?;
+        fill(space.padded(), stamp);
+        space.commit_all()
     }
 
     /// Records what `fill` writes into `len` bytes: all of them. The slice is as long as the next
@@ -420,7 +440,7 @@ impl SessionHandle {
     /// Space for a record, and its stamp: by the path of nearly every event, if it can be.
     #[inline(always)]
     fn stamped(&self, len: usize) -> Result<(Space<'_>, Stamp), Discarded> {
-        if self.clock.is_quick() && len <= self.most as usize {
+        if len <= self.most as usize {
             #[expect(clippy::cast_possible_truncation, reason = "compared with a 32-bit number")]
             let quick = self.ring.space_quickly(len as u32, || self.quick_ticks());
             if let Some((space, ticks)) = quick {
@@ -497,12 +517,13 @@ impl SessionHandle {
         Stamp { ticks, ids: lane.ids() }
     }
 
-    /// The time, where the clock is known to be a quick one.
+    /// The time, where the clock is a quick one.
     #[inline(always)]
-    fn quick_ticks(&self) -> u64 {
+    fn quick_ticks(&self) -> Option<u64> {
         match self.clock {
-            Source::Tick => self.ring.tick(),
-            _ => Source::Counter.now(),
+            Source::Tick => Some(self.ring.tick()),
+            Source::Counter => Some(Source::Counter.now()),
+            _ => None,
         }
     }
 }

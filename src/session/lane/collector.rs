@@ -234,12 +234,8 @@ impl Collector {
 
     /// The buffer in the hand of `lane` and its `FilledBytes`, at some moment.
     pub(crate) fn glance(&self, lane: &Lane) -> Option<(u32, u32)> {
-        let hand = lane.hand.load(Ordering::Relaxed);
-        (hand != EMPTY_HAND).then(|| {
-            let offset = Hand::unpack(hand).offset;
-            let buffer = self.ring.memory.at(offset);
-            (self.ring.memory.index(offset), buffer.load_filled(Ordering::Relaxed))
-        })
+        let buffer = self.ring.memory.at(lane.hand.load(Ordering::Relaxed))?;
+        Some((buffer.index(), buffer.load_filled(Ordering::Relaxed)))
     }
 
     /// What the writer of `lane` has published of the buffer in its hand. Not for
@@ -252,11 +248,7 @@ impl Collector {
         debug_assert_ne!(self.ring.policy, Policy::Overwrite);
         // Acquire pairs with the swap in `Entered::switch`: the header is there.
         let word = lane.hand.load(Ordering::Acquire);
-        if word == EMPTY_HAND {
-            return None;
-        }
-        let index = self.ring.memory.index(Hand::unpack(word).offset);
-        let hold = Hold::new(&self.ring, index);
+        let hold = Hold::new(&self.ring, self.ring.memory.at(word)?.index());
         // Acquire as above. The buffer may have been given up, and begun anew by whoever took it,
         // before it was held; then the hand is another one by now.
         if self.ring.overwrites_full() && lane.hand.load(Ordering::Acquire) != word {
@@ -290,9 +282,7 @@ impl Collector {
         }
         // AcqRel pairs with the swaps in `Entered::switch`.
         let word = lane.hand.swap(EMPTY_HAND, Ordering::AcqRel);
-        if word == EMPTY_HAND {
-            return Stolen::Busy;
-        }
+        let Some(Hand { buffer, number }) = self.ring.in_hand(word) else { return Stolen::Busy };
         self.ring.barrier.heavy();
         // Acquire as above: what the writer did to the buffer is seen.
         if lane.busy.load(Ordering::Acquire) != 0
@@ -303,18 +293,16 @@ impl Collector {
         {
             return Stolen::Busy;
         }
-        let hand = Hand::unpack(word);
         self.ring.note_latest(lane);
-        let buffer = self.ring.memory.index(hand.offset);
         let Some(overwriting) = &self.ring.exchange.overwriting else {
-            self.ring.exchange.numbers.put(hand.number);
+            self.ring.exchange.numbers.put(number);
             return Stolen::Buffer(Sealed { buffer, number: None });
         };
         let filled = self.ring.memory.nth(buffer).load_filled(Ordering::Relaxed);
         // SAFETY: in no hand, no list and no set, so nobody begins it anew.
         let records = unsafe { self.ring.memory.nth(buffer).records(HEADER_BYTES..filled) };
-        overwriting.ended(buffer, hand.number, events(records).count() as u64);
-        Stolen::Buffer(Sealed { buffer, number: Some(hand.number) })
+        overwriting.ended(buffer, number, events(records).count() as u64);
+        Stolen::Buffer(Sealed { buffer, number: Some(number) })
     }
 
     /// Whether older buffers of the lane that a held one is of wait to be collected: until then it
@@ -340,11 +328,10 @@ impl Collector {
                 yield_now();
             }
         }
-        let offset = self.ring.memory.offset(index);
+        let start = self.ring.memory.nth(index).start();
         // Acquire pairs with the swap in `Entered::switch`: its number is there.
         let mut hands = self.ring.lanes().map(|lane| lane.hand.load(Ordering::Acquire));
-        let in_hand = |word| word != EMPTY_HAND && Hand::unpack(word).offset == offset;
-        let is_there = overwriting.backlog.is_waiting(index) || hands.any(in_hand);
+        let is_there = overwriting.backlog.is_waiting(index) || hands.any(|hand| hand == start);
         let comes_again = is_there && overwriting.sequence(index) == Some(sequence);
         if comes_again {
             hold.logged(HEADER_BYTES, 0);

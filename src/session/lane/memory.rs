@@ -11,7 +11,7 @@ use zerocopy::{FromBytes, IntoBytes};
 const FILLED: Range<usize> = 0x30..0x34;
 
 /// Bytes of the longest payload that [`Buffer::put_record`] takes.
-pub(super) const SMALL: usize = 64;
+pub(crate) const SMALL: usize = 64;
 
 /// The buffers. Which thread may touch which bytes is the business of `lane`.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(super) const SMALL: usize = 64;
 pub(super) struct Memory {
     /// Where the first buffer starts.
     base: *mut u8,
+    /// Bytes of a buffer, as wide as what every event compares with it.
+    bytes_of_buffer: u64,
     size: RingSize,
     /// Bytes in front of the first buffer: the log's header buffer, where there is one.
     front: usize,
@@ -86,14 +88,16 @@ impl Memory {
             let resident = front + buffer_size * size.resident as usize;
             let _ = map.advise_range(memmap2::Advice::PopulateWrite, 0, resident);
         }
-        Ok(Self { base: map.as_mut_ptr().wrapping_add(front), size, front, map })
+        let base = map.as_mut_ptr().wrapping_add(front);
+        Ok(Self { base, bytes_of_buffer: size.buffer_size.into(), size, front, map })
     }
 
     #[cfg(loom)]
     fn map(size: RingSize, backing: Backing) -> std::io::Result<Self> {
         debug_assert!(size.resident <= size.buffers && matches!(backing, Backing::Anonymous));
         let mut model = model::Model::new(size);
-        Ok(Self { base: model.base(), size, front: 0, model })
+        let bytes_of_buffer = size.buffer_size.into();
+        Ok(Self { base: model.base(), bytes_of_buffer, size, front: 0, model })
     }
 
     pub(super) fn is_in_file(&self) -> bool {
@@ -119,9 +123,14 @@ impl Memory {
         debug_assert!(self.front == 0 && !last, "{} bytes", header.len());
     }
 
-    #[inline(always)]
     pub(super) fn buffer_size(&self) -> u32 {
         self.size.buffer_size
+    }
+
+    /// As [`buffer_size`](Self::buffer_size).
+    #[inline(always)]
+    pub(super) fn bytes_of_buffer(&self) -> u64 {
+        self.bytes_of_buffer
     }
 
     /// How many buffers have addresses.
@@ -129,31 +138,20 @@ impl Memory {
         self.size.most
     }
 
-    /// Where the buffer with this number starts.
-    pub(super) fn offset(&self, index: u32) -> u64 {
-        assert!(index < self.size.most, "no such buffer");
-        u64::from(index) * u64::from(self.size.buffer_size)
-    }
-
-    /// The number of the buffer that starts at `offset`.
-    #[expect(clippy::cast_possible_truncation, reason = "an offset of `offset`")]
-    pub(super) fn index(&self, offset: u64) -> u32 {
-        (offset / u64::from(self.size.buffer_size)) as u32
-    }
-
-    /// The buffer with this number.
+    /// The buffer with this number. Everything that is done to one starts here.
     pub(super) fn nth(&self, index: u32) -> Buffer<'_> {
-        self.at(self.offset(index))
+        assert!(index < self.size.most, "no such buffer");
+        // Wrapping, because it needs no promise: every use states its own.
+        let start = self.base.wrapping_add(index as usize * self.size.buffer_size as usize);
+        Buffer { memory: self, start }
     }
 
-    /// The buffer at an offset that [`offset`](Self::offset) gave. Everything that is done to one
-    /// starts here.
+    /// The buffer at a [`start`](Buffer::start); `None` for null.
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "an offset in a mapping")]
-    pub(super) fn at(&self, offset: u64) -> Buffer<'_> {
-        debug_assert!(offset < u64::from(self.size.most) * u64::from(self.size.buffer_size));
-        // Wrapping, because it needs no promise: every use states its own.
-        Buffer { memory: self, start: self.base.wrapping_add(offset as usize) }
+    pub(super) fn at(&self, start: *mut u8) -> Option<Buffer<'_>> {
+        let buffer = Buffer { memory: self, start };
+        debug_assert!(start.is_null() || self.nth(buffer.index()).start == start);
+        (!start.is_null()).then_some(buffer)
     }
 
     fn empty_header(&self, state: BufferState) -> BufferHeader {
@@ -184,6 +182,19 @@ pub(super) struct Buffer<'a> {
 }
 
 impl<'a> Buffer<'a> {
+    /// Where it starts.
+    #[inline(always)]
+    pub(super) fn start(self) -> *mut u8 {
+        self.start
+    }
+
+    /// Its number.
+    #[expect(clippy::cast_possible_truncation, reason = "below the number of buffers")]
+    pub(super) fn index(self) -> u32 {
+        let offset = self.start.addr() - self.memory.base.addr();
+        (offset / self.memory.size.buffer_size as usize) as u32
+    }
+
     /// Reads the word that says what is valid.
     #[inline(always)]
     pub(super) fn load_filled(self, order: Ordering) -> u32 {
@@ -209,13 +220,7 @@ impl<'a> Buffer<'a> {
 
     #[cfg(loom)]
     fn filled(self) -> &'a AtomicU32 {
-        self.memory.model.filled(self.number())
-    }
-
-    /// The model goes by number.
-    #[cfg(loom)]
-    fn number(self) -> u32 {
-        self.memory.index(self.start.addr() as u64 - self.memory.base.addr() as u64)
+        self.memory.model.filled(self.index())
     }
 
     /// Bytes of the buffer, to write.
@@ -228,7 +233,7 @@ impl<'a> Buffer<'a> {
     pub(super) unsafe fn bytes_mut(self, range: Range<u32>) -> &'a mut [u8] {
         debug_assert!(range.start <= range.end && range.end <= self.memory.size.buffer_size);
         #[cfg(loom)]
-        self.memory.model.written(self.number(), range.clone());
+        self.memory.model.written(self.index(), range.clone());
         let start = self.start.wrapping_add(range.start as usize);
         // SAFETY:
         // - The range lies in the mapping: the caller's promise.
@@ -246,7 +251,7 @@ impl<'a> Buffer<'a> {
     unsafe fn bytes(self, range: Range<u32>) -> &'a [u8] {
         debug_assert!(range.start <= range.end && range.end <= self.memory.size.buffer_size);
         #[cfg(loom)]
-        self.memory.model.read(self.number(), range.clone());
+        self.memory.model.read(self.index(), range.clone());
         let start = self.start.wrapping_add(range.start as usize);
         // SAFETY: as in `bytes_mut`, shared.
         unsafe { std::slice::from_raw_parts(start, (range.end - range.start) as usize) }
@@ -290,7 +295,7 @@ impl<'a> Buffer<'a> {
         payload: &[u8],
     ) {
         #[cfg(loom)]
-        self.memory.model.written(self.number(), start..start + need);
+        self.memory.model.written(self.index(), start..start + need);
         let len = payload.len();
         debug_assert!(len <= SMALL && (8 * N + len).next_multiple_of(8) == need as usize);
         let target = self.start.wrapping_add(start as usize);
@@ -308,16 +313,25 @@ impl<'a> Buffer<'a> {
             // - A payload is borrowed and the range is the caller's alone: they do not overlap.
             unsafe { ptr::copy_nonoverlapping(from, to, count) };
         };
+        // As numbers: of copies that overlap the compiler shortens one, where it knows the length,
+        // and then has three to do.
+        let copy16 = |at: usize| {
+            let (from, to) = (from.wrapping_add(at).cast::<u128>(), body.wrapping_add(at).cast());
+            // SAFETY: as in `copy`; any bytes are a number.
+            let number = unsafe { from.read_unaligned() };
+            // SAFETY: as in `copy`.
+            unsafe { ptr::write_unaligned(to, number) };
+        };
         match len {
             16..=32 => {
-                copy(0, 16);
-                copy(len - 16, 16);
+                copy16(0);
+                copy16(len - 16);
             }
             33.. => {
-                copy(0, 16);
-                copy(16, 16);
-                copy(len - 32, 16);
-                copy(len - 16, 16);
+                copy16(0);
+                copy16(16);
+                copy16(len - 32);
+                copy16(len - 16);
             }
             8.. => {
                 copy(0, 8);

@@ -18,6 +18,7 @@ use super::{Entered, HEADER_BYTES, Hand, Lane, Ring, add};
 use crate::codec::{LossRecord, RawRecord, RecordView, Records};
 use crate::session::backlog::{Backlog, Waiting};
 use crate::session::sync::{AtomicU32, AtomicU64, Ordering};
+use std::sync::Arc;
 
 /// What a ring has whose writers may take buffers back.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(super) struct Overwriting {
     pub(super) backlog: Backlog,
     /// By buffer.
     fillings: Box<[Filling]>,
+    /// The ring's.
+    numbers_of: Arc<[AtomicU32]>,
     /// By lane number: events recorded so far and losses counted.
     counts: Box<[AtomicU64]>,
 }
@@ -41,8 +44,6 @@ struct Filling {
     until: AtomicU64,
     /// Events in it; 0 before it is given up, or taken from its lane.
     events: AtomicU64,
-    /// The number of its lane.
-    number: AtomicU32,
     /// Where it stands in the order of filling.
     sequence: AtomicU64,
     /// Events of it that are in the log, and above [`EVENTS`] bits the end of their records.
@@ -74,8 +75,9 @@ pub(crate) struct Course {
 }
 
 impl Overwriting {
-    pub(super) fn new(buffers: u32, numbers: u32) -> Self {
+    pub(super) fn new(buffers: u32, numbers: u32, numbers_of: Arc<[AtomicU32]>) -> Self {
         Self {
+            numbers_of,
             backlog: Backlog::new(buffers),
             fillings: (0..buffers).map(|_| Filling::default()).collect(),
             counts: (0..numbers).map(|_| AtomicU64::new(0)).collect(),
@@ -99,7 +101,6 @@ impl Overwriting {
         filling.start.store(count.load(Ordering::Relaxed), Ordering::Relaxed);
         filling.accepted.store(accepted, Ordering::Relaxed);
         filling.from.store(ticks, Ordering::Relaxed);
-        filling.number.store(number, Ordering::Relaxed);
         filling.sequence.store(sequence, Ordering::Relaxed);
         filling.events.store(0, Ordering::Relaxed);
         filling.logged.store(0, Ordering::Relaxed);
@@ -137,8 +138,8 @@ impl Overwriting {
     /// look at the lane's hand is seen.
     pub(super) fn oldest_of(&self, number: u32) -> Option<Waiting> {
         let is_of = |index: u32| {
-            let filling = self.fillings.get(index as usize);
-            filling.is_some_and(|filling| filling.number.load(Ordering::Relaxed) == number)
+            let of = self.numbers_of.get(index as usize);
+            of.is_some_and(|of| of.load(Ordering::Relaxed) == number)
         };
         self.backlog.all().filter(|waiting| is_of(waiting.index)).min()
     }
@@ -209,7 +210,7 @@ impl Ring {
 impl Entered<'_> {
     /// Passes on a buffer that this lane had in hand.
     pub(super) fn give_up(&self, hand: Hand, ticks: u64) {
-        let index = self.ring.memory.index(hand.offset);
+        let index = hand.buffer;
         let Some(overwriting) = &self.ring.exchange.overwriting else {
             return self.ring.give_up(index, ticks);
         };

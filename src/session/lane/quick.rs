@@ -20,13 +20,13 @@ impl Ring {
     /// The clock is read before the buffer is looked at: x86 gives the counter in two registers of
     /// its own choice, and what is not at hand yet need not make way.
     #[inline(always)]
-    fn enter_quickly(&self, clock: impl FnOnce() -> u64) -> Option<Quick<'_>> {
+    fn enter_quickly(&self, clock: impl FnOnce() -> Option<u64>) -> Option<Quick<'_>> {
         // SAFETY: the next line asks.
         let entered = unsafe { self.enter_last(Barrier::USUAL) }?;
         if !self.is_plain() {
             return None;
         }
-        Some(Quick { entered, ticks: clock() })
+        Some(Quick { entered, ticks: clock()? })
     }
 
     /// Records `header`, which is made of the lane and the time, and `payload`; `None` if that has
@@ -35,7 +35,7 @@ impl Ring {
     pub(crate) fn record_quickly<const N: usize>(
         &self,
         payload: &[u8],
-        clock: impl FnOnce() -> u64,
+        clock: impl FnOnce() -> Option<u64>,
         header: impl FnOnce(&Lane, u64) -> [u64; N],
     ) -> Option<Result<(), Discarded>> {
         if payload.len() > SMALL {
@@ -56,7 +56,7 @@ impl Ring {
     pub(crate) fn space_quickly(
         &self,
         len: u32,
-        clock: impl FnOnce() -> u64,
+        clock: impl FnOnce() -> Option<u64>,
     ) -> Option<(Space<'_>, u64)> {
         let Quick { entered, ticks } = self.enter_quickly(clock)?;
         Some((entered.reserve(len).ok()?, ticks))
@@ -69,7 +69,7 @@ impl Ring {
     pub(crate) fn fill_up_to(
         &self,
         most: u32,
-        clock: impl FnOnce() -> u64,
+        clock: impl FnOnce() -> Option<u64>,
         fill: impl FnOnce(&mut [u8], &Lane, u64) -> Option<u32>,
     ) -> Option<Result<(), Discarded>> {
         let Quick { entered, ticks } = self.enter_quickly(clock)?;

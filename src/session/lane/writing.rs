@@ -1,6 +1,6 @@
 //! The writer's side: entering a lane, taking space, publishing, going on in the next buffer.
 
-use super::{EMPTY_HAND, GaveWay, Hand, Lane, Ring, add, memory::Buffer};
+use super::{EMPTY_HAND, GaveWay, Lane, Ring, add, memory::Buffer};
 use crate::session::{
     clock,
     stats::Discarded,
@@ -22,8 +22,7 @@ pub(crate) struct Entered<'a> {
 impl Drop for Entered<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        // Release pairs with the acquire loads of `busy` in the collector.
-        self.lane.busy.store(0, Ordering::Release);
+        self.lane.leave();
     }
 }
 
@@ -57,7 +56,7 @@ impl<'a> Entered<'a> {
         let need = (len + 7) & !7;
         // Relaxed: this thread stored it last.
         let start = fresh.0.load_filled(Ordering::Relaxed);
-        if u64::from(start) + u64::from(need) > u64::from(self.ring.memory.buffer_size()) {
+        if u64::from(start) + u64::from(need) > self.ring.memory.bytes_of_buffer() {
             return Err(self);
         }
         Ok(Space { entered: self, buffer: fresh.0, start, need })
@@ -65,15 +64,11 @@ impl<'a> Entered<'a> {
 
     #[inline(always)]
     fn place(&self, need: u32) -> Option<(Buffer<'a>, u32)> {
-        let hand = self.lane.hand.load(Ordering::Relaxed);
-        if hand == EMPTY_HAND {
-            return None;
-        }
-        let buffer = self.ring.memory.at(Hand::unpack(hand).offset);
+        let buffer = self.ring.memory.at(self.lane.hand.load(Ordering::Relaxed))?;
         // Relaxed: this thread stored it last, or a former owner before `disown`.
         let start = buffer.load_filled(Ordering::Relaxed);
         let end = u64::from(start) + u64::from(need);
-        (end <= u64::from(self.ring.memory.buffer_size())).then_some((buffer, start))
+        (end <= self.ring.memory.bytes_of_buffer()).then_some((buffer, start))
     }
 
     /// Gives up the buffer in hand and takes a free one, whose header says that `lost` events went
@@ -90,10 +85,9 @@ impl<'a> Entered<'a> {
     ) -> Result<Fresh<'a>, Discarded> {
         let exchange = &self.ring.exchange;
         // AcqRel pairs with the swaps in `Collector::steal`: each hand is seen by one side.
-        let old = self.lane.hand.swap(EMPTY_HAND, Ordering::AcqRel);
+        let old = self.ring.in_hand(self.lane.hand.swap(EMPTY_HAND, Ordering::AcqRel));
         let mut number = None;
-        if old != EMPTY_HAND {
-            let old = Hand::unpack(old);
+        if let Some(old) = old {
             self.ring.note_latest(self.lane);
             self.give_up(old, ticks);
             number = Some(old.number);
@@ -132,21 +126,22 @@ impl<'a> Entered<'a> {
         exchange.numbers_used.fetch_max(number + 1, Ordering::Relaxed);
 
         let sequence = exchange.next_sequence.fetch_add(1, Ordering::Relaxed);
-        let offset = self.ring.memory.offset(buffer);
+        let fresh = self.ring.memory.nth(buffer);
         // SAFETY: `buffer` came from the free set or the backlog: it is this thread's alone.
-        unsafe { self.ring.memory.at(offset).begin(number, sequence, lost) };
+        unsafe { fresh.begin(number, sequence, lost) };
+        if let Some(of) = exchange.numbers_of.get(buffer as usize) {
+            of.store(number, Ordering::Relaxed);
+        }
         self.ring.begun(buffer, number, sequence);
         if let Some(overwriting) = &exchange.overwriting {
             overwriting.begun((buffer, sequence), self.lane, number, lost, ticks);
         }
         self.lane.tally.buffer.store(buffer + 1, Ordering::Relaxed);
 
-        let hand = Hand { offset, number }.pack();
         // Release pairs with the acquire in `Collector::peek`: the header is there.
-        let pushed_out = self.lane.hand.swap(hand, Ordering::AcqRel);
-        if pushed_out != EMPTY_HAND {
+        let pushed_out = self.lane.hand.swap(fresh.start(), Ordering::AcqRel);
+        if let Some(old) = self.ring.in_hand(pushed_out) {
             // The collector found this lane busy and put the old hand back. It was given up.
-            let old = Hand::unpack(pushed_out);
             self.give_up(old, ticks);
             // Behind the buffer: the number's next one is given up later.
             exchange.numbers.put(old.number);
@@ -163,7 +158,7 @@ impl<'a> Entered<'a> {
         }
         // The number may have been another thread's a moment ago.
         clock::after_loads();
-        Ok(Fresh(self.ring.memory.at(offset)))
+        Ok(Fresh(fresh))
     }
 }
 
@@ -227,13 +222,14 @@ impl<'a> Space<'a> {
     /// As [`publish`](Self::publish).
     #[inline(always)]
     pub(crate) fn commit_all(self) -> Result<(), Discarded> {
-        let tally = &self.entered.lane.tally;
-        // Nothing but the lane goes to the rare case and nothing comes back: an `Entered` that
-        // might would be put together in memory at every event.
         if self.is_closed_out() {
-            closed_out(self.entered.lane, self.start + self.need)?;
+            let (lane, end) = (self.entered.lane, self.start + self.need);
+            // The rare case ends the event: nothing is kept for after it, and so an event needs no
+            // registers saved for it, and no `Entered` put together in memory.
+            std::mem::forget(self.entered);
+            return commit_closed_out(lane, end);
         }
-        add(&tally.accepted, 1);
+        add(&self.entered.lane.tally.accepted, 1);
         Ok(())
     }
 
@@ -279,6 +275,18 @@ impl<'a> Space<'a> {
         // Pairs, through the barrier, with the load of `FilledBytes` in `Collector::close`.
         self.entered.lane.closed.load(Ordering::Relaxed) != 0
     }
+}
+
+/// As [`Space::commit_all`] where the lane was closed, behind the publishing.
+#[cold]
+#[inline(never)]
+fn commit_closed_out(lane: &Lane, end: u32) -> Result<(), Discarded> {
+    let result = closed_out(lane, end);
+    if result.is_ok() {
+        add(&lane.tally.accepted, 1);
+    }
+    lane.leave();
+    result
 }
 
 /// The session was stopped while this reservation was open. Was the record, which ends at `end`,
