@@ -53,10 +53,16 @@ impl Memory {
     /// Every buffer empty and free, its header in place.
     pub(super) fn new(size: RingSize, backing: Backing) -> std::io::Result<Self> {
         let memory = Self::map(size, backing)?;
+        // One page of each buffer is touched: without this a system reads those around it, too,
+        // and there go three quarters of the time that a session takes to start.
+        #[cfg(all(unix, not(loom)))]
+        let _ = memory.map.advise(memmap2::Advice::Random);
         for buffer in 0..size.buffers {
             // SAFETY: nobody else knows of the memory yet.
             unsafe { memory.nth(buffer).reset() };
         }
+        #[cfg(all(unix, not(loom)))]
+        let _ = memory.map.advise(memmap2::Advice::Normal);
         Ok(memory)
     }
 
@@ -83,9 +89,12 @@ impl Memory {
         };
         #[cfg(target_os = "linux")]
         {
+            let resident = front + buffer_size * size.resident as usize;
+            if let Backing::File(file) = &backing {
+                write_zeros(file, front..resident);
+            }
             // Without this the first pass over the ring pays for its page faults. A kernel older
             // than 5.14 says no, and the faults are paid.
-            let resident = front + buffer_size * size.resident as usize;
             let _ = map.advise_range(memmap2::Advice::PopulateWrite, 0, resident);
         }
         let base = map.as_mut_ptr().wrapping_add(front);
@@ -171,6 +180,19 @@ impl Memory {
             buffer_type: BufferType::GENERIC.0.into(),
             reserved: [0; 16],
         }
+    }
+}
+
+/// Has a range of a new file in memory: written there it costs a fifth of what it costs if each page
+/// is read, from a file that holds nothing yet, for the first store into it.
+#[cfg(all(target_os = "linux", not(loom)))]
+fn write_zeros(file: &std::fs::File, range: Range<usize>) {
+    use std::os::unix::fs::FileExt;
+    let zeros = [0; 1 << 16];
+    for at in range.clone().step_by(zeros.len()) {
+        let block = &zeros[..zeros.len().min(range.end - at)];
+        // If it cannot be written the first stores see to that.
+        let Ok(()) = file.write_all_at(block, at as u64) else { return };
     }
 }
 
