@@ -14,6 +14,7 @@ mod arrivals;
 mod gaps;
 mod gather;
 mod losses;
+mod rotation;
 
 use crate::format::{BufferFlags, BufferHeader};
 use crate::session::{
@@ -31,6 +32,7 @@ use crate::session::{
 };
 use crate::sink::RingFile;
 use gaps::Gaps;
+use rotation::Rotation;
 use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
@@ -74,6 +76,8 @@ pub(crate) struct Flusher {
     awaiting: VecDeque<(u64, Sealed)>,
     /// Where events are missing.
     gaps: Gaps,
+    /// How many buffers take turns.
+    rotation: Rotation,
 }
 
 impl Flusher {
@@ -90,6 +94,8 @@ impl Flusher {
         let live = Arc::clone(&shared.live);
         let outlet = Outlet::new(live, collector.ring().most_buffers(), log.header());
         let inlet = Inlet::new(config.most_buffers(), config.logger_id);
+        let resident = config.minimum_buffers;
+        let rotation = Rotation::new(collector.turns(), resident, config.maximum_buffers);
         let mut flusher = Self {
             collector,
             log,
@@ -104,6 +110,7 @@ impl Flusher {
             inlet,
             awaiting: VecDeque::new(),
             gaps: Gaps::default(),
+            rotation,
         };
         flusher.update_ring_file();
         flusher
@@ -194,6 +201,7 @@ impl Flusher {
             ring.extend(buffers * u64::from(self.collector.ring().buffer_size()))?;
         }
         self.collector.grow(count);
+        self.rotation.grow(count);
         self.update_ring_file();
         Ok(())
     }

@@ -302,7 +302,8 @@ pub(crate) struct RingSize {
 impl RingSize {
     /// How many buffers take turns from the start: as many as leave the caches of one processor,
     /// and stay in the one that all share, before it is their turn again. Measured: with 2 an
-    /// event costs twice as much as with 32, with 512 half as much again.
+    /// event costs twice as much as with 32, with 512 half as much again. It may be otherwise where
+    /// they share none: the flusher sees to that.
     fn in_turns(&self) -> u32 {
         const BYTES: u32 = 2 << 20;
         self.resident.min((BYTES / self.buffer_size).max(4))

@@ -6,7 +6,7 @@
 
 use crate::session::sync::{AtomicU32, AtomicU64, Ordering};
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64 as Hint, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32 as Share, AtomicU64 as Hint, Ordering::Relaxed};
 
 /// No number: the end of a list.
 const NONE: u32 = u32::MAX;
@@ -20,8 +20,9 @@ pub(crate) struct IndexSet {
     /// any value is right, so it is no atomic that loom needs to know of. It only grows: set back
     /// by a thread that was asleep, it would let the youngest buffer be taken for the oldest.
     turn: Hint,
-    /// The numbers below this one take turns; the others are for when none of them is there.
-    turns: u32,
+    /// The numbers below this one take turns; the others are for when none of them is there. A hint
+    /// as well.
+    turns: Share,
 }
 
 impl IndexSet {
@@ -33,7 +34,7 @@ impl IndexSet {
                 AtomicU64::new(u64::MAX >> (64 - bits))
             })
             .collect();
-        Self { words, count, turn: Hint::new(0), turns: 0 }
+        Self { words, count, turn: Hint::new(0), turns: Share::new(0) }
     }
 
     /// The set of the numbers below `count` out of `most` that it may come to hold.
@@ -50,7 +51,18 @@ impl IndexSet {
 
     /// Makes the first `count` numbers the ones that take turns.
     pub(crate) fn with_turns(self, count: u32) -> Self {
-        Self { turns: count.min(self.count), ..self }
+        self.set_turns(count);
+        self
+    }
+
+    /// The same while others take and put.
+    pub(crate) fn set_turns(&self, count: u32) {
+        self.turns.store(count.min(self.count), Relaxed);
+    }
+
+    /// How many numbers take turns.
+    pub(crate) fn turns(&self) -> u32 {
+        self.turns.load(Relaxed)
     }
 
     /// Takes the lowest number out of the set.
@@ -65,12 +77,12 @@ impl IndexSet {
     /// that take turns it is still in the cache that all processors share. Buffers that a session
     /// never needs stay untouched.
     pub(crate) fn take_turns(&self) -> Option<u32> {
-        let come = self.turn.load(Relaxed);
-        let turns = u64::from(self.turns.max(1));
+        let (come, in_turn) = (self.turn.load(Relaxed), self.turns());
+        let turns = u64::from(in_turn.max(1));
         #[expect(clippy::cast_possible_truncation, reason = "less than `turns`")]
         let next = (come % turns) as u32;
         let round = come - u64::from(next);
-        if let Some(index) = self.take_within(next..self.turns) {
+        if let Some(index) = self.take_within(next..in_turn) {
             self.turn.fetch_max(round + u64::from(index) + 1, Relaxed);
             return Some(index);
         }
@@ -78,7 +90,7 @@ impl IndexSet {
             self.turn.fetch_max(round + turns + u64::from(index) + 1, Relaxed);
             return Some(index);
         }
-        self.take_within(self.turns..self.count)
+        self.take_within(in_turn..self.count)
     }
 
     /// Takes the one number whose turn it is, if it is in the set. Every number has its turn, of

@@ -5,12 +5,15 @@
 //! 64 KiB costs. But what is written together is free together, so it is a small share of the ring;
 //! and nothing waits for more to come: a buffer that is alone is written at once.
 
-use super::Flusher;
+use super::{
+    Flusher,
+    rotation::{Change, time_to_see},
+};
 use crate::format::BufferFlags;
 use crate::session::{
     lane::{Full, Sealed},
     log::Refused,
-    seal::lost_field,
+    seal::{filled_of, lost_field},
 };
 use crate::sink::storage::MOST_GATHERED;
 
@@ -26,6 +29,9 @@ impl Flusher {
     pub(super) fn gather(&mut self, full: Full) {
         let Some(mut sealed) = self.collector.claim(full) else { return };
         let index = sealed.index() as usize;
+        if self.rotation.is_due() {
+            self.look(&mut sealed);
+        }
         self.mark(&mut sealed);
         if !self.log.gathers(index, self.gathered.len()) {
             // In the order in which they were given up.
@@ -38,6 +44,15 @@ impl Flusher {
         self.gathered.push(sealed);
         if self.gathered.len() >= self.most_gathered() {
             self.write_gathered();
+        }
+    }
+
+    /// Has as many buffers take turns as is best for a writer that is so far away.
+    fn look(&mut self, sealed: &mut Sealed) {
+        let bytes = self.collector.bytes_mut(sealed);
+        let seen = time_to_see(bytes, filled_of(bytes) as usize);
+        if let Some(Change { turns, need_memory }) = seen.and_then(|ns| self.rotation.note(ns)) {
+            self.collector.set_turns(turns, need_memory);
         }
     }
 

@@ -2,7 +2,7 @@
 //! published, stopping.
 
 use super::{
-    Course, EMPTY_HAND, HEADER_BYTES, Hand, Lane, Policy, Ring, STOPPED, overwrite::events,
+    Course, EMPTY_HAND, HEADER_BYTES, Hand, Lane, Policy, Range, Ring, STOPPED, overwrite::events,
 };
 use crate::format::BufferHeader;
 use crate::session::{
@@ -219,6 +219,18 @@ impl Collector {
     /// Leaves a buffer where the oldest are overwritten, to be so in its turn.
     pub(crate) fn keep(&mut self, sealed: Sealed, ticks: u64) {
         self.ring.give_up(sealed.buffer, ticks);
+    }
+
+    /// How many buffers take turns.
+    pub(crate) fn turns(&self) -> u32 {
+        self.ring.exchange.free.turns()
+    }
+
+    /// Has more or fewer buffers take turns. Those of `need_memory` have it from now on, where a
+    /// system knows how.
+    pub(crate) fn set_turns(&mut self, turns: u32, need_memory: Range<u32>) {
+        self.ring.memory.make_resident(need_memory);
+        self.ring.exchange.free.set_turns(turns);
     }
 
     /// Takes any buffer that is in no hand, as it is.

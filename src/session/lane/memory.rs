@@ -109,6 +109,24 @@ impl Memory {
         Ok(Self { base: model.base(), bytes_of_buffer, size, front: 0, model })
     }
 
+    /// Gives buffers their memory, whoever may be using them.
+    pub(super) fn make_resident(&self, buffers: Range<u32>) {
+        let buffers = buffers.start.min(self.size.most)..buffers.end.min(self.size.most);
+        #[cfg(all(target_os = "linux", not(loom)))]
+        if !buffers.is_empty() {
+            let at = |buffer: u32| self.front + self.size.buffer_size as usize * buffer as usize;
+            let range = at(buffers.start)..at(buffers.end);
+            // As in `map`: where the system says no the first stores see to that.
+            let _ = self.map.advise_range(
+                memmap2::Advice::PopulateWrite,
+                range.start,
+                range.end - range.start,
+            );
+        }
+        #[cfg(not(all(target_os = "linux", not(loom))))]
+        let _ = buffers;
+    }
+
     pub(super) fn is_in_file(&self) -> bool {
         self.front != 0
     }
