@@ -4,13 +4,14 @@
 //! the same number of bytes written in 64 KiB blocks to another new file, because a page cache
 //! changes its mind from minute to minute. Printed per round and as medians: kept bytes per second
 //! against the bare write's, CPU of the whole process per kept event against one clock read, events
-//! lost. A second series paces the producer at half of the median rate: nothing may be lost there.
+//! lost; beside them what no recorder into a file can do without, the bare write's own CPU and one
+//! clock read, and how far the two processors were apart before and behind the recording. A second series paces the producer at half of the median rate: nothing may be lost there.
 //!
 //! `cargo bench --bench new_file`; files go to the current directory's file system, `target/`.
 
 mod common;
 
-use common::{clock_ns, cpu_seconds};
+use common::{clock_ns, cpu_seconds, handover_ns};
 use etlring::format::Guid;
 use etlring::session::{ClassicEvent, Session, SessionStats};
 use std::fs::File;
@@ -42,16 +43,22 @@ fn main() {
     println!("clock read {clock_ns:.2} ns; {events} events of {RECORD_BYTES} bytes");
 
     let (mut kept_ratios, mut cpu_ratios, mut rates) = (Vec::new(), Vec::new(), Vec::new());
+    let mut floors = Vec::new();
     for round in 1..=rounds {
+        let before = handover_ns();
         let log = record(&path, events, None);
+        let behind = handover_ns();
         let kept = log.stats.events_accepted as f64;
         let bytes = log.stats.events_accepted * RECORD_BYTES;
-        let bare_rate = bytes as f64 / bare_write(&path, bytes);
+        let bare = bare_write(&path, bytes);
+        let bare_rate = bytes as f64 / bare.0;
+        let floor_ns = clock_ns + bare.1 * 1e9 / kept;
         let rate = bytes as f64 / log.seconds;
         let cpu_ns = log.cpu_seconds * 1e9 / kept;
         println!(
             "round {round}: kept {:5.1} M/s, {:5.0} MB/s, bare write {:5.0} MB/s, ratio {:.2}; \
-             lost {:4.1} %; cpu {:5.1} ns per kept event, {:.2} clock reads",
+             lost {:4.1} %; cpu {:5.1} ns per kept event, {:.2} clock reads; floor {:.1} ns, \
+             {:.2}; processors {:.0} and {:.0} ns apart",
             kept / log.seconds / 1e6,
             rate / 1e6,
             bare_rate / 1e6,
@@ -59,15 +66,22 @@ fn main() {
             100.0 * log.stats.lost.total() as f64 / log.stats.attempted() as f64,
             cpu_ns,
             cpu_ns / clock_ns,
+            floor_ns,
+            cpu_ns / floor_ns,
+            before,
+            behind,
         );
+        floors.push(cpu_ns / floor_ns);
         kept_ratios.push(rate / bare_rate);
         cpu_ratios.push(cpu_ns / clock_ns);
         rates.push(kept / log.seconds);
     }
     println!(
-        "medians: kept {:.2} of the bare write, cpu {:.2} clock reads per kept event",
+        "medians: kept {:.2} of the bare write, cpu {:.2} clock reads per kept event, {:.2} of the \
+         floor",
         median(&mut kept_ratios),
-        median(&mut cpu_ratios)
+        median(&mut cpu_ratios),
+        median(&mut floors)
     );
 
     let half = median(&mut rates) / 2.0;
@@ -109,16 +123,16 @@ fn write(session: &Session) {
     let _ = session.write_classic(black_box(&EVENT), black_box(&PAYLOAD));
 }
 
-/// Seconds for as many bytes in 64 KiB blocks to a new file.
-fn bare_write(path: &Path, bytes: u64) -> f64 {
+/// Seconds, and those of the processor, for as many bytes in 64 KiB blocks to a new file.
+fn bare_write(path: &Path, bytes: u64) -> (f64, f64) {
     let _ = std::fs::remove_file(path);
     let block = vec![0x5A; 64 * 1024];
-    let start = Instant::now();
+    let (start, cpu) = (Instant::now(), cpu_seconds());
     let mut file = File::create(path).expect("a file");
     for _ in 0..bytes.div_ceil(block.len() as u64) {
         file.write_all(&block).expect("room");
     }
-    start.elapsed().as_secs_f64()
+    (start.elapsed().as_secs_f64(), cpu_seconds() - cpu)
 }
 
 fn median(values: &mut [f64]) -> f64 {

@@ -34,13 +34,21 @@ fn write(c: &mut Criterion) {
                 let bytes = vec![0x5A; payload];
                 b.iter_custom(|events| {
                     bursts(&session, events, threads, |s| {
-                        s.write_classic(black_box(&CLASS), black_box(&bytes)).is_ok()
+                        s.write_classic(black_box(&CLASS), black_box(&bytes[..])).is_ok()
                     })
                 });
                 assert_eq!(session.stop().map(|s| s.lost.total()).ok(), Some(0));
             });
         }
     }
+    group.bench_function("memory/classic/[u8; 28]/1T", |b| {
+        let session = session(NullSink);
+        b.iter_custom(|events| {
+            bursts(&session, events, 1, |s| {
+                s.write_classic(black_box(&CLASS), black_box(&[0x5A; 28])).is_ok()
+            })
+        });
+    });
     group.bench_function("memory/event/28B/1T", |b| {
         let session = session(NullSink);
         b.iter_custom(|events| {
@@ -86,7 +94,7 @@ fn provider(c: &mut Criterion) {
                 let bytes = vec![0x5A; payload];
                 b.iter_custom(|events| {
                     bursts(&session, events, threads, |_| {
-                        provider.write(black_box(&EVENT.descriptor), black_box(&bytes)) == Ok(1)
+                        provider.write(black_box(&EVENT.descriptor), black_box(&bytes[..])) == Ok(1)
                     })
                 });
             });
@@ -118,7 +126,7 @@ fn file(c: &mut Criterion) {
                 let bytes = vec![0x5A; payload];
                 b.iter_custom(|events| {
                     bursts(&session, events, threads, |s| {
-                        s.write_classic(black_box(&CLASS), black_box(&bytes)).is_ok()
+                        s.write_classic(black_box(&CLASS), black_box(&bytes[..])).is_ok()
                     })
                 });
                 drop(session);

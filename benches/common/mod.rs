@@ -1,6 +1,7 @@
 //! What the benches that run whole recordings measure with.
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 /// The cheapest of many rounds of clock reads.
@@ -25,4 +26,32 @@ pub(crate) fn clock_ns() -> f64 {
 pub(crate) fn cpu_seconds() -> f64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
+}
+
+/// Nanoseconds until a word that one processor writes is seen on another.
+///
+/// A host moves the processors of a virtual machine about: on one core 20 to 30, in one complex of
+/// cores 50 to 80, far apart 250. What is recorded passes from the writer's processor to the
+/// flusher's, so no figure of the two means anything without this one.
+#[allow(dead_code, reason = "not every bench has two threads")]
+pub(crate) fn handover_ns() -> f64 {
+    const TIMES: u32 = 20_000;
+    #[repr(align(128))]
+    struct Line(AtomicU32);
+    let (there, back) = (Line(AtomicU32::new(0)), Line(AtomicU32::new(0)));
+    let wait = |line: &Line, turn| while line.0.load(Ordering::Acquire) != turn {};
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for turn in 1..=TIMES {
+                wait(&there, turn);
+                back.0.store(turn, Ordering::Release);
+            }
+        });
+        let start = Instant::now();
+        for turn in 1..=TIMES {
+            there.0.store(turn, Ordering::Release);
+            wait(&back, turn);
+        }
+        start.elapsed().as_secs_f64() * 1e9 / f64::from(2 * TIMES)
+    })
 }

@@ -1,4 +1,4 @@
-/* LTTng-UST, measured as main.rs measures the others: lttng-peer EVENT calls|1|2 EVENTS.
+/* LTTng-UST, measured as main.rs measures the others: lttng-peer EVENT WAY EVENTS.
  *
  * lttng.sh starts the tracer round it. Single calls are answered as the others do; of a run flat
  * out only the start, as seconds since 1970, and the CPU time of this process are known here. */
@@ -46,20 +46,34 @@ static int compare(const void *left, const void *right) {
     return (a > b) - (a < b);
 }
 
-static void calls(void) {
+static double ns_per_tick(void) {
+    double time = seconds(CLOCK_MONOTONIC);
+    uint64_t ticks = now();
+    usleep(50000);
+    return (seconds(CLOCK_MONOTONIC) - time) * 1e9 / (now() - ticks);
+}
+
+/* In bursts, or one each microsecond. */
+static void calls(int paced) {
+    double ns = ns_per_tick();
+    uint64_t step = 1000 / ns, next = now();
     size_t bursts = (events + BURST - 1) / BURST, count = 0;
     if (bursts > MOST_BURSTS)
         bursts = MOST_BURSTS;
     uint64_t *times = malloc(bursts * BURST * sizeof *times), empty[BURST];
     for (size_t b = 0; b < WARM_UP + bursts; b++) {
         for (uint64_t n = 0; n < BURST; n++) {
+            while (paced && now() < next)
+                ;
+            next += step;
             uint64_t start = now();
             write_event(n);
             uint64_t ticks = now() - start;
             if (b >= WARM_UP)
                 times[count++] = ticks;
         }
-        usleep(2000);
+        if (!paced)
+            usleep(2000);
     }
     for (int n = 0; n < BURST; n++) {
         uint64_t start = now();
@@ -67,10 +81,7 @@ static void calls(void) {
     }
     qsort(empty, BURST, sizeof *empty, compare);
     qsort(times, count, sizeof *times, compare);
-    double time = seconds(CLOCK_MONOTONIC);
-    uint64_t ticks = now(), nothing = empty[BURST / 2];
-    usleep(50000);
-    double ns = (seconds(CLOCK_MONOTONIC) - time) * 1e9 / (now() - ticks);
+    uint64_t nothing = empty[BURST / 2];
     const double shares[] = {0.5, 0.99, 0.999};
     const char *names[] = {"p50", "p99", "p99.9"};
     for (int n = 0; n < 3; n++) {
@@ -95,8 +106,9 @@ int main(int argc, char **argv) {
         return 2;
     is_long = strcmp(argv[1], "long") == 0;
     events = strtoull(argv[3], NULL, 10);
-    if (strcmp(argv[2], "calls") == 0) {
-        calls();
+    int paced = strcmp(argv[2], "paced") == 0;
+    if (paced || strcmp(argv[2], "calls") == 0) {
+        calls(paced);
         return 0;
     }
     int threads = atoi(argv[2]);

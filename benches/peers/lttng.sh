@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # One measurement of LTTng-UST, with the arguments and the answer of the other peers:
-# lttng.sh PEER EVENT calls|1|2 EVENTS DIRECTORY
+# lttng.sh PEER EVENT calls|paced|1|2 EVENTS DIRECTORY
 #
-# A session daemon of its own; buffers of 16 x 1 MiB for each processor, which is what etlring
-# takes in all on two of them; events that find no room are discarded; the thread's id is added to
+# A session daemon of its own; buffers of 16 x 1 MiB for each processor, which on two of them is
+# what etlring takes in all; events that find no room are discarded; the thread's id is added to
 # each event. The CPU time is that of the program and of the consumer daemon, which writes the file.
 set -euo pipefail
 
@@ -43,7 +43,7 @@ answer=$("$program" "$event" "$what" "$events")
 tell stop
 end=$(date +%s.%N)
 after=$(consumers)
-if [[ $what == calls ]]; then
+if [[ $what == calls || $what == paced ]]; then
     echo "$answer"
     exit
 fi

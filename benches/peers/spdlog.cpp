@@ -60,19 +60,26 @@ struct Peer {
     }
 };
 
-void calls(const Peer &peer, uint64_t events) {
+// In bursts, or one each microsecond.
+void calls(const Peer &peer, uint64_t events, bool paced) {
+    double ns = ns_per_tick();
+    uint64_t step = 1000 / ns, next = now();
     uint64_t measured = (std::min(events, most_calls) + burst - 1) / burst * burst;
     std::vector<uint64_t> times;
     times.reserve(measured);
     for (uint64_t b = 0; b < warm_up + measured / burst; b++) {
         for (uint64_t n = 0; n < burst; n++) {
+            while (paced && now() < next) {
+            }
+            next += step;
             uint64_t start = now();
             peer.write(n);
             uint64_t ticks = now() - start;
             if (b >= warm_up)
                 times.push_back(ticks);
         }
-        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        if (!paced)
+            std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
     std::vector<uint64_t> empty(10000);
     for (uint64_t &ticks : empty) {
@@ -82,7 +89,6 @@ void calls(const Peer &peer, uint64_t events) {
     std::sort(empty.begin(), empty.end());
     std::sort(times.begin(), times.end());
     uint64_t nothing = empty[empty.size() / 2];
-    double ns = ns_per_tick();
     auto at = [&](double share) {
         uint64_t ticks = times[std::min<size_t>(times.size() * share, times.size() - 1)];
         return ticks > nothing ? (ticks - nothing) * ns : 0.0;
@@ -115,8 +121,9 @@ int main(int argc, char **argv) {
         std::make_shared<spdlog::async_logger>("peers", sink, spdlog::thread_pool(), policy);
     logger->set_pattern("[%Y-%m-%d %H:%M:%S.%f] [%l] [%t] %v");
     Peer peer{logger, strcmp(argv[2], "long") == 0};
-    if (strcmp(argv[3], "calls") == 0) {
-        calls(peer, events);
+    bool paced = strcmp(argv[3], "paced") == 0;
+    if (paced || strcmp(argv[3], "calls") == 0) {
+        calls(peer, events, paced);
         logger.reset();
         peer.logger.reset();
         spdlog::shutdown();

@@ -1,13 +1,13 @@
-//! etlring, by its three ways. A sequential log file with the default buffers; when they are all
-//! full an event is discarded, and counts as lost here.
+//! etlring, by its three ways. A sequential log file with the default buffers, 512 of 64 KiB; when
+//! they are all full an event is discarded, and counts as lost here.
 
-use crate::Peer;
 use crate::measure::files;
+use crate::{Peer, payload};
 use etlring::codec::RecordHeader;
 use etlring::format::{EventDescriptor, Guid};
 use etlring::provider::{Enable, Provider};
 use etlring::reader::Trace;
-use etlring::session::Session;
+use etlring::session::{Session, SessionBuilder};
 use etlring::tracelogging::Level;
 use etlring::{event, provider};
 use std::hint::black_box;
@@ -15,11 +15,10 @@ use std::path::Path;
 use tracing_subscriber::layer::SubscriberExt;
 
 fn session(directory: &Path, provider: Guid) -> Session {
-    let path = directory.join("log.etl");
-    let mut builder = Session::builder("peers").log_file(path);
-    if let Ok(kib) = std::env::var("PEERS_BUFFER_KIB") {
-        builder = builder.buffer_size(1024 * kib.parse::<u32>().expect("a number of KiB"));
-    }
+    start(Session::builder("peers").log_file(directory.join("log.etl")), provider)
+}
+
+fn start(builder: SessionBuilder, provider: Guid) -> Session {
     let session = builder.start().expect("starts");
     session.enable_provider(provider, &Enable::new()).expect("enables");
     session
@@ -55,11 +54,7 @@ impl Peer for Direct {
     }
 
     fn long(&self, a: u64, b: u32, text: &str) {
-        let mut payload = [0; 28];
-        payload[..8].copy_from_slice(&a.to_le_bytes());
-        payload[8..12].copy_from_slice(&b.to_le_bytes());
-        payload[12..].copy_from_slice(text.as_bytes());
-        let _ = black_box(self.1.write(&Self::LONG, &payload));
+        let _ = black_box(self.1.write(&Self::LONG, &payload(a, b, text)));
     }
 
     fn short(&self, a: u64) {
@@ -72,6 +67,34 @@ impl Peer for Direct {
 
     fn kept(directory: &Path) -> u64 {
         kept(directory, Self::GUID)
+    }
+}
+
+/// The same with buffers as large as LTTng's, 32 of 1 MiB: a call that takes a new one is rare.
+pub struct Large(Direct);
+
+impl Peer for Large {
+    fn start(directory: &Path) -> Self {
+        let provider = Provider::register(Direct::GUID, "Peers-Direct");
+        let builder = Session::builder("peers").log_file(directory.join("log.etl"));
+        let builder = builder.buffer_size(1 << 20).maximum_buffers(32);
+        Self(Direct(start(builder, Direct::GUID), provider))
+    }
+
+    fn long(&self, a: u64, b: u32, text: &str) {
+        self.0.long(a, b, text);
+    }
+
+    fn short(&self, a: u64) {
+        self.0.short(a);
+    }
+
+    fn finish(self) {
+        self.0.finish();
+    }
+
+    fn kept(directory: &Path) -> u64 {
+        Direct::kept(directory)
     }
 }
 

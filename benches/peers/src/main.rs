@@ -13,12 +13,14 @@
 //! - *calls*: what one call costs the caller, timed alone: bursts of 1,000 with 2 ms between them,
 //!   so that every background thread keeps up. The cost of reading the clock is taken off. Of a
 //!   thousand calls one comes after a pause, when the caches hold something else.
-//! - *paced* (not in the table): the same, one call each microsecond from a thread that never sleeps.
-//!   `PEERS_BUFFER_KIB` sets the size of etlring's buffers, here and elsewhere.
+//! - *paced*: the same, one call each microsecond from a thread that never sleeps.
+//! - The *bare ring* is no recorder and keeps nothing: it shows how much of a call's time is the
+//!   machine's.
 //! - *kept*: one or two threads log flat out; the time ends when all is in the file and the logger
 //!   is shut down. What was kept is counted by reading the file back, whatever the logger says of
 //!   itself; what is missing was lost. CPU is that of the whole process, per kept event.
 
+mod bare;
 mod etl;
 mod measure;
 mod rust;
@@ -46,9 +48,23 @@ pub trait Peer: Sync + Sized {
     }
 }
 
+/// The long event's 28 bytes.
+fn payload(a: u64, b: u32, text: &str) -> [u8; 28] {
+    let mut payload = [0; 28];
+    payload[..8].copy_from_slice(&a.to_le_bytes());
+    payload[8..12].copy_from_slice(&b.to_le_bytes());
+    payload[12..].copy_from_slice(text.as_bytes());
+    payload
+}
+
+/// No recorder: nothing of it is kept.
+const BARE: &str = "bare ring";
+
 /// Names, and what measures each.
 const PEERS: &[(&str, fn(&measure::Task) -> measure::Outcome)] = &[
+    (BARE, measure::run::<bare::Bare>),
     ("etlring", measure::run::<etl::Direct>),
+    ("etlring, 1 MiB buffers", measure::run::<etl::Large>),
     ("etlring event!", measure::run::<etl::Macro>),
     ("etlring tracing layer", measure::run::<etl::Layer>),
     ("tracing-appender drops", measure::run::<rust::AppenderDrops>),
@@ -110,17 +126,21 @@ fn table(events: u64) {
         }
     }
     println!("{events} events, each thread; times in ns, kept in M events/s, lost in %");
-    let titles =
-        ["p50", "p99", "p99.9", "kept 1T", "lost", "CPU", "kept 2T", "lost", "CPU", "bytes"];
+    let titles = [
+        "p50", "p99", "p99.9", "p99 p", "p99.9 p", "kept 1T", "lost", "CPU", "kept 2T", "lost",
+        "CPU", "bytes",
+    ];
     println!("{}", line("peer", "event", &titles));
     for event in ["long", "short"] {
         for (name, program) in &peers {
-            let [calls, one, two] =
-                ["calls", "1", "2"].map(|what| measured(program, name, event, what, events));
+            let [calls, paced, one, two] = ["calls", "paced", "1", "2"]
+                .map(|what| measured(program, name, event, what, events));
             let row = [
                 calls("p50"),
                 calls("p99"),
                 calls("p99.9"),
+                paced("p99"),
+                paced("p99.9"),
                 one("kept"),
                 one("lost"),
                 one("cpu"),
@@ -138,7 +158,7 @@ fn table(events: u64) {
 fn line(peer: &str, event: &str, cells: &[impl AsRef<str>]) -> String {
     let mut out = format!("{peer:<24} {event:<5}");
     for (at, cell) in cells.iter().enumerate() {
-        let bar = if matches!(at, 0 | 3 | 6 | 9) { " |" } else { "" };
+        let bar = if matches!(at, 0 | 3 | 5 | 8 | 11) { " |" } else { "" };
         out += &format!("{bar} {:>7}", cell.as_ref());
     }
     out
