@@ -250,11 +250,16 @@ impl SessionBuilder {
     }
 
     /// Bytes of a buffer. No record is larger than a buffer less 72 bytes.
+    ///
+    /// An event for which a new buffer is begun takes its caller some hundred nanoseconds more.
+    /// Where the slowest of a thousand calls counts, 1 MiB keeps such calls rarer than that; the
+    /// default loses less where events come flat out.
     pub fn buffer_size(self, bytes: u32) -> Self {
         Self { buffer_size: bytes, ..self }
     }
 
-    /// Buffers whose memory is there from the start; the others get theirs when first used.
+    /// Buffers whose memory is there from the start; the others get theirs when first used, or when
+    /// the flusher finds that the session is better off with more.
     pub fn minimum_buffers(self, count: u32) -> Self {
         Self { minimum_buffers: Some(count), ..self }
     }

@@ -194,3 +194,34 @@ impl IndexList {
         out[start..].reverse();
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::IndexSet;
+
+    fn three(set: &IndexSet) -> Vec<u32> {
+        (0..3)
+            .map(|_| {
+                let index = set.take_turns().expect("there are some");
+                set.put(index);
+                index
+            })
+            .collect()
+    }
+
+    #[test]
+    fn more_and_then_fewer_take_turns() {
+        let set = IndexSet::full(130).with_turns(2);
+        assert_eq!(three(&set), [0, 1, 0]);
+        set.set_turns(4);
+        assert_eq!(three(&set), [3, 0, 1]);
+        set.set_turns(1_000);
+        assert_eq!(set.turns(), 130, "no more than there are");
+        assert_eq!(three(&set), [6, 7, 8]);
+        set.set_turns(1);
+        assert_eq!(three(&set), [0, 0, 0]);
+        let mut all: Vec<_> = std::iter::from_fn(|| set.take_turns()).collect();
+        all.sort_unstable();
+        assert_eq!(all, (0..130).collect::<Vec<_>>(), "those behind come when they are needed");
+    }
+}

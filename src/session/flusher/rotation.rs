@@ -11,8 +11,8 @@
 //! | processors far apart | 113, 143 | 62, 85 | 36, 58 | 19, 40 |
 //!
 //! So now and then the flusher looks how long it takes to see what a writer wrote last. If that is
-//! far away more and more buffers take turns, up to all of them; they need memory first, and while the
-//! flusher gives it to them others are filled.
+//! far away more and more buffers take turns, up to all of them; they need memory first, and while
+//! the flusher gives it to them others are filled.
 
 use std::hint::black_box;
 use std::ops::Range;
@@ -22,11 +22,11 @@ use std::time::Instant;
 const EVERY: u32 = 16;
 /// Buffers that join in after a look that found a writer far away.
 const STEP: u32 = 8;
-/// Nanoseconds until a line is seen, at least, that is far away. Measured: 13 to 26 where a cache is
-/// shared, 93 to 140 where none is.
+/// Nanoseconds until a line is seen, at least, that is far away. Measured: 13 to 26 where a cache
+/// is shared, 93 to 140 where none is.
 const FAR: u64 = 60;
 
-/// The part of a buffer that is looked at, one page: a part of its lines, in an order that no
+/// The part of a buffer that is looked at, one page: some of its lines, in an order that no
 /// processor foresees.
 const PAGE: usize = 4096;
 const LINES: [usize; 8] = [37, 11, 52, 23, 6, 45, 30, 17];
@@ -72,8 +72,8 @@ impl Rotation {
         self.since >= EVERY && !self.range.is_empty()
     }
 
-    /// Notes how long it took until a line was seen. Two looks that agree change something: a single
-    /// one may have been interrupted.
+    /// Notes how long it took until a line was seen. Two looks that agree change something: a
+    /// single one may have been interrupted.
     pub(super) fn note(&mut self, nanos: u64) -> Option<Change> {
         self.since = 0;
         let is_far = nanos >= FAR;
@@ -93,8 +93,8 @@ impl Rotation {
     }
 }
 
-/// Nanoseconds until a line of the last whole page below `filled` is seen, on the average; `None` if
-/// there is none.
+/// Nanoseconds until a line of the last whole page below `filled` is seen, on the average; `None`
+/// if there is none.
 pub(super) fn time_to_see(buffer: &[u8], filled: usize) -> Option<u64> {
     let end = filled.min(buffer.len()) / PAGE * PAGE;
     let page = buffer.get(end.checked_sub(PAGE)?..end)?;
@@ -103,7 +103,7 @@ pub(super) fn time_to_see(buffer: &[u8], filled: usize) -> Option<u64> {
     let mut seen = usize::from(black_box(page[0])) & zero;
     let start = Instant::now();
     for line in LINES {
-        // The place of each depends on what the one before holds: one is waited for after the other.
+        // The place of each depends on what the last one holds: they are waited for in turn.
         seen = usize::from(page[64 * line + seen]) & zero;
     }
     black_box(seen);

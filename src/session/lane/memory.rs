@@ -201,8 +201,8 @@ impl Memory {
     }
 }
 
-/// Has a range of a new file in memory: written there it costs a fifth of what it costs if each page
-/// is read, from a file that holds nothing yet, for the first store into it.
+/// Has a range of a new file in memory: written there it costs a fifth of what it costs if each
+/// page is read, from a file that holds nothing yet, for the first store into it.
 #[cfg(all(target_os = "linux", not(loom)))]
 fn write_zeros(file: &std::fs::File, range: Range<usize>) {
     use std::os::unix::fs::FileExt;
