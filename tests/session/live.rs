@@ -327,6 +327,15 @@ fn events_come_within_the_flush_interval_unasked() {
     }
 }
 
+/// Lets writers go to their end, whatever becomes of the test.
+struct AllowAll<'a>(&'a AtomicU32);
+
+impl Drop for AllowAll<'_> {
+    fn drop(&mut self) {
+        self.0.store(u32::MAX, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn consumers_come_and_go_while_threads_write() {
     let (sink, _log) = MemorySink::new();
@@ -362,6 +371,7 @@ fn consumers_come_and_go_while_threads_write() {
                 })
             })
             .collect();
+        let _all = AllowAll(&allowed);
         for _ in 0..ROUNDS {
             let mut consumer = session.consumer().unwrap();
             allowed.fetch_add(EACH, Ordering::Relaxed);
