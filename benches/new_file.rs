@@ -5,7 +5,8 @@
 //! changes its mind from minute to minute. Printed per round and as medians: kept bytes per second
 //! against the bare write's, CPU of the whole process per kept event against one clock read, events
 //! lost; beside them what no recorder into a file can do without, the bare write's own CPU and one
-//! clock read, and how far the two processors were apart before and behind the recording. A second series paces the producer at half of the median rate: nothing may be lost there.
+//! clock read, and how far the two processors were apart before and behind the recording. A second
+//! series paces the producer at half of the median rate: nothing may be lost there.
 //!
 //! `cargo bench --bench new_file`; files go to the current directory's file system, `target/`.
 

@@ -5,8 +5,9 @@
 //! Not a criterion bench: each round is one recording flat out, by one thread, the kinds alternating,
 //! since a machine changes its mind from minute to minute. Printed per kind as medians over the
 //! rounds: nanoseconds of wall time and of CPU of the whole process per event, both as multiples of
-//! one clock read, and events lost. The event is one that the compiler does not know. Then the percentiles of single calls of two threads, each timed
-//! by itself, with and without snapshots of the 64 MiB ring that they fill.
+//! one clock read, and events lost. The event is one that the compiler does not know. Then the
+//! percentiles of single calls of two threads, each timed by itself, with and without snapshots of
+//! the 64 MiB ring that they fill.
 //!
 //! `cargo bench --bench rings`; files go to the current directory's file system, `target/`.
 

@@ -32,10 +32,14 @@ pub(crate) fn cpu_seconds() -> f64 {
 ///
 /// A host moves the processors of a virtual machine about: on one core 20 to 30, in one complex of
 /// cores 50 to 80, far apart 250. What is recorded passes from the writer's processor to the
-/// flusher's, so no figure of the two means anything without this one.
+/// flusher's, so no figure of the two means anything without this one. Not a number where there is
+/// but one processor.
 #[allow(dead_code, reason = "not every bench has two threads")]
 pub(crate) fn handover_ns() -> f64 {
     const TIMES: u32 = 20_000;
+    if !std::thread::available_parallelism().is_ok_and(|processors| processors.get() > 1) {
+        return f64::NAN;
+    }
     #[repr(align(128))]
     struct Line(AtomicU32);
     let (there, back) = (Line(AtomicU32::new(0)), Line(AtomicU32::new(0)));

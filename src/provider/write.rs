@@ -99,7 +99,8 @@ impl Seen {
 }
 
 impl Provider {
-    /// Writes an event (`EventWrite`). It belongs to the thread's [`activity`].
+    /// Writes an event (`EventWrite`). It belongs to the thread's [`activity`]. The payload is
+    /// whatever is bytes, as in [`SessionHandle::write_classic`].
     ///
     /// Gives the number of sessions that recorded it: 0 if none wants it, which is no error.
     ///

@@ -95,7 +95,8 @@ impl Flusher {
         let outlet = Outlet::new(live, collector.ring().most_buffers(), log.header());
         let inlet = Inlet::new(config.most_buffers(), config.logger_id);
         let resident = config.minimum_buffers;
-        let rotation = Rotation::new(collector.turns(), resident, config.maximum_buffers);
+        let (all, size) = (config.maximum_buffers, config.buffer_size);
+        let rotation = Rotation::new(collector.turns(), resident, all, size);
         let mut flusher = Self {
             collector,
             log,

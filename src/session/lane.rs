@@ -49,9 +49,12 @@
 //! the lane's `hand` for "nothing", passes the heavy barrier and looks at `busy`:
 //!
 //! - not busy: whoever enters from now on finds an empty hand. The buffer is the collector's.
-//! - busy: the owner may hold the old number in a register. The collector puts the hand back with a
-//!   compare-exchange; if the owner has meanwhile found the hand empty and taken another buffer, it
-//!   is done with the old one, and that is the collector's after all.
+//! - busy: the owner may hold the old buffer's address in a register. The collector puts the hand
+//!   back with a compare-exchange; if the owner has meanwhile found the hand empty and taken
+//!   another buffer, it is done with the old one, and that is the collector's after all.
+//!
+//! With the buffer comes the lane's number in the log, which lies beside the buffer and is written
+//! by whoever begins it.
 //!
 //! The owner for its part gives up a buffer by swapping it out of `hand`, never by assuming that it
 //! is still there, and looks at what its own later swap pushes out.
@@ -434,7 +437,8 @@ impl Ring {
     /// What the word of a hand says. The caller has seen it by an acquire load or swap, or is the
     /// lane's owner.
     fn in_hand(&self, word: *mut u8) -> Option<Hand> {
-        let buffer = self.memory.at(word)?.index();
+        // SAFETY: a hand holds the start of a buffer of its ring, or null.
+        let buffer = unsafe { self.memory.at(word) }?.index();
         // Relaxed: stored before the buffer was put into the hand.
         let number = self.exchange.numbers_of.get(buffer as usize)?.load(Ordering::Relaxed);
         Some(Hand { buffer, number })

@@ -75,7 +75,7 @@ impl IndexSet {
     /// A buffer that was just emptied lies in the cache of the flusher's processor, and to write
     /// there costs the writer twice an event. By its next turn it has left that cache; and with few
     /// that take turns it is still in the cache that all processors share. Buffers that a session
-    /// never needs stay untouched.
+    /// never needs stay untouched. Where there is no such cache more take turns.
     pub(crate) fn take_turns(&self) -> Option<u32> {
         let (come, in_turn) = (self.turn.load(Relaxed), self.turns());
         let turns = u64::from(in_turn.max(1));

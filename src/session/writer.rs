@@ -144,6 +144,19 @@ pub(crate) struct Head<'a> {
     pub(crate) activity: Guid,
 }
 
+/// The headers of this event's records. Not written where they are used: there a closure would be
+/// another one for each kind of payload, and all that takes it be compiled as often.
+#[inline(always)]
+fn classic_headers(event: &ClassicEvent) -> impl Fn(usize, Stamp) -> [u64; 6] {
+    |len, stamp| classic_header(len, event, stamp)
+}
+
+/// The same of an event without extended items.
+#[inline(always)]
+fn event_headers(event: &Event<'_>) -> impl Fn(usize, Stamp) -> [u64; 10] {
+    |len, stamp| event_header(len, event.head(), event.flags(), stamp)
+}
+
 /// What a record's header takes from its surroundings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stamp {
@@ -195,8 +208,9 @@ impl SessionHandle {
         }
     }
 
-    /// Records a classic event. A payload whose length its type says, an array, costs a little less
-    /// than a slice.
+    /// Records a classic event. The payload is whatever is bytes; an array, whose type says its
+    /// length, costs a little less than a slice. What guards bytes, a `RefCell`'s borrow say, goes
+    /// as `&guard[..]`.
     ///
     /// # Errors
     ///
@@ -207,7 +221,7 @@ impl SessionHandle {
         event: &ClassicEvent,
         payload: &P,
     ) -> Result<(), Discarded> {
-        self.record(payload, |len, stamp| classic_header(len, event, stamp))
+        self.record(payload, classic_headers(event))
     }
 
     /// Records a classic event whose payload lies in several places.
@@ -245,7 +259,8 @@ impl SessionHandle {
         Ok(Reservation::new(space, HEADER, capacity))
     }
 
-    /// Records an event.
+    /// Records an event. The payload is whatever is bytes, as in
+    /// [`write_classic`](Self::write_classic).
     ///
     /// # Errors
     ///
@@ -259,7 +274,7 @@ impl SessionHandle {
         if event.is_extended() {
             return self.write_event_parts(event, &[payload.as_ref()]);
         }
-        self.record(payload, |len, stamp| event_header(len, event.head(), event.flags(), stamp))
+        self.record(payload, event_headers(event))
     }
 
     /// Records an event that has nothing besides head and payload. What it belongs to is asked for
@@ -389,6 +404,9 @@ impl SessionHandle {
         header: impl Fn(usize, Stamp) -> [u64; N],
     ) -> Result<(), Discarded> {
         let payload = payload.as_ref();
+        if payload.len() > SMALL {
+            return self.record_long(payload, header);
+        }
         let done = self.ring.record_quickly(
             payload,
             || self.quick_ticks(),
@@ -400,10 +418,22 @@ impl SessionHandle {
         self.record_generally(payload, header)
     }
 
-    /// As [`record`](Self::record), whatever the clock, the payload and the lane are like.
-    ///
-    /// Cold, although long payloads come this way too: so the path of nearly every event lies in
-    /// one piece.
+    /// As [`record`](Self::record), a payload that is not short.
+    #[inline(never)]
+    fn record_long<const N: usize>(
+        &self,
+        payload: &[u8],
+        header: impl Fn(usize, Stamp) -> [u64; N],
+    ) -> Result<(), Discarded> {
+        let len = payload.len().saturating_add(8 * N);
+        self.record_in_place(len, |bytes, stamp| {
+            put_words(bytes, header(len, stamp));
+            bytes[8 * N..len].copy_from_slice(payload);
+        })
+    }
+
+    /// As [`record`](Self::record), whatever the clock and the lane are like: the short way was
+    /// tried. Cold, so that this lies in one piece.
     #[cold]
     #[inline(never)]
     fn record_generally<const N: usize>(
@@ -411,17 +441,11 @@ impl SessionHandle {
         payload: &[u8],
         header: impl Fn(usize, Stamp) -> [u64; N],
     ) -> Result<(), Discarded> {
-        let len = payload.len().saturating_add(8 * N);
-        let fill = |bytes: &mut [u8], stamp| {
-            put_words(bytes, header(len, stamp));
-            bytes[8 * N..len].copy_from_slice(payload);
-        };
-        if payload.len() > SMALL {
-            return self.record_in_place(len, fill);
-        }
-        // The short way was tried.
+        let len = payload.len() + 8 * N;
         let (mut space, stamp) = self.stamped_generally(len)?;
-        fill(space.padded(), stamp);
+        let bytes = space.padded();
+        put_words(bytes, header(len, stamp));
+        bytes[8 * N..len].copy_from_slice(payload);
         space.commit_all()
     }
 

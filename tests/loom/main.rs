@@ -183,7 +183,11 @@ fn close_out_an_open_reservation() {
     explore(|race| {
         let (model, collected) = Model::new(1, 2, 1);
         model.write(0, 10).unwrap();
-        let writer = |model: &Model| model.write(0, 11);
+        let writer = |model: &Model| {
+            let result = model.write(0, 11);
+            assert!(model.is_left(0), "whatever became of the record");
+            result
+        };
         let collector = |collected: &mut Collected| collected.stop_and_close(0);
         let (result, in_log, _) = race.run(&model, collected, writer, collector);
         let mut expected = vec![10];

@@ -16,6 +16,7 @@ use crate::session::{
     seal::{filled_of, lost_field},
 };
 use crate::sink::storage::MOST_GATHERED;
+use std::time::Instant;
 
 /// Most bytes at once. Twice as many gain nothing, and with 1 MiB a write costs more again: what
 /// was sealed first has left the cache when it is copied.
@@ -29,7 +30,7 @@ impl Flusher {
     pub(super) fn gather(&mut self, full: Full) {
         let Some(mut sealed) = self.collector.claim(full) else { return };
         let index = sealed.index() as usize;
-        if self.rotation.is_due() {
+        if self.rotation.is_due(Instant::now) {
             self.look(&mut sealed);
         }
         self.mark(&mut sealed);

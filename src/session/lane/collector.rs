@@ -246,7 +246,9 @@ impl Collector {
 
     /// The buffer in the hand of `lane` and its `FilledBytes`, at some moment.
     pub(crate) fn glance(&self, lane: &Lane) -> Option<(u32, u32)> {
-        let buffer = self.ring.memory.at(lane.hand.load(Ordering::Relaxed))?;
+        let hand = lane.hand.load(Ordering::Relaxed);
+        // SAFETY: a hand holds the start of a buffer of its ring, or null.
+        let buffer = unsafe { self.ring.memory.at(hand) }?;
         Some((buffer.index(), buffer.load_filled(Ordering::Relaxed)))
     }
 
@@ -260,7 +262,9 @@ impl Collector {
         debug_assert_ne!(self.ring.policy, Policy::Overwrite);
         // Acquire pairs with the swap in `Entered::switch`: the header is there.
         let word = lane.hand.load(Ordering::Acquire);
-        let hold = Hold::new(&self.ring, self.ring.memory.at(word)?.index());
+        // SAFETY: a hand holds the start of a buffer of its ring, or null.
+        let buffer = unsafe { self.ring.memory.at(word) }?;
+        let hold = Hold::new(&self.ring, buffer.index());
         // Acquire as above. The buffer may have been given up, and begun anew by whoever took it,
         // before it was held; then the hand is another one by now.
         if self.ring.overwrites_full() && lane.hand.load(Ordering::Acquire) != word {
@@ -270,7 +274,7 @@ impl Collector {
     }
 
     fn view(&self, hold: Hold) -> Published<'_> {
-        // Acquire pairs with the release in `Space::commit`.
+        // Acquire pairs with the release in `Space::publish_bytes`.
         let buffer = self.ring.memory.nth(hold.index);
         let filled = buffer.load_filled(Ordering::Acquire);
         // SAFETY:
@@ -378,7 +382,8 @@ impl Collector {
     /// Closes out a lane whose owner holds a reservation after [`stop`](Self::stop): what it
     /// published is what counts, and its buffer stays its own for ever.
     pub(crate) fn close<'a>(&'a mut self, lane: &Lane) -> Option<Published<'a>> {
-        // Pairs, through the barrier, with the load of `closed` in `Space::commit`.
+        // Pairs, through the barrier, with the load of `closed` in
+        // `Space::publish_bytes`.
         lane.closed.store(1, Ordering::Relaxed);
         self.ring.barrier.heavy();
         let published = self.peek(lane);

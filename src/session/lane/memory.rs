@@ -43,8 +43,8 @@ pub(crate) enum Backing {
     /// In memory of the process.
     Anonymous,
     /// In a file, behind a header buffer: place 0 of a log, the buffers are the others. The file is
-    /// that long already, and its blocks are allocated: a store into a hole of a file kills the
-    /// process when the disk is full.
+    /// new and that long already, and its blocks are allocated: a store into a hole of a file kills
+    /// the process when the disk is full.
     #[cfg_attr(loom, expect(dead_code, reason = "the model lies in memory"))]
     File(std::fs::File),
 }
@@ -165,7 +165,7 @@ impl Memory {
         self.size.most
     }
 
-    /// The buffer with this number. Everything that is done to one starts here.
+    /// The buffer with this number.
     pub(super) fn nth(&self, index: u32) -> Buffer<'_> {
         assert!(index < self.size.most, "no such buffer");
         // Wrapping, because it needs no promise: every use states its own.
@@ -174,8 +174,12 @@ impl Memory {
     }
 
     /// The buffer at a [`start`](Buffer::start); `None` for null.
+    ///
+    /// # Safety
+    ///
+    /// - It is the start of a buffer of this memory, or null.
     #[inline(always)]
-    pub(super) fn at(&self, start: *mut u8) -> Option<Buffer<'_>> {
+    pub(super) unsafe fn at(&self, start: *mut u8) -> Option<Buffer<'_>> {
         let buffer = Buffer { memory: self, start };
         debug_assert!(start.is_null() || self.nth(buffer.index()).start == start);
         (!start.is_null()).then_some(buffer)
@@ -206,9 +210,9 @@ impl Memory {
 #[cfg(all(target_os = "linux", not(loom)))]
 fn write_zeros(file: &std::fs::File, range: Range<usize>) {
     use std::os::unix::fs::FileExt;
-    let zeros = [0; 1 << 16];
-    for at in range.clone().step_by(zeros.len()) {
-        let block = &zeros[..zeros.len().min(range.end - at)];
+    static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+    for at in range.clone().step_by(ZEROS.len()) {
+        let block = &ZEROS[..ZEROS.len().min(range.end - at)];
         // If it cannot be written the first stores see to that.
         let Ok(()) = file.write_all_at(block, at as u64) else { return };
     }
@@ -252,7 +256,8 @@ impl<'a> Buffer<'a> {
     fn filled(self) -> &'a AtomicU32 {
         let word = self.start.wrapping_add(FILLED.start).cast();
         // SAFETY:
-        // - The four bytes lie in the mapping, for as long as the memory does: `Memory::at`.
+        // - The four bytes lie in the mapping, for as long as the memory does: `Memory::nth`, and
+        //   the promise of whoever calls `Memory::at`.
         // - They are aligned: the mapping is to a page, buffers to 8, the offset is 0x30.
         // - While they are shared they are only touched through this reference.
         unsafe { AtomicU32::from_ptr(word) }

@@ -129,6 +129,11 @@ impl Model {
         self.ring.buffers_free()
     }
 
+    /// Whether nobody is in `lane`.
+    pub fn is_left(&self, lane: usize) -> bool {
+        self.lanes[lane].busy.load(Ordering::Relaxed) == 0
+    }
+
     /// Writes one event.
     pub fn write(&self, lane: usize, event: u64) -> Result<(), Discarded> {
         self.open(lane)?.commit(event)

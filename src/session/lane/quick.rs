@@ -1,8 +1,8 @@
 //! The path of nearly every event: everything in one place, nothing called.
 //!
-//! It is taken when the thread's lane is the one it used last, the buffer in hand has room, the
-//! payload is short or written in place, and the session runs. Whatever else is the case, it leaves
-//! no trace and the event goes the general way, which can do all of it.
+//! It is taken when the thread's lane is the one it used last, the clock is a quick one, the buffer
+//! in hand has room, the payload is short or written in place, and the session runs. Whatever else
+//! is the case, it leaves no trace and the event goes the general way, which can do all of it.
 
 use super::{Entered, Lane, Ring, Space, memory::SMALL};
 use crate::session::{stats::Discarded, sync::Barrier};
@@ -30,7 +30,7 @@ impl Ring {
     }
 
     /// Records `header`, which is made of the lane and the time, and `payload`; `None` if that has
-    /// to be done the general way. The clock is a quick one.
+    /// to be done the general way. The clock says `None` if it is no quick one.
     #[inline(always)]
     pub(crate) fn record_quickly<const N: usize>(
         &self,
@@ -38,9 +38,7 @@ impl Ring {
         clock: impl FnOnce() -> Option<u64>,
         header: impl FnOnce(&Lane, u64) -> [u64; N],
     ) -> Option<Result<(), Discarded>> {
-        if payload.len() > SMALL {
-            return None;
-        }
+        debug_assert!(payload.len() <= SMALL);
         let Quick { entered, ticks } = self.enter_quickly(clock)?;
         #[expect(clippy::cast_possible_truncation, reason = "compared with SMALL")]
         let space = entered.reserve((8 * N + payload.len()) as u32).ok()?;
@@ -51,7 +49,7 @@ impl Ring {
     }
 
     /// Space for `len` bytes, and the time since the lane was entered; `None` if that has to be
-    /// done the general way. `len` is at most what a record can have, and the clock is a quick one.
+    /// done the general way. `len` is at most what a record can have.
     #[inline(always)]
     pub(crate) fn space_quickly(
         &self,
@@ -64,7 +62,7 @@ impl Ring {
 
     /// Records what `fill` writes into space of `most` bytes, as many of them as it says; `None` if
     /// that has to be done the general way, or if `fill` says so: then nothing is recorded. No
-    /// record in it may be larger than one may be, and the clock is a quick one.
+    /// record in it may be larger than one may be.
     #[inline(always)]
     pub(crate) fn fill_up_to(
         &self,

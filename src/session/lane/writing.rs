@@ -64,7 +64,9 @@ impl<'a> Entered<'a> {
 
     #[inline(always)]
     fn place(&self, need: u32) -> Option<(Buffer<'a>, u32)> {
-        let buffer = self.ring.memory.at(self.lane.hand.load(Ordering::Relaxed))?;
+        let hand = self.lane.hand.load(Ordering::Relaxed);
+        // SAFETY: a hand holds the start of a buffer of its ring, or null.
+        let buffer = unsafe { self.ring.memory.at(hand) }?;
         // Relaxed: this thread stored it last, or a former owner before `disown`.
         let start = buffer.load_filled(Ordering::Relaxed);
         let end = u64::from(start) + u64::from(need);
@@ -222,7 +224,7 @@ impl<'a> Space<'a> {
     /// As [`publish`](Self::publish).
     #[inline(always)]
     pub(crate) fn commit_all(self) -> Result<(), Discarded> {
-        if self.is_closed_out() {
+        if self.publish_bytes() {
             let (lane, end) = (self.entered.lane, self.start + self.need);
             // The rare case ends the event: nothing is kept for after it, and so an event needs no
             // registers saved for it, and no `Entered` put together in memory.
@@ -252,7 +254,7 @@ impl<'a> Space<'a> {
     #[inline(always)]
     pub(crate) fn publish(self, len: u32) -> Result<Entered<'a>, Discarded> {
         let space = self.cut(len);
-        if space.is_closed_out() {
+        if space.publish_bytes() {
             closed_out(space.entered.lane, space.start + space.need)?;
         }
         Ok(space.entered)
@@ -267,7 +269,7 @@ impl<'a> Space<'a> {
 
     /// Publishes the bytes, and says whether the collector had closed the lane by then.
     #[inline(always)]
-    fn is_closed_out(&self) -> bool {
+    fn publish_bytes(&self) -> bool {
         // Release pairs with the acquire load in `Collector::peek` and in the readers of a ring:
         // whoever sees the new end sees the record.
         self.buffer.store_filled(self.start + self.need, Ordering::Release);

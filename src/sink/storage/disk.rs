@@ -226,11 +226,11 @@ fn allocate(file: &File, have: u64, size: u64) -> io::Result<()> {
         }
     }
     // By hand: a byte that is written has its room.
-    let zeros = [0; 64 * 1024];
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
     let mut at = have;
     while at < size {
-        let len = usize::try_from(size - at).map_or(zeros.len(), |left| left.min(zeros.len()));
-        match write_at(file, &zeros[..len], at)? {
+        let len = usize::try_from(size - at).map_or(ZEROS.len(), |left| left.min(ZEROS.len()));
+        match write_at(file, &ZEROS[..len], at)? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
             written => at += written as u64,
         }
