@@ -14,6 +14,8 @@ use std::time::Duration;
 
 const BUFFER: usize = 4096;
 const FOREVER: u64 = u64::MAX;
+/// Bytes of the largest write; such a one ends at a multiple of it.
+const PIECE: usize = 512 << 10;
 /// Buffers that are gathered of 64.
 const GATHERED: usize = 8;
 
@@ -239,11 +241,12 @@ fn what_is_gathered_is_what_is_written_one_by_one() {
     assert!(said(&gathered).iter().map(|buffer| buffer.0).eq(1..=22));
 }
 
-/// What is written together is free together: of few buffers each is written by itself.
+/// What is written together is free together: of few buffers each is written by itself. Large writes
+/// fill whole pieces of the file.
 #[test]
 fn no_more_is_gathered_than_others_can_do_without() {
     let cases = [(8, BUFFER, 1), (15, BUFFER, 1), (16, BUFFER, 2), (40, BUFFER, 5)];
-    let large = [(64, 64 << 10, 4), (64, 256 << 10, 1), (64, 1 << 20, 1), (512, BUFFER, 16)];
+    let large = [(64, 64 << 10, 8), (64, 256 << 10, 2), (64, 1 << 20, 1), (512, BUFFER, 16)];
     for (buffers, size, most) in cases.into_iter().chain(large) {
         let fake = Fake::default();
         let session = builder().buffer_size(size as u32).maximum_buffers(buffers);
@@ -274,6 +277,14 @@ fn no_more_is_gathered_than_others_can_do_without() {
         if most > 1 {
             assert_eq!(gathered.len(), (buffers as usize - 2).div_ceil(most), "{gathered:?}");
             assert_eq!(together, buffers as usize - 2, "{gathered:?}");
+        }
+        if most * size == PIECE {
+            // Behind the log's header and the buffer that was written alone.
+            let mut ends = gathered.iter().scan(2 * size, |end, count| {
+                *end += count * size;
+                Some(*end)
+            });
+            assert!(ends.by_ref().take(gathered.len() - 1).all(|end| end % PIECE == 0));
         }
     }
 }

@@ -16,6 +16,11 @@ impl Log {
             && next < self.most.saturating_sub(self.kept_back)
     }
 
+    /// The place of the next buffer that is not in the log at all.
+    pub(crate) fn next_position(&self) -> u64 {
+        self.next_position
+    }
+
     /// Completes buffers that [`gathers`](Self::gathers) and writes them, for good. Gives how many
     /// of them are in the log, and why the next one is not; those behind that one may be written
     /// again. Their places are yet to be [`done`](Log::done).
