@@ -109,7 +109,7 @@ use crate::session::{
     pool::{IndexList, IndexSet},
     sync::{AtomicPtr, AtomicU32, AtomicU64, Barrier, Ordering},
 };
-use memory::Memory;
+use memory::{Buffer, Memory};
 use overwrite::Overwriting;
 use pin::Claim;
 use std::marker::PhantomData;
@@ -432,6 +432,13 @@ impl Ring {
     /// Sets the time for writers that read [`tick`](Self::tick).
     pub(crate) fn set_tick(&self, ticks: u64) {
         self.tick.store(ticks, Ordering::Relaxed);
+    }
+
+    /// The buffer in the hand of `lane`, one of this ring's.
+    #[inline(always)]
+    fn held(&self, lane: &Lane, order: Ordering) -> Option<Buffer<'_>> {
+        // SAFETY: a hand holds the start of a buffer of its ring, or null.
+        unsafe { self.memory.at(lane.hand.load(order)) }
     }
 
     /// What the word of a hand says. The caller has seen it by an acquire load or swap, or is the

@@ -23,7 +23,7 @@ use crate::session::{
     stats::{Discarded, SessionStats},
     sync::{AtomicU64, Ordering},
 };
-use headers::{classic_header, event_header, put_event, put_parts, put_words, total};
+use headers::{classic_header, event_header, put_event, put_parts, put_whole, put_words, total};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -426,10 +426,7 @@ impl SessionHandle {
         header: impl Fn(usize, Stamp) -> [u64; N],
     ) -> Result<(), Discarded> {
         let len = payload.len().saturating_add(8 * N);
-        self.record_in_place(len, |bytes, stamp| {
-            put_words(bytes, header(len, stamp));
-            bytes[8 * N..len].copy_from_slice(payload);
-        })
+        self.record_in_place(len, |bytes, stamp| put_whole(bytes, header(len, stamp), payload))
     }
 
     /// As [`record`](Self::record), whatever the clock and the lane are like: the short way was
@@ -443,9 +440,7 @@ impl SessionHandle {
     ) -> Result<(), Discarded> {
         let len = payload.len() + 8 * N;
         let (mut space, stamp) = self.stamped_generally(len)?;
-        let bytes = space.padded();
-        put_words(bytes, header(len, stamp));
-        bytes[8 * N..len].copy_from_slice(payload);
+        put_whole(space.padded(), header(len, stamp), payload);
         space.commit_all()
     }
 

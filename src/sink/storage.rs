@@ -12,6 +12,8 @@ mod ahead;
 mod disk;
 
 pub use disk::Disk;
+#[cfg(all(target_os = "linux", not(loom)))]
+pub(crate) use disk::write_zeros;
 
 /// A place for log files. Used by the thread that starts a session, then by its flusher alone.
 pub trait Storage: fmt::Debug + Send {
@@ -146,8 +148,7 @@ pub enum Found {
     Other,
 }
 
-/// Buffers of one [`write_gathered_at`](StoredFile::write_gathered_at) at most: what is gained by
-/// more is nothing that can be measured.
+/// Buffers of one [`write_gathered_at`](StoredFile::write_gathered_at) at most.
 pub const MOST_GATHERED: usize = 16;
 
 /// Times that a call without progress is made again when a signal interrupted it.

@@ -11,9 +11,9 @@
 //! | processors far apart | 113, 143 | 62, 85 | 36, 58 | 19, 40 |
 //!
 //! So now and then the flusher looks how long it takes to see what a writer wrote last. If that is
-//! far away more and more buffers take turns, up to all of them; they need memory first, and while
-//! the flusher gives it to them others are filled. Not where buffers come slowly: what was not
-//! written just now is far from everybody, and a pause after each buffer hides what it costs.
+//! far away more and more buffers take turns, up to [`MOST`] bytes; they need memory first, and
+//! while the flusher gives it to them others are filled. Not where buffers come slowly: what was
+//! not written just now is far from everybody, and a pause after each buffer hides what it costs.
 
 use std::hint::black_box;
 use std::ops::Range;

@@ -246,9 +246,7 @@ impl Collector {
 
     /// The buffer in the hand of `lane` and its `FilledBytes`, at some moment.
     pub(crate) fn glance(&self, lane: &Lane) -> Option<(u32, u32)> {
-        let hand = lane.hand.load(Ordering::Relaxed);
-        // SAFETY: a hand holds the start of a buffer of its ring, or null.
-        let buffer = unsafe { self.ring.memory.at(hand) }?;
+        let buffer = self.ring.held(lane, Ordering::Relaxed)?;
         Some((buffer.index(), buffer.load_filled(Ordering::Relaxed)))
     }
 
@@ -261,13 +259,11 @@ impl Collector {
     pub(crate) fn peek<'a>(&'a self, lane: &Lane) -> Option<Published<'a>> {
         debug_assert_ne!(self.ring.policy, Policy::Overwrite);
         // Acquire pairs with the swap in `Entered::switch`: the header is there.
-        let word = lane.hand.load(Ordering::Acquire);
-        // SAFETY: a hand holds the start of a buffer of its ring, or null.
-        let buffer = unsafe { self.ring.memory.at(word) }?;
+        let buffer = self.ring.held(lane, Ordering::Acquire)?;
         let hold = Hold::new(&self.ring, buffer.index());
         // Acquire as above. The buffer may have been given up, and begun anew by whoever took it,
         // before it was held; then the hand is another one by now.
-        if self.ring.overwrites_full() && lane.hand.load(Ordering::Acquire) != word {
+        if self.ring.overwrites_full() && lane.hand.load(Ordering::Acquire) != buffer.start() {
             return None;
         }
         Some(self.view(hold))

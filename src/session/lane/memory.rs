@@ -3,6 +3,8 @@
 use super::{BufferFlags, BufferState, HEADER_BYTES, Range, RingSize};
 use crate::format::{BufferHeader, BufferType};
 use crate::session::sync::{AtomicU32, Ordering};
+#[cfg(all(target_os = "linux", not(loom)))]
+use crate::sink::storage::write_zeros;
 use std::ptr;
 use std::sync::atomic::compiler_fence;
 use zerocopy::{FromBytes, IntoBytes};
@@ -91,7 +93,10 @@ impl Memory {
         {
             let resident = front + buffer_size * size.resident as usize;
             if let Backing::File(file) = &backing {
-                write_zeros(file, front..resident);
+                // What is written is in memory for a fifth of what it costs if each page is read,
+                // from a file that holds nothing yet, for the first store into it. If it cannot be
+                // written the first stores see to that.
+                let _ = write_zeros(file, front as u64..resident as u64);
             }
             // Without this the first pass over the ring pays for its page faults. A kernel older
             // than 5.14 says no, and the faults are paid.
@@ -202,19 +207,6 @@ impl Memory {
             buffer_type: BufferType::GENERIC.0.into(),
             reserved: [0; 16],
         }
-    }
-}
-
-/// Has a range of a new file in memory: written there it costs a fifth of what it costs if each
-/// page is read, from a file that holds nothing yet, for the first store into it.
-#[cfg(all(target_os = "linux", not(loom)))]
-fn write_zeros(file: &std::fs::File, range: Range<usize>) {
-    use std::os::unix::fs::FileExt;
-    static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
-    for at in range.clone().step_by(ZEROS.len()) {
-        let block = &ZEROS[..ZEROS.len().min(range.end - at)];
-        // If it cannot be written the first stores see to that.
-        let Ok(()) = file.write_all_at(block, at as u64) else { return };
     }
 }
 

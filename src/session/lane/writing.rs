@@ -64,9 +64,7 @@ impl<'a> Entered<'a> {
 
     #[inline(always)]
     fn place(&self, need: u32) -> Option<(Buffer<'a>, u32)> {
-        let hand = self.lane.hand.load(Ordering::Relaxed);
-        // SAFETY: a hand holds the start of a buffer of its ring, or null.
-        let buffer = unsafe { self.ring.memory.at(hand) }?;
+        let buffer = self.ring.held(self.lane, Ordering::Relaxed)?;
         // Relaxed: this thread stored it last, or a former owner before `disown`.
         let start = buffer.load_filled(Ordering::Relaxed);
         let end = u64::from(start) + u64::from(need);

@@ -75,6 +75,13 @@ pub(super) fn put_words<const N: usize>(bytes: &mut [u8], words: [u64; N]) {
     bytes[..8 * N].copy_from_slice(words.as_bytes());
 }
 
+/// Writes a header and the payload behind it.
+#[inline(always)]
+pub(super) fn put_whole<const N: usize>(bytes: &mut [u8], words: [u64; N], payload: &[u8]) {
+    put_words(bytes, words);
+    bytes[8 * N..][..payload.len()].copy_from_slice(payload);
+}
+
 /// Writes the chain of extended items.
 #[inline(never)]
 pub(super) fn put_items(bytes: &mut [u8], event: &Event<'_>) {

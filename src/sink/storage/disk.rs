@@ -10,6 +10,7 @@ use super::{Found, Storage, StoredFile, ahead::Ahead, uninterrupted};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 
 /// The file system of the machine, through the standard library.
@@ -226,10 +227,15 @@ fn allocate(file: &File, have: u64, size: u64) -> io::Result<()> {
         }
     }
     // By hand: a byte that is written has its room.
+    write_zeros(file, have..size)
+}
+
+/// Writes zeros to a range of a file.
+pub(crate) fn write_zeros(file: &File, range: Range<u64>) -> io::Result<()> {
     static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
-    let mut at = have;
-    while at < size {
-        let len = usize::try_from(size - at).map_or(ZEROS.len(), |left| left.min(ZEROS.len()));
+    let Range { start: mut at, end } = range;
+    while at < end {
+        let len = usize::try_from(end - at).map_or(ZEROS.len(), |left| left.min(ZEROS.len()));
         match write_at(file, &ZEROS[..len], at)? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
             written => at += written as u64,
